@@ -1,0 +1,3 @@
+catalog_LIBS := bundle imgconv context lib
+catalog_PKGS := libcurl jansson
+catalog_MAN :=

@@ -1,0 +1,2 @@
+context_LIBS := lib
+context_PKGS := libarchive nettle

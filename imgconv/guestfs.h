@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file system inside an image, without mounting it: read files and folders, and change them on
+ * a copy-on-write layer that is written to the image by one commit. Paths are absolute in the
+ * guest; symbolic links are followed inside the guest only. One implementation: ext2/3/4
+ * (inject/ext4.c).
+ */
+#ifndef IMGCONV_GUESTFS_H
+#define IMGCONV_GUESTFS_H
+
+#include "imgconv/imgconv.h"
+
+struct guest_fs;
+
+enum {
+	GUEST_FS_WRITE = 1u << 0,
+};
+
+struct guest_stat {
+	uint32_t ino;
+	unsigned mode; /* type and permission bits, as st_mode */
+	uint32_t uid, gid;
+	uint64_t size;
+	unsigned links;
+};
+
+/*
+ * The file system at [start, start + length) of im.
+ * Errors: ENOTSUP no ext2/3/4, or an unknown incompatible feature; EUCLEAN (with GUEST_FS_WRITE)
+ * errors flagged, journal to be replayed, orphans; EBADMSG a damaged superblock.
+ */
+int guest_fs_open(struct image *im, uint64_t start, uint64_t length, unsigned flags,
+		  struct guest_fs **ret, struct err *e);
+void guest_fs_close(struct guest_fs *fs); /* changes not committed are gone */
+DEFINE_AUTO(struct guest_fs *, guest_fs_close);
+
+/* Text form of the UUID, lower case. */
+const char *guest_fs_uuid(const struct guest_fs *fs);
+
+/* follow: whether a symbolic link as the last component is followed. Errors: ENOENT, ELOOP ... */
+int guest_fs_stat(struct guest_fs *fs, const char *path, bool follow, struct guest_stat *ret,
+		  struct err *e);
+/* A regular file's bytes, at most limit (EFBIG). */
+int guest_fs_read_file(struct guest_fs *fs, const char *path, size_t limit, struct buf *out,
+		       struct err *e);
+int guest_fs_readlink(struct guest_fs *fs, const char *path, struct buf *out, struct err *e);
+/* The path with every symbolic link resolved, the caller's to free. */
+int guest_fs_realpath(struct guest_fs *fs, const char *path, char **ret, struct err *e);
+/* Calls fn for each entry but "." and ".."; fn returns 0 to go on, else that value is returned. */
+int guest_fs_list(struct guest_fs *fs, const char *path,
+		  int (*fn)(void *ctx, const char *name, const struct guest_stat *st), void *ctx,
+		  struct err *e);
+
+/* Changes: on the layer only, until commit. now: seconds since 1970, for time stamps. */
+void guest_fs_set_time(struct guest_fs *fs, int64_t now);
+/* Creates or replaces; missing folders above are an error (ENOENT). */
+int guest_fs_write_file(struct guest_fs *fs, const char *path, const void *data, size_t len,
+			const struct overlay_attr *a, struct err *e);
+int guest_fs_mkdir(struct guest_fs *fs, const char *path, const struct overlay_attr *a,
+		   struct err *e);
+int guest_fs_symlink(struct guest_fs *fs, const char *path, const char *target, struct err *e);
+/* Removes a file, a link, or a folder with all in it. ENOENT is an error. */
+int guest_fs_remove(struct guest_fs *fs, const char *path, struct err *e);
+/* Writes all changes to the image, metadata consistent (e2fsck -fn is clean), and flushes it. */
+int guest_fs_commit(struct guest_fs *fs, struct err *e);
+
+#endif

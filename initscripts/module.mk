@@ -1,0 +1,2 @@
+# Files below initscripts/ that are put into guests.
+GUEST_FILES :=

@@ -1,0 +1,76 @@
+# Tests and checks. Lines that begin with "#: " are shown by `make help`.
+#: make check-fast [MODE=asan]           unit, integration and source checks: under a minute
+#: make check                            all of that, the linters, the cloud, both boots
+#: make unit | integration | fuzz-replay one group of tests; TESTS=path limits it
+#: make fuzz [FUZZ_SECONDS=60]           run every fuzzer for a while (MODE=fuzz)
+#: make lint                             clang-tidy, cppcheck, shellcheck, mandoc
+#: make format | check-format            clang-format
+#: make check-includes check-headers     direction of includes; each header compiles alone
+#: make demo                             the main job on a loopback cloud
+
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(UNIT_SOURCES))
+FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS := $(patsubst tests/%.c,$(B)/tests/%,$(FUZZ_SOURCES))
+BATS_FAST := $(filter-out tests/integration/cloud/%,$(wildcard tests/integration/*/*.bats))
+BATS_SLOW := $(wildcard tests/integration/cloud/*.bats tests/interop/*.bats)
+BATS_BOOT := $(wildcard tests/boot/*.bats)
+
+# A unit test links the archive of the folder whose name it lies under, and what that needs.
+folder_of = $(word 3,$(subst /, ,$(1)))
+define unit_rules
+$(B)/tests/$(1): $(B)/obj/tests/$(1).o $(foreach l,$(call deps_of,$(2)),$(call archive,$(l)))
+	$$(call say,LINK,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $(LDFLAGS_PROG) $(LDFLAGS_ALL) -o $$@ $$< -Wl,--start-group $(foreach l,$(call deps_of,$(2)),$(call archive,$(l))) -Wl,--end-group \
+		$$(shell $(PKG_CONFIG) --libs $(call pkgs_of,$(2)) cmocka) $(call ldlibs_of,$(2))
+endef
+$(foreach t,$(UNIT_SOURCES),$(eval $(call unit_rules,$(patsubst tests/%.c,%,$(t)),$(call folder_of,$(t)))))
+
+# A fuzzer is built with libFuzzer in MODE=fuzz; elsewhere it replays its corpus.
+ALL_ARCHIVES := $(foreach f,$(FOLDERS),$(call archive,$(f)))
+FUZZ_MAIN := $(if $(filter fuzz,$(MODE)),,$(B)/obj/tests/fuzz/replay.o)
+$(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ALL_ARCHIVES)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS_PROG) $(LDFLAGS_ALL) $(if $(filter fuzz,$(MODE)),-fsanitize=fuzzer) -o $@ $< $(FUZZ_MAIN) \
+		-Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(shell $(PKG_CONFIG) --libs $(ALL_PKGS)) $(foreach f,$(FOLDERS),$($(f)_LDLIBS))
+
+.PHONY: tests-built unit integration fuzz-replay fuzz check-fast check lint format check-format \
+	check-includes check-headers check-docs check-source demo
+.SECONDARY: $(call objects,$(UNIT_SOURCES) $(FUZZ_SOURCES))
+
+tests-built: $(UNIT_TESTS) $(FUZZERS)
+
+RUN_TESTS := BINDIR=$(abspath $(BINDIR)) BUILD=$(abspath $(B)) MODE=$(MODE) tests/run
+unit: $(UNIT_TESTS)
+	@$(RUN_TESTS) $(or $(TESTS),$(UNIT_TESTS))
+integration: all
+	@$(RUN_TESTS) $(or $(TESTS),$(BATS_FAST))
+fuzz-replay: $(FUZZERS)
+	@$(RUN_TESTS) $(or $(TESTS),$(FUZZERS))
+
+SOURCE_CHECKS := tests/checks/format.sh tests/checks/includes.sh tests/checks/headers.sh \
+	tests/checks/docs.sh
+LINT_CHECKS := tests/checks/lint.sh
+
+check-fast: all tests-built
+	@$(RUN_TESTS) $(UNIT_TESTS) $(FUZZERS) $(SOURCE_CHECKS) $(BATS_FAST)
+check: all tests-built
+	@$(RUN_TESTS) $(UNIT_TESTS) $(FUZZERS) $(SOURCE_CHECKS) $(LINT_CHECKS) $(BATS_FAST) $(BATS_SLOW) $(BATS_BOOT)
+
+FUZZ_SECONDS ?= 60
+fuzz: $(FUZZERS)
+	@test $(MODE) = fuzz || { echo "make fuzz needs MODE=fuzz" >&2; exit 2; }
+	$(foreach f,$(FUZZERS),mkdir -p $(B)/corpus/$(notdir $(f)) && $(f) -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
+		-artifact_prefix=$(B)/$(notdir $(f))- $(B)/corpus/$(notdir $(f)) $(wildcard tests/fuzz/corpus/$(patsubst fuzz_%,%,$(notdir $(f)))) &&) true
+
+lint:
+	@$(RUN_TESTS) $(LINT_CHECKS)
+check-format check-includes check-headers check-docs:
+	@$(RUN_TESTS) tests/checks/$(patsubst check-%,%,$@).sh
+format:
+	git ls-files -co --exclude-standard '*.c' '*.h' | xargs clang-format -i
+
+demo: all
+	tests/boot/demo
