@@ -32,8 +32,9 @@ struct atomic_file {
 	char *path; /* final name */
 	char *tmp;  /* temporary name */
 	unsigned flags;
+	int guard; /* slot of lib/stop.h */
 };
-#define ATOMIC_FILE_INIT ((struct atomic_file){.fd = -1})
+#define ATOMIC_FILE_INIT ((struct atomic_file){.fd = -1, .guard = -1})
 #define FS_NO_REPLACE 1u /* commit fails with EEXIST if path exists by then */
 
 int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, struct err *e);
