@@ -11,18 +11,18 @@
 #include "lib/digest.h"
 
 struct manifest_part {
-	char *filename;    /* a plain file name */
-	char digest[41];   /* SHA-1, lower-case hex */
+	char *filename;  /* a plain file name */
+	char digest[41]; /* SHA-1, lower-case hex */
 };
 
 struct manifest {
-	char *name;         /* image/name */
-	char *user;         /* account, digits */
+	char *name; /* image/name */
+	char *user; /* account, digits */
 	char *architecture;
-	char *type;         /* machine, kernel, ramdisk */
+	char *type;                   /* machine, kernel, ramdisk */
 	char *kernel_id, *ramdisk_id; /* NULL: none */
-	char digest[41];    /* SHA-1 of the tar stream */
-	uint64_t size;      /* bytes of the image */
+	char digest[41];              /* SHA-1 of the tar stream */
+	uint64_t size;                /* bytes of the image */
 	uint64_t bundled_size;
 	char *user_key, *user_iv; /* hex of the RSA cipher texts; NULL if absent */
 	char *ec2_key, *ec2_iv;
@@ -58,7 +58,8 @@ int manifest_decrypt_secret(const struct manifest *m, const char *key_path,
 /*
  * Where the parts come from, in order. read gives up to len bytes of part `index`, 0 at its end;
  * calls for a part end before those for the next begin. Bytes of a part may be given before it was
- * read whole: the opener checks each part's digest before it uses any of them, so it holds one part.
+ * read whole: the opener checks each part's digest before it uses any of them, so it holds one
+ * part.
  */
 struct part_source {
 	int (*read)(void *ctx, size_t index, void *buf, size_t len, size_t *ret_len, struct err *e);

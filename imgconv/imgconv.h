@@ -116,14 +116,14 @@ struct image_partition {
 	unsigned number; /* from 1; 0: the whole disk is one file system */
 	uint64_t start;
 	uint64_t length;
-	char type[40];   /* "83", or a GPT type GUID, lower case; "" without a table */
-	bool bootable;   /* MBR: active; GPT: legacy BIOS bootable */
+	char type[40];    /* "83", or a GPT type GUID, lower case; "" without a table */
+	bool bootable;    /* MBR: active; GPT: legacy BIOS bootable */
 	char fs_type[16]; /* "ext4", "xfs", "vfat", "swap" ...; "" unknown */
 	char fs_label[64];
 	char fs_uuid[40];
 };
 struct image_layout {
-	char table[8]; /* "none", "mbr", "gpt" */
+	char table[8];                      /* "none", "mbr", "gpt" */
 	struct image_partition *partitions; /* n_partitions of them */
 	size_t n_partitions;
 };
@@ -140,15 +140,15 @@ DEFINE_AUTO_STRUCT(struct image_layout, image_layout_release);
 uint64_t boot_disk_size(uint64_t partition_size);
 
 struct boot_opts {
-	const char *kernel;       /* path inside the image; NULL: found */
-	const char *initrd;       /* likewise */
-	const char *append;       /* added to the kernel's command line; NULL: nothing */
+	const char *kernel; /* path inside the image; NULL: found */
+	const char *initrd; /* likewise */
+	const char *append; /* added to the kernel's command line; NULL: nothing */
 };
 struct boot_report {
-	char *kernel;  /* path in the guest */
-	char *initrd;  /* NULL: none */
+	char *kernel; /* path in the guest */
+	char *initrd; /* NULL: none */
 	char *cmdline;
-	char *source;  /* where they were found: "menu.lst", "/vmlinuz", ... */
+	char *source; /* where they were found: "menu.lst", "/vmlinuz", ... */
 };
 /*
  * Writes partition table and boot loader (GRUB 2 for BIOS, by the host's grub-mkimage) into the
@@ -197,8 +197,8 @@ struct inject_opts {
 };
 struct inject_report {
 	unsigned partition;
-	char *distro; /* PRETTY_NAME or what was found */
-	char *init;   /* "systemd", "upstart", "openrc", "sysv" */
+	char *distro;       /* PRETTY_NAME or what was found */
+	char *init;         /* "systemd", "upstart", "openrc", "sysv" */
 	struct buf changes; /* a line each: "+ /path", "~ /path" (replaced), "- /path" */
 };
 /*

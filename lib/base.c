@@ -6,7 +6,8 @@ bool mem_is_zero(const void *p, size_t len)
 {
 	const uint8_t *b = p;
 
-	/* The first bytes by hand, then each byte against the one 16 before it: memcmp is vectorised. */
+	/* The first bytes by hand, then each byte against the one 16 before it: memcmp is
+	 * vectorised. */
 	for (size_t i = 0; i < MIN(len, (size_t)16); i++) {
 		if (b[i])
 			return false;

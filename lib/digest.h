@@ -16,7 +16,7 @@ enum digest_kind {
 
 struct digest; /* a running digest */
 
-size_t digest_size(enum digest_kind kind); /* bytes */
+size_t digest_size(enum digest_kind kind);      /* bytes */
 const char *digest_name(enum digest_kind kind); /* "sha256" */
 /* By name, any case, with or without a dash ("SHA-1", "sha1"). Errors: ENOTSUP. */
 int digest_by_name(const char *name, enum digest_kind *ret, struct err *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Hex and base64 (RFC 4648): see lib/str.h. Small, so that a static ctxd needs no crypto library. */
+/* Hex and base64 (RFC 4648): see lib/str.h. Small, so that a static ctxd needs no crypto library.
+ */
 #include "lib/str.h"
 
 void hex_encode(const void *data, size_t len, char *out)

@@ -17,8 +17,8 @@ struct task {
 
 struct pool {
 	pthread_mutex_t lock;
-	pthread_cond_t work; /* a task waits for a worker, or closing */
-	pthread_cond_t done; /* a task is done */
+	pthread_cond_t work;       /* a task waits for a worker, or closing */
+	pthread_cond_t done;       /* a task is done */
 	struct task *first, *last; /* all that were not taken back; oldest first */
 	struct task *unstarted;    /* the oldest that no worker has */
 	size_t pending;

@@ -63,8 +63,8 @@ int str_to_size(const char *s, uint64_t *ret, struct err *e)
 		const char *unit = strchr(units, *p & ~0x20);
 
 		if (!unit || p[1])
-			return err_set(e, EINVAL, "'%s' is not a size (a number, then K, M, G or T)",
-				       s);
+			return err_set(e, EINVAL,
+				       "'%s' is not a size (a number, then K, M, G or T)", s);
 		if (!u64_mul(v, UINT64_C(1) << (10 * (unsigned)(unit - units + 1)), &v))
 			return err_set(e, ERANGE, "'%s' is too large", s);
 	}
@@ -72,7 +72,8 @@ int str_to_size(const char *s, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-/* Length of the UTF-8 character at s, 0 if there is none (RFC 3629: shortest form, no surrogates). */
+/* Length of the UTF-8 character at s, 0 if there is none (RFC 3629: shortest form, no surrogates).
+ */
 static size_t utf8_char(const uint8_t *s, size_t len)
 {
 	if (s[0] < 0x80)
@@ -173,8 +174,11 @@ void size_to_text(uint64_t bytes, char out[16])
 	if (u == 0)
 		snprintf(out, 16, "%u B", (unsigned)bytes);
 	else
-		snprintf(out, 16, v < 9.995 ? "%.2f %s" : v < 99.95 ? "%.1f %s" : "%.0f %s", v,
-			 units[u]);
+		snprintf(out, 16,
+			 v < 9.995   ? "%.2f %s"
+			 : v < 99.95 ? "%.1f %s"
+				     : "%.0f %s",
+			 v, units[u]);
 }
 
 char *str_format(const char *fmt, ...)
