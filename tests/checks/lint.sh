@@ -1,0 +1,26 @@
+#!/bin/sh
+# Slow linters: clang-tidy, cppcheck, shellcheck.
+. tests/checks/tap.sh
+tidy() {
+	files '*.c' | grep -vE '^tests/' |
+		xargs -P "$(nproc)" -n 4 clang-tidy --quiet -- -std=gnu11 -I. -D_GNU_SOURCE \
+			-D_FILE_OFFSET_BITS=64 2>/dev/null | grep -E 'warning:|error:' >"$1"
+	! grep . "$1"
+}
+cpp() {
+	files '*.c' | grep -vE '^tests/' |
+		xargs cppcheck --quiet --error-exitcode=1 --std=c11 -I. --inline-suppr -j "$(nproc)" \
+			--enable=warning,portability --suppress=missingIncludeSystem \
+			--suppress=unknownMacro --suppress=normalCheckLevelMaxBranches
+}
+shells() {
+	files | while read -r f; do
+		head -c 64 "$f" | head -n 1 | grep -qE '^#!.*[/ ](sh|bash|bats)' && echo "$f"
+	done | xargs shellcheck -S warning -e SC1091
+}
+tmp=$(mktemp)
+trap 'rm -f "$tmp"' EXIT
+check "clang-tidy" tidy "$tmp"
+check "cppcheck" cpp
+check "shellcheck" shells
+finish
