@@ -11,72 +11,129 @@
 #include "lib/digest.h"
 
 struct manifest_part {
-	char *filename;  /* a plain file name */
+	char *filename;  /* a plain file name, unique in the manifest */
 	char digest[41]; /* SHA-1, lower-case hex */
 };
+struct manifest_mapping {
+	char *virtual_name; /* "ami", "root", "ephemeral0" */
+	char *device;       /* "sda1", "/dev/sda1" */
+};
 
+/* Strings are never NULL but where it says so, and hold no control characters. */
 struct manifest {
-	char *name; /* image/name */
-	char *user; /* account, digits */
-	char *architecture;
-	char *type;                   /* machine, kernel, ramdisk */
-	char *kernel_id, *ramdisk_id; /* NULL: none */
-	char digest[41];              /* SHA-1 of the tar stream */
-	uint64_t size;                /* bytes of the image */
-	uint64_t bundled_size;
-	char *user_key, *user_iv; /* hex of the RSA cipher texts; NULL if absent */
+	char *version;                                          /* "2007-10-10" */
+	char *bundler_name, *bundler_version, *bundler_release; /* not signed; NULL: not given */
+	char *name;                                             /* image/name: a plain file name */
+	char *user;                                             /* account, usually 12 digits */
+	char *architecture;                /* NULL: a manifest older than 2007-08-29 */
+	char *type;                        /* machine, kernel, ramdisk */
+	char *kernel_id, *ramdisk_id;      /* NULL: none */
+	char *kernel_name;                 /* NULL: none; of a kernel */
+	struct manifest_mapping *mappings; /* as in the file */
+	size_t n_mappings;
+	char **product_codes;
+	size_t n_product_codes;
+	char **ancestors; /* AMI ids */
+	size_t n_ancestors;
+	char digest[41];          /* SHA-1 of the tar stream */
+	uint64_t size;            /* bytes of the image, > 0, < 2^63 */
+	uint64_t bundled_size;    /* bytes of all parts, likewise */
+	char *user_key, *user_iv; /* hex of the RSA cipher texts; NULL if absent or empty */
 	char *ec2_key, *ec2_iv;
 	struct manifest_part *parts; /* in order of their index */
-	size_t n_parts;
-	struct buf signed_text; /* the exact bytes that the signature covers */
-	char *signature;        /* hex; NULL: none, or "UNSIGNED" */
-	struct buf text;        /* the whole manifest as read */
+	size_t n_parts;              /* > 0 */
+	/*
+	 * The exact bytes that the signature covers: the elements machine_configuration and image
+	 * as they stand in the file. All that is in this struct comes from them, but for version,
+	 * bundler and signature.
+	 */
+	struct buf signed_text;
+	char *signature; /* hex; NULL: none, or "UNSIGNED" */
+	struct buf text; /* the whole manifest as read */
 };
 
 #define MANIFEST_LIMIT (16 * 1024 * 1024) /* bytes of a manifest that we read */
 
-/* Parses; origin is for messages. Errors: EBADMSG (with line and rule), ENOTSUP a version. */
+/*
+ * Parses a manifest; origin is for messages. The layout is the one that ec2-ami-tools 1.5.3 and
+ * euca2ools 3.4 write. What would be read and what would be verified must be the same bytes:
+ * a file where a search for "<image>" finds another place than the element is refused.
+ * Errors: EBADMSG (with line and rule), ENOTSUP a version or algorithm, EFBIG over a limit.
+ */
 int manifest_parse(const void *xml, size_t len, const char *origin, struct manifest **ret,
 		   struct err *e);
+/* Reads and parses the file at path ("-": standard input). Errors: errno of open; as above. */
+int manifest_read(const char *path, struct manifest **ret, struct err *e);
 void manifest_free(struct manifest *m);
 DEFINE_AUTO(struct manifest *, manifest_free);
 
 /*
- * Verifies the signature by the certificate or public key in PEM at cert_path.
- * Errors: EBADMSG unsigned or does not verify; EINVAL the certificate.
+ * Verifies the signature (RSA PKCS#1 v1.5 with SHA-1 over signed_text) by the certificate, public
+ * key or private key in PEM at key_path. A certificate's dates are not looked at.
+ * Errors: EBADMSG unsigned, or it does not verify; EINVAL no RSA key in the file.
  */
-int manifest_verify(const struct manifest *m, const char *cert_path, struct err *e);
+int manifest_verify(const struct manifest *m, const char *key_path, struct err *e);
 
-/* The AES key and IV, decrypted by the user's private key (PEM at key_path); user_* are tried
- * first, then ec2_*. Errors: EACCES wrong key; EBADMSG; EINVAL the key file. */
+/* The AES key and IV of the parts. Wipe it with bundle_secret_wipe. */
 struct bundle_secret {
 	uint8_t key[16], iv[16];
+	bool for_user; /* came from the user_* pair, not from ec2_* */
 };
+/*
+ * Decrypts the secret by the RSA private key (PEM without a passphrase) at key_path; the pair
+ * user_* is tried first, then ec2_*.
+ * Errors: EACCES the key fits neither; EBADMSG there is no pair; EINVAL the key file.
+ */
 int manifest_decrypt_secret(const struct manifest *m, const char *key_path,
 			    struct bundle_secret *ret, struct err *e);
+void bundle_secret_wipe(struct bundle_secret *s);
+DEFINE_AUTO_STRUCT(struct bundle_secret, bundle_secret_wipe);
 
 /*
- * Where the parts come from, in order. read gives up to len bytes of part `index`, 0 at its end;
- * calls for a part end before those for the next begin. Bytes of a part may be given before it was
- * read whole: the opener checks each part's digest before it uses any of them, so it holds one
- * part.
+ * Where the parts come from, in order. read gives up to len bytes of part `index` and sets
+ * *ret_len, 0 at its end; it returns 0 or a negative errno. Calls for a part end before those for
+ * the next begin; all are made by one thread, but another one than the caller's of bundle_*.
+ * Bytes of a part may be given before the source has it whole: the opener checks each part's
+ * digest before it uses any of them, so it holds one part.
  */
 struct part_source {
 	int (*read)(void *ctx, size_t index, void *buf, size_t len, size_t *ret_len, struct err *e);
 	void *ctx;
 };
-/* Parts as files in a folder; name is resolved below dir only. Release by part_source_dir_free. */
+/*
+ * Parts as files in the folder dir (m must outlive it): regular files of that folder alone, no
+ * symbolic links. Release by part_source_dir_free. Errors: errno of open.
+ */
 int part_source_dir(const char *dir, const struct manifest *m, struct part_source *ret,
 		    struct err *e);
 void part_source_dir_free(struct part_source *s);
 
+#define BUNDLE_PART_LIMIT (32 * 1024 * 1024) /* bytes of a part; tools make 10 MiB */
+
 /*
- * Opens the bundle into w at dst_offset; w == NULL: verify only. Checks part digests, bundled
- * size, padding, gzip's own checks, tar structure, tar digest, image size. Does not finish w.
- * Errors: EBADMSG, each naming part, rule and values; what the source and the writer return.
+ * Where the image's bytes go: write gets runs of data, front to back, never overlapping; what is
+ * between them is a hole of a sparse member and reads as zeros. len > 0.
+ */
+struct bundle_sink {
+	int (*write)(void *ctx, const void *data, size_t len, uint64_t off, struct err *e);
+	void *ctx;
+};
+/* A sink that writes into w at dst_offset; the bundle does not finish w. */
+struct bundle_writer {
+	struct image_writer *w;
+	uint64_t dst_offset;
+};
+struct bundle_sink bundle_sink_to_writer(struct bundle_writer *bw);
+
+/*
+ * Opens the bundle into sink; sink == NULL: verify only. Checks part digests, bundled size,
+ * padding, gzip's own checks, tar structure, tar digest, image size. The digests of the whole are
+ * known at the end only: what went to the sink counts when 0 is returned. p may be NULL and gets
+ * bytes of parts (its total is m->bundled_size).
+ * Errors: EBADMSG, each naming part, rule and values; what the source and the sink return.
  */
 int bundle_ec2_open(const struct manifest *m, const struct bundle_secret *secret,
-		    struct part_source *src, struct image_writer *w, uint64_t dst_offset,
-		    struct progress *p, struct err *e);
+		    struct part_source *src, const struct bundle_sink *sink, struct progress *p,
+		    struct err *e);
 
 #endif
