@@ -43,7 +43,7 @@ struct aws_signing {
 	const struct aws_param *query;
 	size_t n_query;
 	/* Headers to be signed besides host and x-amz-date; names in any case, unique. */
-	const struct http_header *headers;
+	const struct httpc_header *headers;
 	size_t n_headers;
 	const char *payload_hash; /* lower-case hex SHA-256 of the body, or AWS_UNSIGNED_PAYLOAD */
 	int64_t now;              /* seconds since the epoch */
@@ -77,16 +77,16 @@ struct aws_options {
 	const char *region;       /* --region */
 	const char *endpoint_url; /* --endpoint-url: for every service */
 	const char *access_key, *secret_key, *session_token;
-	bool anonymous;                 /* --no-sign-request */
-	bool path_style;                /* S3: never bucket.host */
-	const struct http_retry *retry; /* copied; NULL: defaults */
+	bool anonymous;                  /* --no-sign-request */
+	bool path_style;                 /* S3: never bucket.host */
+	const struct httpc_retry *retry; /* copied; NULL: defaults */
 	/* Tests only: the clock, and pauses. NULL: time(2). */
 	int64_t (*now)(void);
 };
 
 /*
  * Who asks, where and as whom. Made once, shared by threads (renewing credentials is locked), each
- * with an http_client of its own.
+ * with an httpc of its own.
  */
 struct aws;
 
@@ -104,7 +104,7 @@ DEFINE_AUTO(struct aws *, aws_free);
 /* The region, or NULL if nothing tells one; lives as long as a. */
 const char *aws_region(const struct aws *a);
 /* A client with the session's settings (AWS_CA_BUNDLE); the caller's. */
-int aws_http_client(const struct aws *a, struct http_client **ret, struct err *e);
+int aws_http_client(const struct aws *a, struct httpc **ret, struct err *e);
 /*
  * The base URL of a service ("ec2", "s3", "ebs", "ssm"), without a slash at its end: from options,
  * AWS_ENDPOINT_URL_SERVICE, AWS_ENDPOINT_URL, the profile (services section, endpoint_url), else
@@ -125,22 +125,22 @@ int aws_describe(struct aws *a, struct buf *out);
 /* ---- requests ------------------------------------------------------------------------------- */
 
 struct aws_request {
-	enum http_method method;
+	enum httpc_method method;
 	const char *service;
 	const char *bucket; /* S3: NULL for the service itself */
 	/* Not encoded, begins with '/'. S3: "/" and the key. NULL: "/". */
 	const char *path;
 	const struct aws_param *query;
 	size_t n_query;
-	const struct http_header *headers; /* all are signed */
+	const struct httpc_header *headers; /* all are signed */
 	size_t n_headers;
 	const void *body;
 	size_t body_len;
-	bool unsigned_payload; /* do not hash the body: EBS PutSnapshotBlock; only over https for S3
-				*/
-	const char *region;    /* NULL: the session's */
-	/* The rest as in struct http_request and struct http_call. */
-	const struct http_sink *sink;
+	/* Do not hash the body: EBS PutSnapshotBlock; for S3 over https only. */
+	bool unsigned_payload;
+	const char *region; /* NULL: the session's */
+	/* The rest as in struct httpc_request and struct httpc_call. */
+	const struct httpc_sink *sink;
 	size_t max_body;
 	uint64_t max_sink;
 	uint64_t first, length;
@@ -168,19 +168,18 @@ struct aws_error {
  * r: the response; its body is there for all statuses. ret_error may be NULL; filled for every
  * failure that a response told (code "" and status 0 else).
  * Errors: ENOENT (404 and codes ...NotFound), EACCES (401, 403), EKEYEXPIRED (expired token),
- * ESTALE and ERANGE as http_call, EBUSY (still throttled), EINVAL (other 4xx), EIO (5xx), those of
- * http_call and aws_credentials.
+ * ESTALE and ERANGE as httpc_call, EBUSY (still throttled), EINVAL (other 4xx), EIO (5xx), those of
+ * httpc_call and aws_credentials.
  */
-int aws_send(struct aws *a, struct http_client *c, const struct aws_request *req,
-	     struct http_response *r, struct aws_error *ret_error, struct err *e);
+int aws_send(struct aws *a, struct httpc *c, const struct aws_request *req,
+	     struct httpc_response *r, struct aws_error *ret_error, struct err *e);
 
 /*
  * An EC2 Query action: POSTs Action, Version (2016-11-15) and params, and parses the XML response.
  * *ret is the root (DescribeImagesResponse ...), the caller's, xml_free.
  */
-int aws_ec2(struct aws *a, struct http_client *c, const char *action,
-	    const struct aws_param *params, size_t n_params, struct xml_node **ret,
-	    struct aws_error *ret_error, struct err *e);
+int aws_ec2(struct aws *a, struct httpc *c, const char *action, const struct aws_param *params,
+	    size_t n_params, struct xml_node **ret, struct aws_error *ret_error, struct err *e);
 
 /* The URL of an object, encoded: for messages and tests. The caller's to free. */
 int aws_s3_url(const struct aws *a, const char *bucket, const char *key, char **ret, struct err *e);
@@ -190,6 +189,6 @@ int aws_s3_url(const struct aws *a, const char *bucket, const char *key, char **
  * and SSM (message, reason, __type; x-amzn-ErrorType header). Never fails: what cannot be read
  * leaves code "". r needs status, headers and body.
  */
-void aws_error_parse(const struct http_response *r, struct aws_error *ret);
+void aws_error_parse(const struct httpc_response *r, struct aws_error *ret);
 
 #endif

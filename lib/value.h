@@ -43,8 +43,8 @@ struct value {
 	bool boolean;    /* VALUE_BOOL */
 	int64_t integer; /* VALUE_INT */
 	double real;     /* VALUE_REAL, and VALUE_INT converted */
-	struct value *
-		*items; /* VALUE_LIST and VALUE_MAP: n_items members in the order as written */
+	/* VALUE_LIST and VALUE_MAP: n_items members in the order as written. */
+	struct value **items;
 	size_t n_items;
 
 	/* private to value.c */
