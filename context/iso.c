@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ISO 9660 with Rock Ridge and Joliet, by libarchive: see context/iso.h.
+ *
+ * Followed: ECMA-119 (ISO 9660:1988), Joliet 1995, SUSP/RRIP 1.12. What this file itself looks at:
+ *
+ *   sector 16 ..      volume descriptors of 2048 bytes, until one of type 255
+ *     +0              type: 1 primary, 2 supplementary (Joliet), 255 last
+ *     +1              "CD001"
+ *     +40             volume id, 32 bytes, padded with spaces (Joliet: UCS-2 big-endian)
+ *     +156            record of the root folder, 34 bytes
+ *     +813            four dates of 17 bytes: created, modified, expires, effective
+ *   a folder's record
+ *     +0              length of the record          +2   first sector, little-endian
+ *     +10             bytes, little-endian          +18  date of 7 bytes
+ *     +32             length of the name            +33  name, a pad byte if that is even, SUSP
+ *   SUSP field        2 bytes tag, length, version; "TF" has flags at +4 and dates from +5
+ *
+ * Not supported: several sessions, El Torito, files of several extents when writing.
+ *
+ * libarchive stamps the volume and the root folder with the clock; normalise() sets those dates
+ * to a fixed one, so that the same context gives the same bytes.
+ */
+#include "context/iso.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "lib/fs.h"
+
+#define SECTOR 2048u
+#define FIRST_DESCRIPTOR 16u
+#define VD_VOLUME_ID 40
+#define VD_ROOT 156
+#define VD_DATES 813
+#define VD_DATE_LEN 17
+#define VD_PRIMARY 1
+#define VD_JOLIET 2
+#define VD_LAST 255
+#define REC_EXTENT 2
+#define REC_SIZE 10
+#define REC_DATE 18
+#define REC_DATE_LEN 7
+#define REC_NAME_LEN 32
+#define REC_NAME 33
+#define SUSP_HEAD 4
+#define TF_FIRST 5
+#define JOLIET_ID_CHARS 16
+#define NAME_MAX_BYTES 64
+#define READ_CHUNK (32 * KIB)
+#define FIXED_TIME 315532800 /* 1980-01-01 00:00:00 UTC */
+
+DEFINE_AUTO(struct archive *, archive_read_free);
+DEFINE_AUTO(struct archive *, archive_write_free);
+DEFINE_AUTO(struct archive_entry *, archive_entry_free);
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static int failed(struct archive *a, const char *what, struct err *e)
+{
+	const char *text = archive_error_string(a);
+	int code = archive_errno(a);
+
+	if (code == ENOMEM)
+		return err_nomem(e);
+	return err_set(e, EIO, "%s: %s", what, text ? text : "libarchive failed");
+}
+
+static la_ssize_t collect(struct archive *a, void *data, const void *bytes, size_t len)
+{
+	struct buf *out = data;
+
+	if (buf_add(out, bytes, len) < 0) {
+		archive_set_error(a, ENOMEM, "out of memory");
+		return -1;
+	}
+	return (la_ssize_t)len;
+}
+
+/* An archive's whole entry: the folder itself (data NULL, name ".") or a file in it. */
+static int add_entry(struct archive *a, const struct iso_file *f, struct err *e)
+{
+	AUTO(archive_entry_free) struct archive_entry *entry = archive_entry_new();
+	bool folder = strcmp(f->name, ".") == 0;
+
+	if (!entry)
+		return err_nomem(e);
+	archive_entry_set_pathname(entry, f->name);
+	archive_entry_set_filetype(entry, folder ? AE_IFDIR : AE_IFREG);
+	archive_entry_set_perm(entry, folder ? 0555 : 0444);
+	archive_entry_set_nlink(entry, folder ? 2 : 1);
+	archive_entry_set_mtime(entry, FIXED_TIME, 0);
+	archive_entry_set_atime(entry, FIXED_TIME, 0);
+	archive_entry_set_ctime(entry, FIXED_TIME, 0);
+	archive_entry_set_size(entry, folder ? 0 : (la_int64_t)f->len);
+	if (archive_write_header(a, entry) != ARCHIVE_OK)
+		return failed(a, f->name, e);
+	if (!folder && f->len && archive_write_data(a, f->data, f->len) != (la_ssize_t)f->len)
+		return failed(a, f->name, e);
+	return 0;
+}
+
+static bool name_is_good(const char *name)
+{
+	if (!name_is_plain(name) || strlen(name) > NAME_MAX_BYTES)
+		return false;
+	for (const char *p = name; *p; p++) {
+		if ((unsigned char)*p >= 0x7f || *p == ';' || *p == ' ' || *p == '\\')
+			return false;
+	}
+	return true;
+}
+
+static int check_arguments(const char *volume_id, const struct iso_file *files, size_t n,
+			   struct err *e)
+{
+	uint64_t total = 0;
+
+	if (!*volume_id || strlen(volume_id) > JOLIET_ID_CHARS)
+		return err_set(e, EINVAL, "volume id '%s' is not 1 to %d characters long",
+			       volume_id, JOLIET_ID_CHARS);
+	for (const char *p = volume_id; *p; p++) {
+		if (*p <= ' ' || *p >= 0x7f)
+			return err_set(e, EINVAL, "volume id '%s' is not printable ASCII",
+				       volume_id);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!name_is_good(files[i].name))
+			return err_set(e, EINVAL, "'%s' is no file name for an image",
+				       files[i].name);
+		for (size_t k = 0; k < i; k++) {
+			if (strcasecmp(files[i].name, files[k].name) == 0)
+				return err_set(e, EEXIST, "two files named '%s'", files[i].name);
+		}
+		if (!u64_add(total, files[i].len, &total) || total > ISO_WRITE_MAX)
+			return err_set(e, EFBIG, "the files are larger than %llu bytes together",
+				       (unsigned long long)ISO_WRITE_MAX);
+	}
+	return 0;
+}
+
+/* The same moment, FIXED_TIME, in the two forms that the standard has for it. */
+static void fix_dates(unsigned char *descriptor)
+{
+	static const char moment[VD_DATE_LEN] = "1980010100000000"; /* and zone 0 */
+	static const char never[VD_DATE_LEN] = "0000000000000000";
+
+	memcpy(descriptor + VD_DATES, moment, VD_DATE_LEN);
+	memcpy(descriptor + VD_DATES + VD_DATE_LEN, moment, VD_DATE_LEN);
+	memcpy(descriptor + VD_DATES + 2 * VD_DATE_LEN, never, VD_DATE_LEN);
+	memcpy(descriptor + VD_DATES + 3 * VD_DATE_LEN, never, VD_DATE_LEN);
+}
+
+static const unsigned char fixed_date[REC_DATE_LEN] = {80, 1, 1, 0, 0, 0, 0};
+
+/* The dates of one folder record and of the Rock Ridge fields behind its name. */
+static void fix_record(unsigned char *rec, size_t len)
+{
+	size_t off = REC_NAME + rec[REC_NAME_LEN];
+
+	memcpy(rec + REC_DATE, fixed_date, REC_DATE_LEN);
+	off += off % 2; /* a pad byte brings the fields to an even offset */
+	while (len >= SUSP_HEAD && off <= len - SUSP_HEAD) {
+		size_t field = rec[off + 2];
+
+		if (field < SUSP_HEAD || field > len - off)
+			return;
+		if (rec[off] == 'T' && rec[off + 1] == 'F') {
+			for (size_t d = TF_FIRST; d + REC_DATE_LEN <= field; d += REC_DATE_LEN)
+				memcpy(rec + off + d, fixed_date, REC_DATE_LEN);
+		}
+		off += field;
+	}
+}
+
+/* "." and ".." are the first two records of the root folder. */
+static int fix_root(struct buf *image, const unsigned char *root, struct err *e)
+{
+	uint64_t at = (uint64_t)le32_get(root + REC_EXTENT) * SECTOR;
+	uint64_t size = le32_get(root + REC_SIZE);
+	unsigned char *dir;
+
+	if (!range_within(at, size, image->len))
+		return err_set(e, EIO, "the new image's root folder lies outside of it");
+	dir = (unsigned char *)image->data + at;
+	for (int i = 0; i < 2; i++) {
+		if (size <= REC_NAME || dir[0] <= REC_NAME || dir[0] > size)
+			return err_set(e, EIO, "the new image's root folder is not as expected");
+		fix_record(dir, dir[0]);
+		size -= dir[0];
+		dir += dir[0];
+	}
+	return 0;
+}
+
+static void put_volume_id(unsigned char *field, const char *volume_id, bool joliet)
+{
+	size_t len = strlen(volume_id);
+
+	for (size_t i = 0; i < ISO_VOLUME_ID_MAX; i++) {
+		size_t at = joliet ? i / 2 : i;
+		unsigned char c = at < len ? (unsigned char)volume_id[at] : ' ';
+
+		field[i] = joliet && i % 2 == 0 ? 0 : c;
+	}
+}
+
+/*
+ * Behind the descriptors libarchive leaves a sector of text, which nothing refers to, with its
+ * version, its options and the time.
+ */
+static int clear_note(struct buf *image, uint64_t at, struct err *e)
+{
+	if (!range_within(at, SECTOR, image->len))
+		return err_set(e, EIO, "the new image ends with its descriptors");
+	if (memcmp(image->data + at, "INFO ", 5) == 0)
+		memset(image->data + at, 0, SECTOR);
+	return 0;
+}
+
+/* Makes the image a function of its content: see the head of this file. */
+static int normalise(struct buf *image, const char *volume_id, struct err *e)
+{
+	for (uint64_t at = (uint64_t)FIRST_DESCRIPTOR * SECTOR;; at += SECTOR) {
+		unsigned char *vd;
+		int rc;
+
+		if (!range_within(at, SECTOR, image->len))
+			return err_set(e, EIO, "the new image has no end of its descriptors");
+		vd = (unsigned char *)image->data + at;
+		if (vd[0] == VD_LAST)
+			return clear_note(image, at + SECTOR, e);
+		if (vd[0] != VD_PRIMARY && vd[0] != VD_JOLIET)
+			continue;
+		put_volume_id(vd + VD_VOLUME_ID, volume_id, vd[0] == VD_JOLIET);
+		fix_dates(vd);
+		memcpy(vd + VD_ROOT + REC_DATE, fixed_date, REC_DATE_LEN);
+		rc = fix_root(image, vd + VD_ROOT, e);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* libarchive sorts what it writes; the order of files makes no difference. */
+int iso_build(const char *volume_id, const struct iso_file *files, size_t n, struct buf *out,
+	      struct err *e)
+{
+	AUTO(archive_write_free) struct archive *a = NULL;
+	AUTO_BUF image = BUF_INIT;
+	const struct iso_file root = {.name = "."};
+	int rc = check_arguments(volume_id, files, n, e);
+
+	if (rc < 0)
+		return rc;
+	a = archive_write_new();
+	if (!a)
+		return err_nomem(e);
+	if (archive_write_set_format_iso9660(a) != ARCHIVE_OK ||
+	    archive_write_set_options(a, "volume-id=X,application-id=ACCLIMATE,"
+					 "rockridge=useful,joliet,iso-level=3,pad") != ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+	    archive_write_open(a, &image, NULL, collect, NULL) != ARCHIVE_OK)
+		return failed(a, "starting an ISO image", e);
+	rc = add_entry(a, &root, e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add_entry(a, &files[i], e);
+	if (rc < 0)
+		return err_wrap(e, "writing an ISO image");
+	if (archive_write_close(a) != ARCHIVE_OK)
+		return failed(a, "ending an ISO image", e);
+	rc = normalise(&image, volume_id, e);
+	if (rc < 0)
+		return rc;
+	return buf_add(out, image.data, image.len) < 0 ? err_nomem(e) : 0;
+}
+
+int iso_write(const char *path, const char *volume_id, const struct iso_file *files, size_t n,
+	      struct err *e)
+{
+	AUTO_BUF image = BUF_INIT;
+	int rc = iso_build(volume_id, files, n, &image, e);
+
+	if (rc == 0 && strcmp(path, "-") == 0)
+		rc = fs_write(STDOUT_FILENO, image.data, image.len, e);
+	else if (rc == 0)
+		rc = fs_write_file(path, image.data, image.len, 0600, e);
+	return rc < 0 ? err_wrap(e, "writing '%s'", path) : 0;
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+int iso_volume_id(int fd, char ret[ISO_VOLUME_ID_MAX + 1], struct err *e)
+{
+	unsigned char vd[SECTOR];
+	size_t got = 0, len = ISO_VOLUME_ID_MAX;
+
+	while (got < sizeof(vd)) {
+		off_t at = (off_t)FIRST_DESCRIPTOR * SECTOR + (off_t)got;
+		ssize_t n = pread(fd, vd + got, sizeof(vd) - got, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, errno, "reading sector %u", FIRST_DESCRIPTOR);
+		if (n == 0)
+			return 0; /* shorter than any image */
+		got += (size_t)n;
+	}
+	if (vd[0] != VD_PRIMARY || memcmp(vd + 1, "CD001", 5) != 0)
+		return 0;
+	while (len && (vd[VD_VOLUME_ID + len - 1] == ' ' || vd[VD_VOLUME_ID + len - 1] == '\0'))
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = vd[VD_VOLUME_ID + i];
+
+		ret[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+	}
+	ret[len] = '\0';
+	return 1;
+}
+
+/* libarchive's view of a descriptor: read by offset, so that it may be shared. */
+struct source {
+	int fd;
+	uint64_t at;
+	char chunk[READ_CHUNK];
+};
+
+static la_ssize_t source_read(struct archive *a, void *data, const void **bytes)
+{
+	struct source *s = data;
+	ssize_t n;
+
+	do {
+		n = pread(s->fd, s->chunk, sizeof(s->chunk), (off_t)s->at);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0) {
+		archive_set_error(a, errno, "%s", strerror(errno));
+		return -1;
+	}
+	s->at += (uint64_t)n;
+	*bytes = s->chunk;
+	return n;
+}
+
+static la_int64_t source_seek(struct archive *a, void *data, la_int64_t off, int whence)
+{
+	struct source *s = data;
+	off_t end;
+
+	switch (whence) {
+	case SEEK_SET:
+		break;
+	case SEEK_CUR:
+		if (__builtin_add_overflow((la_int64_t)s->at, off, &off))
+			off = -1;
+		break;
+	default:
+		end = lseek(s->fd, 0, SEEK_END);
+		if (end < 0 || __builtin_add_overflow((la_int64_t)end, off, &off))
+			off = -1;
+	}
+	if (off < 0) {
+		archive_set_error(a, EINVAL, "seek outside of the image");
+		return ARCHIVE_FATAL;
+	}
+	s->at = (uint64_t)off;
+	return off;
+}
+
+/* Moves ahead as far as asked; what lies past the end is found out when it is read. */
+static la_int64_t source_skip(struct archive *a, void *data, la_int64_t by)
+{
+	struct source *s = data;
+
+	(void)a;
+	if (by < 0 || s->at > (uint64_t)(INT64_MAX - by))
+		return 0;
+	s->at += (uint64_t)by;
+	return by;
+}
+
+static int malformed(struct archive *a, const char *where, struct err *e)
+{
+	const char *text = archive_error_string(a);
+	int code = archive_errno(a);
+
+	if (code == ENOMEM)
+		return err_nomem(e);
+	if (code == EIO || code == ENOMEDIUM)
+		return err_set(e, code, "reading '%s': %s", where, text ? text : strerror(code));
+	return err_set(e, EBADMSG, "'%s' is no sound ISO 9660 image: %s", where,
+		       text ? text : "it ends early");
+}
+
+static int open_source(struct source *s, struct archive **ret, const char *where, struct err *e)
+{
+	AUTO(archive_read_free) struct archive *a = archive_read_new();
+
+	if (!a)
+		return err_nomem(e);
+	if (archive_read_support_format_iso9660(a) != ARCHIVE_OK ||
+	    archive_read_set_read_callback(a, source_read) != ARCHIVE_OK ||
+	    archive_read_set_seek_callback(a, source_seek) != ARCHIVE_OK ||
+	    archive_read_set_skip_callback(a, source_skip) != ARCHIVE_OK ||
+	    archive_read_set_callback_data(a, s) != ARCHIVE_OK ||
+	    archive_read_open1(a) != ARCHIVE_OK)
+		return malformed(a, where, e);
+	*ret = STEAL(a);
+	return 0;
+}
+
+/* Reads the current entry's bytes to their end. */
+static int read_data(struct archive *a, const char *where, const char *name, size_t limit,
+		     struct buf *out, struct err *e)
+{
+	size_t start = out->len;
+
+	for (;;) {
+		la_ssize_t n;
+
+		if (buf_reserve(out, READ_CHUNK) < 0)
+			return err_nomem(e);
+		n = archive_read_data(a, out->data + out->len, READ_CHUNK);
+		if (n < 0)
+			return malformed(a, where, e);
+		if (n == 0)
+			return 0;
+		out->len += (size_t)n;
+		out->data[out->len] = '\0';
+		if (out->len - start > limit)
+			return err_set(e, EFBIG, "'%s' in '%s' is larger than %zu bytes", name,
+				       where, limit);
+	}
+}
+
+/* Takes back what was appended since len was start. */
+static void cut(struct buf *b, size_t start)
+{
+	if (b->data) {
+		b->len = start;
+		b->data[start] = '\0';
+	}
+}
+
+/* What a walk over the folder found. */
+struct found {
+	bool exact, other; /* a file of that name; one whose name differs in case */
+	char *link;        /* the name that it shares its content with, or NULL */
+};
+
+static int note_entry(struct archive_entry *entry, const char *name, struct found *f, struct err *e)
+{
+	const char *path = archive_entry_pathname(entry);
+	const char *link = archive_entry_hardlink(entry);
+	bool exact;
+
+	if (!path || strchr(path, '/') || strcasecmp(path, name) != 0)
+		return 0;
+	if (!link && archive_entry_filetype(entry) != AE_IFREG)
+		return 0;
+	exact = strcmp(path, name) == 0;
+	if (f->exact || (f->other && !exact))
+		return 0;
+	f->exact = exact;
+	f->other = !exact;
+	free(f->link);
+	f->link = link ? strdup(link) : NULL;
+	if (link && !f->link)
+		return err_nomem(e);
+	return 1;
+}
+
+/*
+ * One walk over the image. libarchive gives entries by where their data lies, and names a second
+ * file over the same data as a link to the first, without the data.
+ */
+static int walk(int fd, const char *where, const char *name, size_t limit, struct buf *out,
+		struct found *f, struct err *e)
+{
+	AUTO(archive_read_free) struct archive *a = NULL;
+	AUTO_FREE struct source *s = malloc(sizeof(*s));
+	size_t start = out->len;
+	int rc;
+
+	if (!s)
+		return err_nomem(e);
+	s->fd = fd;
+	s->at = 0;
+	rc = open_source(s, &a, where, e);
+	for (size_t n = 0; rc == 0; n++) {
+		struct archive_entry *entry;
+		int got = archive_read_next_header(a, &entry);
+
+		if (got == ARCHIVE_EOF)
+			return 0;
+		if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
+			return malformed(a, where, e);
+		if (n >= ISO_FILES_MAX)
+			return err_set(e, EFBIG, "'%s' holds more than %d files", where,
+				       ISO_FILES_MAX);
+		rc = note_entry(entry, name, f, e);
+		if (rc > 0 && !f->link) {
+			cut(out, start); /* an exact name after one that differs in case */
+			rc = read_data(a, where, name, limit, out, e);
+		} else if (rc > 0) {
+			rc = 0;
+		}
+	}
+	return rc;
+}
+
+int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
+		  struct buf *out, struct err *e)
+{
+	struct found f = {0}, target = {0};
+	size_t start = out->len;
+	AUTO_FREE char *link = NULL;
+	int rc = walk(fd, name_for_messages, name, limit, out, &f, e);
+
+	link = f.link;
+	if (rc < 0)
+		return rc;
+	if (!f.exact && !f.other)
+		return err_set(e, ENOENT, "no file '%s' in '%s'", name, name_for_messages);
+	if (!link)
+		return 0;
+	cut(out, start);
+	rc = walk(fd, name_for_messages, link, limit, out, &target, e);
+	free(target.link);
+	if (rc == 0 && (!target.exact || target.link))
+		rc = err_set(e, EBADMSG, "'%s' in '%s' is a link that leads nowhere", name,
+			     name_for_messages);
+	return rc;
+}

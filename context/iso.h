@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ISO 9660 images as clouds hand a context to a guest: a volume id by which the guest knows the
+ * image, and a flat root of a few small files. Written with Rock Ridge and Joliet; read by Rock
+ * Ridge, else Joliet, else bare upper-case names. Nothing is mounted.
+ */
+#ifndef CONTEXT_ISO_H
+#define CONTEXT_ISO_H
+
+#include "lib/buf.h"
+#include "lib/err.h"
+
+#define ISO_VOLUME_ID_MAX 32     /* bytes in the primary volume descriptor */
+#define ISO_WRITE_MAX (64 * MIB) /* bytes of all files together that are written */
+#define ISO_FILES_MAX 4096       /* directory entries looked at when reading */
+
+struct iso_file {
+	const char *name; /* plain, at most 64 bytes, ASCII */
+	const void *data;
+	size_t len;
+};
+
+/*
+ * The image's bytes appended to out. They depend on the arguments alone: no clock, no host name.
+ * volume_id: 1 to 16 printable ASCII characters (what Joliet holds), case kept.
+ * Errors: EINVAL volume id or name, EFBIG, EEXIST two files of one name, ENOMEM, EIO.
+ */
+int iso_build(const char *volume_id, const struct iso_file *files, size_t n, struct buf *out,
+	      struct err *e);
+
+/* iso_build into a file that appears complete or not at all; "-" is standard output. */
+int iso_write(const char *path, const char *volume_id, const struct iso_file *files, size_t n,
+	      struct err *e);
+
+/*
+ * Does fd (file or block device, read by offset) hold an ISO 9660 volume? Returns 1 and its
+ * volume id without the padding (bytes that are not printable ASCII shown as '?'), 0 if it holds
+ * none, or the errno of reading. Reads one sector; ECMA-119 8.4.
+ */
+int iso_volume_id(int fd, char ret[ISO_VOLUME_ID_MAX + 1], struct err *e);
+
+/*
+ * The content of the file `name` in the root, appended to out. An exact name is preferred to one
+ * that differs in case. name_for_messages names fd.
+ * Errors: ENOENT, EFBIG past limit or ISO_FILES_MAX, EBADMSG malformed, errno of reading.
+ */
+int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
+		  struct buf *out, struct err *e);
+
+#endif
