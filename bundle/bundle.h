@@ -130,10 +130,17 @@ struct bundle_sink bundle_sink_to_writer(struct bundle_writer *bw);
  * padding, gzip's own checks, tar structure, tar digest, image size. The digests of the whole are
  * known at the end only: what went to the sink counts when 0 is returned. p may be NULL and gets
  * bytes of parts (its total is m->bundled_size).
- * Errors: EBADMSG, each naming part, rule and values; what the source and the sink return.
+ * Runs on three threads, the caller's included, which alone calls the sink. Holds two parts and
+ * 4 MiB.
+ * Errors: EBADMSG, each naming part, rule and values; EFBIG a part over BUNDLE_PART_LIMIT, a tar
+ * header or sparse map over its limit; ECANCELED; what the source and the sink return.
  */
 int bundle_ec2_open(const struct manifest *m, const struct bundle_secret *secret,
 		    struct part_source *src, const struct bundle_sink *sink, struct progress *p,
 		    struct err *e);
+
+/* What can be checked without the secret: presence, digest and sum of sizes of all parts. */
+int bundle_ec2_check_parts(const struct manifest *m, struct part_source *src, struct progress *p,
+			   struct err *e);
 
 #endif
