@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The metadata service that a guest finds at 169.254.169.254: one instance, rendered once into an
+ * immutable tree, and the rules by which a request is answered from it. Used by metadata-server
+ * outside the guest and by ctxd inside; both bring their own sockets (lib/httpd.h).
+ *
+ *	instance_new(&in, "web1", &context, &e);       takes the context over
+ *	in->imds.tokens = IMDS_TOKENS_REQUIRED;
+ *	instance_render(in, &e);                       after this it is only read
+ *	...
+ *	imds_answer(request, in, &env, &response, &why, &e);
+ */
+#ifndef CONTEXT_IMDS_H
+#define CONTEXT_IMDS_H
+
+#include "context/context.h"
+#include "lib/http_parse.h"
+#include "lib/http_response.h"
+
+/* ---- tree: paths to bytes, for dialects that are read path by path ------------------------ */
+
+struct tree; /* immutable once sealed */
+
+int tree_new(struct tree **ret, struct err *e);
+void tree_free(struct tree *t);
+DEFINE_AUTO(struct tree *, tree_free);
+/*
+ * Adds a leaf. path: components joined by '/', none empty ("meta-data/placement/region"), or,
+ * ending in '/', the text that lists a directory where that is not simply its children. since: the
+ * first version that shows it (a date as 20180324), 0 for always. Copies. Errors: ENOMEM; EFBIG
+ * past 4 GiB in all.
+ */
+int tree_add(struct tree *t, unsigned since, const char *path, const void *value, size_t len,
+	     struct err *e);
+int tree_adds(struct tree *t, unsigned since, const char *path, const char *value, struct err *e);
+/* Sorts. Errors: EEXIST if a path was added twice, or is both a leaf and a directory. */
+int tree_seal(struct tree *t, struct err *e);
+
+enum tree_kind {
+	TREE_NONE,
+	TREE_LEAF,
+	TREE_DIRECTORY,
+};
+/*
+ * Looks path up as version sees it. path has neither a leading nor a trailing '/'; "" is the root.
+ * A leaf's bytes are pointed to by *ret; a directory's listing is appended to `listing`: its
+ * children's names in byte order, joined by LF, directories with a final '/', no final LF.
+ * Returns an enum tree_kind, or -ENOMEM.
+ */
+int tree_lookup(const struct tree *t, unsigned version, const char *path, struct http_slice *ret,
+		struct buf *listing);
+
+/* Calls fn for every leaf, in order of path; stops when fn returns non-zero, and returns that. */
+int tree_walk(const struct tree *t, unsigned version,
+	      int (*fn)(void *arg, const char *path, struct http_slice value), void *arg);
+
+/*
+ * The EC2 dialect: the whole tree below a version ("meta-data/...", "dynamic/...", "user-data") of
+ * what this context can serve, and nothing else, sealed. with_tags: meta-data/tags is served.
+ */
+int ec2_render(const struct context *c, bool with_tags, struct tree **ret, struct err *e);
+
+/* ---- instance ----------------------------------------------------------------------------- */
+
+/* How the EC2 dialect is to answer for this instance. */
+enum imds_tokens {
+	IMDS_TOKENS_OPTIONAL,
+	IMDS_TOKENS_REQUIRED,
+};
+struct imds_policy {
+	bool enabled;
+	enum imds_tokens tokens;
+	unsigned hop_limit; /* 1..64 */
+	bool instance_tags; /* meta-data/tags is served */
+};
+#define IMDS_POLICY_DEFAULT                                                                        \
+	((struct imds_policy){.enabled = true,                                                     \
+			      .tokens = IMDS_TOKENS_OPTIONAL,                                      \
+			      .hop_limit = 1,                                                      \
+			      .instance_tags = true})
+
+/* By what a host knows that it is this guest that asks. */
+struct instance_identify {
+	bool given;
+	bool trust_address; /* the address alone is proof: nothing else need match */
+	char *interface;    /* that the connection comes in by; NULL: any (needs trust_address) */
+	char *address;      /* the guest's, numeric, as context_format_ip writes it; NULL: any */
+	char mac[18];       /* what the host's neighbour table must say; "": not asked */
+};
+
+struct instance {
+	char *name; /* of the YAML file without its ending; ctxd: "self" */
+	struct context *context;
+	struct instance_identify identify;
+	struct imds_policy imds;
+	uint64_t modified; /* Unix seconds, for Last-Modified; 0: none is sent */
+	struct tree *ec2;  /* by instance_render */
+};
+
+/* Takes *context over (NULL afterwards, on success alone); policy is IMDS_POLICY_DEFAULT. */
+int instance_new(const char *name, struct context **context, struct instance **ret, struct err *e);
+void instance_free(struct instance *in);
+DEFINE_AUTO(struct instance *, instance_free);
+/* Makes the trees that are served; again after a change. */
+int instance_render(struct instance *in, struct err *e);
+
+/*
+ * Reads an instance from YAML (metadata-server.yaml(5)), validated and rendered. path ends in
+ * ".yaml"; its name without folder and ending is the instance's. A user-data-file is looked up
+ * below the folder of path.
+ *
+ * Every fault found is reported by `report` (may be NULL) as "FILE:LINE:COL: 'key': rule"; e gets
+ * the first one. Errors: EBADMSG and what else lib/yaml.h lists; errno of open.
+ */
+typedef void instance_report_fn(void *arg, const struct err *e);
+int instance_read_yaml(const char *path, instance_report_fn *report, void *arg,
+		       struct instance **ret, struct err *e);
+/* The same from memory. folder: an open directory for user-data-file, or -1: it is refused. */
+int instance_parse_yaml(const char *name, const char *filename, const void *data, size_t len,
+			int folder, instance_report_fn *report, void *arg, struct instance **ret,
+			struct err *e);
+/* The instance as such a file, so that reading it back gives the same. Appended to out. */
+int instance_write_yaml(const struct instance *in, struct buf *out, struct err *e);
+
+/* ---- session tokens (IMDSv2) -------------------------------------------------------------- */
+
+#define TOKEN_KEY_SIZE 32
+#define TOKEN_MAX_TTL 21600 /* seconds */
+#define TOKEN_TEXT_SIZE 57  /* a token's 56 characters and a NUL */
+
+/*
+ * A token is stateless: any process with the key can check what another issued, for the same
+ * instance. See context/token.c for its layout.
+ */
+struct token_key {
+	uint8_t bytes[TOKEN_KEY_SIZE];
+};
+/* A fresh key from the kernel's random generator. */
+int token_key_random(struct token_key *ret, struct err *e);
+/*
+ * The key in a file, made (mode 0600, complete or not at all, whoever else does the same at that
+ * moment) if there is none. Errors: EBADMSG not a regular file of 32 bytes; EACCES the file is
+ * someone else's or others may read it; errno of open, link.
+ */
+int token_key_load(const char *path, struct token_key *ret, struct err *e);
+
+/* now: Unix seconds; ttl 1..TOKEN_MAX_TTL seconds. */
+int token_issue(const struct token_key *key, const char *instance_id, uint64_t now, unsigned ttl,
+		char out[TOKEN_TEXT_SIZE], struct err *e);
+/* True if valid now; *ret_left (may be NULL) is the seconds that it has left, at least 1. */
+bool token_check(const struct token_key *key, const char *instance_id, uint64_t now,
+		 const char *text, size_t len, unsigned *ret_left);
+
+/* ---- the request rules -------------------------------------------------------------------- */
+
+struct imds_env {
+	const struct token_key *key;
+	uint64_t now; /* Unix seconds */
+	bool trusted; /* the administrator asks, not a guest: no token needed, never disabled */
+};
+
+/*
+ * Answers one request: *ret (HTTP_RESPONSE_INIT) gets status, headers and body; hop_limit is set
+ * on a token's answer, and the caller must lower the connection's IP TTL (IPV6_UNICAST_HOPS) to it
+ * before that is sent. For HEAD the body is there and is left out by the sender. *why (may be
+ * NULL) is a static text for the log if it was refused, else NULL.
+ * Touches nothing but its arguments (and the random generator, for a token). Errors: ENOMEM; errno
+ * of getrandom.
+ */
+int imds_answer(const struct http_request *rq, const struct instance *in,
+		const struct imds_env *env, struct http_response *ret, const char **why,
+		struct err *e);
+
+/*
+ * A request's target as one path: query cut, percent-decoded once, slashes collapsed, without
+ * leading and trailing '/'. *ret_slash: it ended in one. Appended to out. Errors: EBADMSG (bad or
+ * forbidden escape, control character, "." or ".." as component), ENOMEM.
+ */
+int imds_path(struct http_slice target, struct buf *out, bool *ret_slash, struct err *e);
+
+#endif
