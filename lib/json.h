@@ -18,19 +18,19 @@ int json_parse(const char *name, const void *data, size_t len, const struct valu
 
 /*
  * The writer. Members are written in the order of the calls; key is needed in an object and NULL
- * in an array and for the outermost value. An error (memory) is kept and reported by json_end, so
+ * in an array and for the outermost value. An error (memory) is kept and reported by jsonw_end, so
  * that the calls between need no check:
  *
- *	struct json_writer w;
- *	json_begin(&w, &out, true);
- *	json_object(&w, NULL);
- *	json_string(&w, "name", name);
- *	json_close(&w);
- *	rc = json_end(&w, e);
+ *	struct jsonw w;
+ *	jsonw_begin(&w, &out, true);
+ *	jsonw_object(&w, NULL);
+ *	jsonw_string(&w, "name", name);
+ *	jsonw_close(&w);
+ *	rc = jsonw_end(&w, e);
  */
-#define JSON_WRITER_DEPTH 64
+#define JSONW_DEPTH 64
 
-struct json_writer {
+struct jsonw {
 	struct buf *out;
 	bool pretty;
 	int rc;
@@ -38,27 +38,27 @@ struct json_writer {
 	struct {
 		bool is_object;
 		bool has_members;
-	} level[JSON_WRITER_DEPTH + 1];
+	} level[JSONW_DEPTH + 1];
 };
 
 /* Appends to out. pretty: two spaces a level, a newline at the end; else no white space at all. */
-void json_begin(struct json_writer *w, struct buf *out, bool pretty);
-void json_object(struct json_writer *w, const char *key);
-void json_array(struct json_writer *w, const char *key);
+void jsonw_begin(struct jsonw *w, struct buf *out, bool pretty);
+void jsonw_object(struct jsonw *w, const char *key);
+void jsonw_array(struct jsonw *w, const char *key);
 /* Ends the innermost object or array. */
-void json_close(struct json_writer *w);
+void jsonw_close(struct jsonw *w);
 /*
  * Bytes that are not UTF-8 become U+FFFD, so that the output is always valid JSON; control
  * characters are escaped. NULL is written as null.
  */
-void json_string(struct json_writer *w, const char *key, const char *s);
-void json_string_n(struct json_writer *w, const char *key, const void *s, size_t len);
-void json_u64(struct json_writer *w, const char *key, uint64_t v);
-void json_i64(struct json_writer *w, const char *key, int64_t v);
-void json_bool(struct json_writer *w, const char *key, bool v);
-void json_null(struct json_writer *w, const char *key);
+void jsonw_string(struct jsonw *w, const char *key, const char *s);
+void jsonw_string_n(struct jsonw *w, const char *key, const void *s, size_t len);
+void jsonw_u64(struct jsonw *w, const char *key, uint64_t v);
+void jsonw_i64(struct jsonw *w, const char *key, int64_t v);
+void jsonw_bool(struct jsonw *w, const char *key, bool v);
+void jsonw_null(struct jsonw *w, const char *key);
 /* All must be closed. Errors: ENOMEM; EINVAL where calls did not match (deeper than 64, key amiss).
  */
-int json_end(struct json_writer *w, struct err *e);
+int jsonw_end(struct jsonw *w, struct err *e);
 
 #endif

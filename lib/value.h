@@ -31,7 +31,8 @@ struct value_limits {
 
 struct value {
 	enum value_kind kind;
-	unsigned line, column;      /* of its first character, from 1; 0 if unknown */
+	/* Of its key in a map, else of its first character; from 1; 0 if unknown. */
+	unsigned line, column;
 	const struct value *parent; /* NULL for the root */
 	const char *key;            /* in a map, NUL-terminated, without NULs inside; else NULL */
 	/*
@@ -48,10 +49,12 @@ struct value {
 	size_t n_items;
 
 	/* private to value.c */
-	size_t index; /* in parent->items */
-	struct value **sorted;
+	size_t index;          /* in parent->items */
+	struct value **sorted; /* VALUE_MAP, once closed: by key */
 	size_t items_cap;
+	unsigned depth;
 	struct value_doc *doc;
+	struct value *all; /* the node made before this one */
 };
 
 /* Frees the whole tree; root must be what a parser returned. */
