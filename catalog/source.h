@@ -76,18 +76,14 @@ struct source_type {
 
 /*
  * Takes an image's bytes as they come. begin is called once, first, with the size of the image as
- * its cloud saw it; write goes front to back; checkpoint (may be called between writes) makes all
- * that was written durable together with `note`, which a later fetch gets back by begin.
+ * its cloud saw it, and says where to begin: 0, or, if an interrupted fetch of the same image is
+ * resumed, the end of what its last checkpoint made durable. write goes front to back; checkpoint
+ * may be called between writes.
  */
 struct fetch_sink {
-	/*
-	 * resume_note: what the last checkpoint of an interrupted fetch of the same origin noted,
-	 * or NULL. *ret_position: where the next write goes; 0 unless resumed.
-	 */
-	int (*begin)(void *ctx, uint64_t size, uint64_t *ret_position, const char **resume_note,
-		     struct err *e);
+	int (*begin)(void *ctx, uint64_t size, uint64_t *ret_position, struct err *e);
 	int (*write)(void *ctx, const void *data, size_t len, uint64_t off, struct err *e);
-	int (*checkpoint)(void *ctx, uint64_t position, const char *note, struct err *e);
+	int (*checkpoint)(void *ctx, struct err *e);
 	void *ctx;
 };
 

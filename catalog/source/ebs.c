@@ -4,7 +4,7 @@
  * ever written, GetSnapshotBlock reads one. Blocks are fetched in parallel, checked by the SHA-256
  * that comes with each, and given on front to back; what is not listed reads as zeros.
  *
- * A fetch is resumable: its checkpoint is the index of the next block, and listing starts there.
+ * A fetch is resumable: what was written ends at a block, and listing starts behind it.
  */
 #include <stdio.h>
 
@@ -329,15 +329,6 @@ static int ask_ahead(struct fetch *f, struct err *e)
 	return 0;
 }
 
-static int checkpoint(struct fetch *f, const struct fetch_sink *sink, uint64_t index, struct err *e)
-{
-	AUTO_FREE char *note = str_format("%llu", (unsigned long long)index);
-
-	if (!note)
-		return err_nomem(e);
-	return sink->checkpoint(sink->ctx, index * f->block_size, note, e);
-}
-
 /* Writes block after block; on an interruption makes durable what there is. */
 static int copy_blocks(struct fetch *f, const struct fetch_sink *sink, struct err *e)
 {
@@ -366,13 +357,13 @@ static int copy_blocks(struct fetch *f, const struct fetch_sink *sink, struct er
 		free(j->block.token);
 		buf_release(&j->data);
 		if (rc == 0 && since >= CHECKPOINT_BYTES) {
-			rc = checkpoint(f, sink, done, e);
+			rc = sink->checkpoint(sink->ctx, e);
 			since = 0;
 		}
 	}
 	/* What went wrong is the error to report, not what the attempt to save adds to it. */
 	if (rc < 0 && rc != -ENOSPC && rc != -EIO && done > 0)
-		(void)checkpoint(f, sink, done, NULL);
+		(void)sink->checkpoint(sink->ctx, NULL);
 	return rc;
 }
 
@@ -391,6 +382,21 @@ static int start_workers(struct fetch *f, struct err *e)
 	return rc;
 }
 
+/* Lists anew from the block at position; the first page was only for the geometry. */
+static int resume_at(struct fetch *f, uint64_t position, struct err *e)
+{
+	if (position % f->block_size || position > f->volume_size)
+		return err_set(e, EINVAL, "cannot resume at byte %llu: no block begins there",
+			       (unsigned long long)position);
+	f->next_index = position / f->block_size;
+	f->last_index = f->next_index - 1;
+	free(f->next_token);
+	f->next_token = NULL;
+	f->last_page = position == f->volume_size;
+	page_release(f);
+	return 0;
+}
+
 static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 			  const struct fetch_sink *sink, struct fetch_report *report, struct err *e)
 {
@@ -400,7 +406,6 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 		.snapshot = im->snapshot,
 		.last_index = UINT64_MAX,
 	};
-	const char *note = NULL;
 	uint64_t position = 0;
 	int rc = list_page(&f, e);
 
@@ -409,18 +414,9 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 			     im->snapshot, (unsigned long long)f.volume_size,
 			     (unsigned long long)im->snapshot_size);
 	if (rc == 0)
-		rc = sink->begin(sink->ctx, f.volume_size, &position, &note, e);
-	if (rc == 0 && note) {
-		rc = str_to_u64(note, 1, f.volume_size / f.block_size, &f.next_index, e);
-		if (rc == 0) {
-			/* List anew from there; the first page was only for the geometry. */
-			free(f.next_token);
-			f.next_token = NULL;
-			f.last_index = f.next_index - 1;
-			f.last_page = false;
-			page_release(&f);
-		}
-	}
+		rc = sink->begin(sink->ctx, f.volume_size, &position, e);
+	if (rc == 0 && position)
+		rc = resume_at(&f, position, e);
 	if (rc == 0)
 		rc = start_workers(&f, e);
 	if (rc < 0)

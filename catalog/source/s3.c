@@ -243,7 +243,6 @@ static int fetch_bundle(struct session *s, const struct catalog_image *im,
 	struct bundle_secret secret = {0};
 	struct part_source parts = {read_part, &p};
 	struct bundle_sink out = {sink->write, sink->ctx};
-	const char *note = NULL;
 	uint64_t position = 0;
 	int rc = fetch_manifest(s, im, &m, e);
 
@@ -261,7 +260,7 @@ static int fetch_bundle(struct session *s, const struct catalog_image *im,
 	p.manifest = m;
 	rc = prefetch_start(&p, e);
 	if (rc == 0)
-		rc = sink->begin(sink->ctx, m->size, &position, &note, e);
+		rc = sink->begin(sink->ctx, m->size, &position, e);
 	if (rc == 0) {
 		p.progress = progress_start("fetching", m->bundled_size);
 		rc = bundle_ec2_open(m, &secret, &parts, &out, p.progress, e);
