@@ -193,7 +193,7 @@ static int adapt(struct job *j, struct err *e)
 
 /* ---- the record ----------------------------------------------------------------------------- */
 
-void catalog_image_json(struct json_writer *w, const struct catalog_image *im)
+void catalog_image_json(struct jsonw *w, const struct catalog_image *im)
 {
 	const struct {
 		const char *key, *value;
@@ -220,44 +220,44 @@ void catalog_image_json(struct json_writer *w, const struct catalog_image *im)
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		if (texts[i].value)
-			json_string(w, texts[i].key, texts[i].value);
+			jsonw_string(w, texts[i].key, texts[i].value);
 	}
-	json_bool(w, "public", im->is_public);
+	jsonw_bool(w, "public", im->is_public);
 }
 
 /* One string of the array for each line. */
-static void json_lines(struct json_writer *w, const char *key, const struct buf *lines)
+static void json_lines(struct jsonw *w, const char *key, const struct buf *lines)
 {
 	const char *p = buf_str(lines);
 
-	json_array(w, key);
+	jsonw_array(w, key);
 	while (*p) {
 		const char *end = strchr(p, '\n');
 		size_t n = end ? (size_t)(end - p) : strlen(p);
 
-		json_string_n(w, NULL, p, n);
+		jsonw_string_n(w, NULL, p, n);
 		p += n + (end != NULL);
 	}
-	json_close(w);
+	jsonw_close(w);
 }
 
-static void json_boot(struct json_writer *w, const struct boot_report *b)
+static void json_boot(struct jsonw *w, const struct boot_report *b)
 {
-	json_object(w, "made-bootable");
-	json_string(w, "kernel", b->kernel);
-	json_string(w, "initrd", b->initrd);
-	json_string(w, "cmdline", b->cmdline);
-	json_string(w, "found-in", b->source);
-	json_close(w);
+	jsonw_object(w, "made-bootable");
+	jsonw_string(w, "kernel", b->kernel);
+	jsonw_string(w, "initrd", b->initrd);
+	jsonw_string(w, "cmdline", b->cmdline);
+	jsonw_string(w, "found-in", b->source);
+	jsonw_close(w);
 }
 
-static void json_inject(struct json_writer *w, const struct inject_report *r)
+static void json_inject(struct jsonw *w, const struct inject_report *r)
 {
-	json_object(w, "injected");
-	json_string(w, "distribution", r->distro);
-	json_string(w, "init", r->init);
+	jsonw_object(w, "injected");
+	jsonw_string(w, "distribution", r->distro);
+	jsonw_string(w, "init", r->init);
 	json_lines(w, "changes", &r->changes);
-	json_close(w);
+	jsonw_close(w);
 }
 
 static int write_record(const struct job *j, const char *name, struct err *e)
@@ -266,7 +266,7 @@ static int write_record(const struct job *j, const char *name, struct err *e)
 	AUTO_FREE char *path = path_join(store_import_dir(j->import), STORE_RECORD);
 	AUTO_FREE char *endpoint = NULL;
 	AUTO_BUF text = BUF_INIT;
-	struct json_writer w;
+	struct jsonw w;
 	char now[32];
 	time_t t = time(NULL);
 	struct tm tm;
@@ -277,28 +277,28 @@ static int write_record(const struct job *j, const char *name, struct err *e)
 	if (rc < 0)
 		return rc;
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
-	json_begin(&w, &text, true);
-	json_object(&w, NULL);
-	json_string(&w, "name", name);
-	json_string(&w, "imported", now);
-	json_string(&w, "format", image_format_name(disk));
-	json_u64(&w, "virtual-size", image_size(disk));
-	json_object(&w, "source");
-	json_string(&w, "type", "ec2");
-	json_string(&w, "endpoint", endpoint);
-	json_string(&w, "region", aws_region(j->session->aws));
-	json_string(&w, "delivery", j->delivery->name);
+	jsonw_begin(&w, &text, true);
+	jsonw_object(&w, NULL);
+	jsonw_string(&w, "name", name);
+	jsonw_string(&w, "imported", now);
+	jsonw_string(&w, "format", image_format_name(disk));
+	jsonw_u64(&w, "virtual-size", image_size(disk));
+	jsonw_object(&w, "source");
+	jsonw_string(&w, "type", "ec2");
+	jsonw_string(&w, "endpoint", endpoint);
+	jsonw_string(&w, "region", aws_region(j->session->aws));
+	jsonw_string(&w, "delivery", j->delivery->name);
 	catalog_image_json(&w, &j->image);
-	json_close(&w);
+	jsonw_close(&w);
 	json_lines(&w, "verified", &j->report.verified);
 	json_lines(&w, "warnings", &j->report.warnings);
-	json_string(&w, "layout", !target_is_partition(j->target) ? "disk" : "partition at 1 MiB");
+	jsonw_string(&w, "layout", !target_is_partition(j->target) ? "disk" : "partition at 1 MiB");
 	if (j->booted)
 		json_boot(&w, &j->boot);
 	if (j->injected)
 		json_inject(&w, &j->inject);
-	json_close(&w);
-	rc = json_end(&w, e);
+	jsonw_close(&w);
+	rc = jsonw_end(&w, e);
 	return rc < 0 ? rc : fs_write_file(path, text.data, text.len, 0644, e);
 }
 

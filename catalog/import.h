@@ -30,7 +30,7 @@ int import_image(struct session *s, struct store *store, const struct import_opt
 int catalog_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e);
 
 /* Appends the image's fields as members of the object that w is in. */
-struct json_writer;
-void catalog_image_json(struct json_writer *w, const struct catalog_image *im);
+struct jsonw;
+void catalog_image_json(struct jsonw *w, const struct catalog_image *im);
 
 #endif

@@ -83,16 +83,16 @@ uint64_t target_resumed_at(const struct target *t)
 static int journal_write(const struct target *t, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
-	struct json_writer w;
+	struct jsonw w;
 	int rc;
 
-	json_begin(&w, &text, true);
-	json_object(&w, NULL);
-	json_string(&w, "origin", t->origin);
-	json_u64(&w, "size", t->size);
-	json_bool(&w, "partition", t->partition);
-	json_close(&w);
-	rc = json_end(&w, e);
+	jsonw_begin(&w, &text, true);
+	jsonw_object(&w, NULL);
+	jsonw_string(&w, "origin", t->origin);
+	jsonw_u64(&w, "size", t->size);
+	jsonw_bool(&w, "partition", t->partition);
+	jsonw_close(&w);
+	rc = jsonw_end(&w, e);
 	return rc < 0 ? rc : fs_write_file(t->journal, text.data, text.len, 0644, e);
 }
 
