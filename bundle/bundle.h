@@ -107,6 +107,7 @@ struct part_source {
 int part_source_dir(const char *dir, const struct manifest *m, struct part_source *ret,
 		    struct err *e);
 void part_source_dir_free(struct part_source *s);
+DEFINE_AUTO_STRUCT(struct part_source, part_source_dir_free);
 
 #define BUNDLE_PART_LIMIT (32 * 1024 * 1024) /* bytes of a part; tools make 10 MiB */
 

@@ -1,3 +1,3 @@
 bundle_LIBS := imgconv lib
 bundle_PKGS := libcrypto libisal
-bundle_MAN :=
+bundle_MAN := bundle.1
