@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The NICs of a context.sh: see the table at the head of context/dialect/opennebula.c. */
+#include "context/dialect/opennebula.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "lib/str.h"
+
+#define ALIASES_MAX 64
+
+/* The value of PREFIX_SUFFIX; NULL if it is absent or empty. */
+static const char *get2(const struct one_reader *r, const char *prefix, const char *suffix)
+{
+	char name[SHELLVARS_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%s_%s", prefix, suffix);
+	return one_get(r, name);
+}
+
+static bool is_address(const char *s, int family)
+{
+	unsigned char binary[sizeof(struct in6_addr)];
+
+	return inet_pton(family, s, binary) == 1;
+}
+
+/* 255.255.255.0 or 24 to 24. */
+static bool mask_to_prefix(const char *mask, unsigned *ret)
+{
+	struct in_addr a;
+	uint64_t n;
+	uint32_t bits;
+
+	if (str_to_u64(mask, 0, 32, &n, NULL) == 0) {
+		*ret = (unsigned)n;
+		return true;
+	}
+	if (inet_pton(AF_INET, mask, &a) != 1)
+		return false;
+	bits = ntohl(a.s_addr);
+	*ret = bits ? 32u - (unsigned)__builtin_ctz(bits) : 0;
+	return bits == (uint32_t)(*ret ? UINT32_MAX << (32 - *ret) : 0);
+}
+
+static int add_address(struct nic *n, const char *address, unsigned prefix)
+{
+	char text[INET6_ADDRSTRLEN + 8];
+
+	snprintf(text, sizeof(text), "%s/%u", address, prefix);
+	return strlist_add(&n->addresses, text);
+}
+
+/* ETHn_IP or ETHn_ALIASm_IP with its mask. */
+static int read_ip4(struct one_reader *r, const char *prefix, struct nic *n)
+{
+	const char *ip = get2(r, prefix, "IP"), *mask = get2(r, prefix, "MASK");
+	unsigned bits = 24;
+
+	if (!ip)
+		return 0;
+	if (!is_address(ip, AF_INET))
+		return one_note(r, "%s_IP '%s' is no IPv4 address", prefix, ip);
+	if (mask && !mask_to_prefix(mask, &bits))
+		return one_note(r, "%s_MASK '%s' is no mask; %s_IP is left out", prefix, mask,
+				prefix);
+	return add_address(n, ip, bits);
+}
+
+static int read_ip6(struct one_reader *r, const char *prefix, struct nic *n)
+{
+	static const char *const names[] = {"IP6", "IPV6", "IP6_ULA"};
+	const char *length = get2(r, prefix, "IP6_PREFIX_LENGTH");
+	uint64_t bits = 64;
+	int rc = 0;
+
+	if (length && str_to_u64(length, 1, 128, &bits, NULL) < 0)
+		return one_note(r, "%s_IP6_PREFIX_LENGTH '%s' is not 1 to 128", prefix, length);
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(names); i++) {
+		const char *ip = get2(r, prefix, names[i]);
+
+		if (!ip || (i == 1 && get2(r, prefix, names[0])))
+			continue; /* IPV6 is the old name of IP6 */
+		if (is_address(ip, AF_INET6))
+			rc = add_address(n, ip, (unsigned)bits);
+		else
+			rc = one_note(r, "%s_%s '%s' is no IPv6 address", prefix, names[i], ip);
+	}
+	return rc;
+}
+
+static int read_gateway(struct one_reader *r, const char *prefix, const char *suffix, int family,
+			char **ret)
+{
+	const char *g = get2(r, prefix, suffix);
+
+	if (!g || *ret)
+		return 0;
+	if (!is_address(g, family))
+		return one_note(r, "%s_%s '%s' is no address", prefix, suffix, g);
+	*ret = strdup(g);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* The words of a list into another one, each once; addresses only, if asked. */
+static int add_words(struct one_reader *r, const char *variable, const char *list, bool addresses,
+		     struct strlist *to)
+{
+	AUTO_FREE char *copy = list ? strdup(list) : NULL;
+	char *save = NULL;
+
+	if (list && !copy)
+		return -ENOMEM;
+	for (char *w = copy ? strtok_r(copy, " \t\r\n,", &save) : NULL; w;
+	     w = strtok_r(NULL, " \t\r\n,", &save)) {
+		int rc = 0;
+
+		if (addresses && !is_address(w, AF_INET) && !is_address(w, AF_INET6))
+			rc = one_note(r, "%s: '%s' is no address", variable, w);
+		else if (!addresses && (strlen(w) > ONE_HOSTNAME_MAX ||
+					w[strspn(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
+						    "TUVWXYZ0123456789-._")]))
+			rc = one_note(r, "%s: '%s' is no domain", variable, w);
+		else if (!one_list_has(to, w))
+			rc = strlist_add(to, w);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool is_network(const char *s)
+{
+	const char *slash = strchr(s, '/');
+	char address[INET6_ADDRSTRLEN];
+	uint64_t bits;
+	int family = strchr(s, ':') ? AF_INET6 : AF_INET;
+	size_t len = slash ? (size_t)(slash - s) : strlen(s);
+
+	if (len >= sizeof(address))
+		return false;
+	memcpy(address, s, len);
+	address[len] = '\0';
+	return is_address(address, family) &&
+	       (!slash || str_to_u64(slash + 1, 0, family == AF_INET ? 32 : 128, &bits, NULL) == 0);
+}
+
+/* "10.0.0.0/8 via 192.168.0.254, ...". */
+static int read_routes(struct one_reader *r, const char *prefix, struct nic *n)
+{
+	const char *list = get2(r, prefix, "ROUTES");
+	AUTO_FREE char *copy = list ? strdup(list) : NULL;
+	char *save = NULL;
+
+	if (list && !copy)
+		return -ENOMEM;
+	for (char *one = copy ? strtok_r(copy, ",\n", &save) : NULL; one;
+	     one = strtok_r(NULL, ",\n", &save)) {
+		char to[64], via[64], text[160], rest[2];
+		int rc;
+
+		if (one[strspn(one, " \t\r")] == '\0')
+			continue;
+		if (sscanf(one, " %63s via %63s %1s", to, via, rest) == 2 && is_network(to) &&
+		    is_address(via, strchr(to, ':') ? AF_INET6 : AF_INET)) {
+			snprintf(text, sizeof(text), "%s via %s", to, via);
+			rc = strlist_add(&n->routes, text);
+		} else {
+			rc = one_note(r, "%s_ROUTES: '%s' is not NETWORK via GATEWAY", prefix, one);
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int read_number(struct one_reader *r, const char *prefix, const char *suffix, uint64_t max,
+		       unsigned *ret)
+{
+	const char *v = get2(r, prefix, suffix);
+	uint64_t n;
+
+	if (!v)
+		return 0;
+	if (str_to_u64(v, 0, max, &n, NULL) < 0)
+		return one_note(r, "%s_%s '%s' is not a number up to %llu", prefix, suffix, v,
+				(unsigned long long)max);
+	*ret = (unsigned)n;
+	return 0;
+}
+
+static bool read_mac(const char *s, char ret[18])
+{
+	if (strlen(s) != 17)
+		return false;
+	for (int i = 0; i < 17; i++) {
+		char c = s[i];
+
+		if (c >= 'A' && c <= 'F')
+			c = (char)(c - 'A' + 'a');
+		if (i % 3 == 2 ? c != ':' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+		ret[i] = c;
+	}
+	ret[17] = '\0';
+	return true;
+}
+
+static int read_methods(struct one_reader *r, const char *prefix, struct nic *n)
+{
+	static const struct {
+		const char *name;
+		enum nic_method v4, v6;
+	} methods[] = {
+		{"static", NIC_STATIC, NIC_STATIC}, {"dhcp", NIC_DHCP, NIC_DHCP},
+		{"auto", NIC_SKIP, NIC_AUTO},       {"disable", NIC_SKIP, NIC_SKIP},
+		{"skip", NIC_SKIP, NIC_SKIP},
+	};
+	const char *v4 = get2(r, prefix, "METHOD"), *v6 = get2(r, prefix, "IP6_METHOD");
+	bool found4 = !v4, found6 = false;
+	int rc = 0;
+
+	if (!v6)
+		v6 = v4 ? v4 : "static";
+	n->method = n->method6 = NIC_STATIC;
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++) {
+		if (v4 && strcasecmp(v4, methods[i].name) == 0) {
+			n->method = methods[i].v4;
+			found4 = true;
+		}
+		if (strcasecmp(v6, methods[i].name) == 0) {
+			n->method6 = methods[i].v6;
+			found6 = true;
+		}
+	}
+	if (!found4) {
+		n->method = NIC_SKIP;
+		rc = one_note(r, "%s_METHOD '%s' is not known: IPv4 is left alone", prefix, v4);
+	}
+	if (rc == 0 && !found6) {
+		n->method6 = NIC_SKIP;
+		if (get2(r, prefix, "IP6_METHOD"))
+			rc = one_note(r, "%s_IP6_METHOD '%s' is not known: IPv6 is left alone",
+				      prefix, v6);
+	}
+	return rc;
+}
+
+static int read_aliases(struct one_reader *r, const char *prefix, struct nic *n)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < ALIASES_MAX; i++) {
+		char alias[64];
+		const char *external;
+
+		snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, i);
+		external = get2(r, alias, "EXTERNAL");
+		if (get2(r, alias, "DETACH") || (external && strcasecmp(external, "yes") == 0))
+			continue;
+		if (n->method == NIC_STATIC)
+			rc = read_ip4(r, alias, n);
+		if (rc == 0 && n->method6 == NIC_STATIC)
+			rc = read_ip6(r, alias, n);
+	}
+	return rc;
+}
+
+static bool has_family(const struct nic *n, bool v6)
+{
+	for (size_t i = 0; i < n->addresses.n; i++) {
+		if ((strchr(n->addresses.v[i], ':') != NULL) == v6)
+			return true;
+	}
+	return false;
+}
+
+static int read_nic(struct one_reader *r, unsigned number)
+{
+	char p[32];
+	struct nic *n = context_add_nic(r->c);
+	const char *mac;
+	int rc;
+
+	if (!n)
+		return -ENOMEM;
+	snprintf(p, sizeof(p), "ETH%u", number);
+	mac = get2(r, p, "MAC");
+	rc = read_methods(r, p, n);
+	if (rc == 0 && mac && !read_mac(mac, n->mac))
+		rc = one_note(r, "%s_MAC '%s' is no hardware address", p, mac);
+	if (rc == 0 && n->method == NIC_STATIC)
+		rc = read_ip4(r, p, n);
+	if (rc == 0 && n->method6 == NIC_STATIC)
+		rc = read_ip6(r, p, n);
+	if (rc == 0)
+		rc = read_aliases(r, p, n);
+	/* Static without an address says nothing about that family. */
+	if (n->method == NIC_STATIC && !has_family(n, false))
+		n->method = NIC_SKIP;
+	if (n->method6 == NIC_STATIC && !has_family(n, true))
+		n->method6 = NIC_SKIP;
+	if (rc == 0 && n->method == NIC_STATIC)
+		rc = read_gateway(r, p, "GATEWAY", AF_INET, &n->gateway);
+	if (rc == 0 && n->method6 == NIC_STATIC)
+		rc = read_gateway(r, p, "IP6_GATEWAY", AF_INET6, &n->gateway6);
+	if (rc == 0 && n->method6 == NIC_STATIC)
+		rc = read_gateway(r, p, "GATEWAY6", AF_INET6, &n->gateway6);
+	if (rc == 0)
+		rc = add_words(r, "DNS", get2(r, p, "DNS"), true, &n->dns);
+	if (rc == 0)
+		rc = add_words(r, "DNS", one_get(r, "DNS"), true, &n->dns);
+	if (rc == 0)
+		rc = add_words(r, "SEARCH_DOMAIN", get2(r, p, "SEARCH_DOMAIN"), false, &n->search);
+	if (rc == 0)
+		rc = add_words(r, "SEARCH_DOMAIN", one_get(r, "SEARCH_DOMAIN"), false, &n->search);
+	if (rc == 0)
+		rc = read_routes(r, p, n);
+	if (rc == 0)
+		rc = read_number(r, p, "MTU", 65535, &n->mtu);
+	if (rc == 0)
+		rc = read_number(r, p, "METRIC", INT32_MAX, &n->metric);
+	return rc;
+}
+
+bool one_nic_number(const char *name, unsigned *ret)
+{
+	char *end;
+	unsigned long n;
+
+	if (strncmp(name, "ETH", 3) != 0 || name[3] < '0' || name[3] > '9')
+		return false;
+	n = strtoul(name + 3, &end, 10);
+	*ret = n > ONE_NICS_MAX ? ONE_NICS_MAX : (unsigned)n;
+	return *end == '_';
+}
+
+int one_read_nics(struct one_reader *r)
+{
+	bool there[ONE_NICS_MAX + 1] = {false};
+	int rc = 0;
+
+	for (size_t i = 0; i < r->vars->n; i++) {
+		const char *name = r->vars->v[i].key;
+		unsigned n;
+
+		if (one_nic_number(name, &n) && *r->vars->v[i].value &&
+		    (str_has_suffix(name, "_MAC") || str_has_suffix(name, "_IP") ||
+		     str_has_suffix(name, "_IP6")))
+			there[n] = true;
+	}
+	for (unsigned n = 0; rc == 0 && n < ONE_NICS_MAX; n++) {
+		if (there[n])
+			rc = read_nic(r, n);
+	}
+	if (rc == 0 && there[ONE_NICS_MAX])
+		rc = one_note(r, "NICs with numbers above %d are left out", ONE_NICS_MAX - 1);
+	return rc;
+}

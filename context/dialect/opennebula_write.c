@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writer of OpenNebula's context.sh: see context/opennebula.h, and for the variables the table at
+ * the head of context/dialect/opennebula.c.
+ */
+#include "context/opennebula.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "context/shellvars.h"
+#include "lib/str.h"
+
+static const char head[] = "# Context variables, as OpenNebula writes them\n";
+
+struct writer {
+	struct shellvars vars;
+	struct err *e;
+};
+
+/* Sets PREFIX SUFFIX if there is a value. */
+static int put2(struct writer *w, const char *prefix, const char *suffix, const char *value)
+{
+	char name[128];
+
+	if (!value || !*value)
+		return 0;
+	snprintf(name, sizeof(name), "%s%s", prefix, suffix);
+	return shellvars_set(&w->vars, name, value, w->e);
+}
+
+static int put(struct writer *w, const char *name, const char *value)
+{
+	return put2(w, "", name, value);
+}
+
+static int put_number(struct writer *w, const char *prefix, const char *suffix, unsigned value)
+{
+	char text[16];
+
+	if (!value)
+		return 0;
+	snprintf(text, sizeof(text), "%u", value);
+	return put2(w, prefix, suffix, text);
+}
+
+static int put_list(struct writer *w, const char *prefix, const char *suffix,
+		    const struct strlist *l, const char *separator)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if ((i && buf_adds(&text, separator) < 0) || buf_adds(&text, l->v[i]) < 0)
+			return err_nomem(w->e);
+	}
+	return put2(w, prefix, suffix, buf_str(&text));
+}
+
+/* 24 to 255.255.255.0. */
+static void prefix_to_mask(unsigned bits, char out[INET_ADDRSTRLEN])
+{
+	struct in_addr a = {.s_addr = htonl(bits ? UINT32_MAX << (32 - bits) : 0)};
+
+	inet_ntop(AF_INET, &a, out, INET_ADDRSTRLEN);
+}
+
+/* One address of a NIC, as its own or as an alias's. */
+static int put_address(struct writer *w, const char *prefix, const char *address)
+{
+	const char *slash = strchr(address, '/');
+	AUTO_FREE char *ip = slash ? strndup(address, (size_t)(slash - address)) : NULL;
+	bool v6 = strchr(address, ':') != NULL;
+	char mask[INET_ADDRSTRLEN];
+	uint64_t bits = 0;
+	int rc;
+
+	if (slash && !ip)
+		return err_nomem(w->e);
+	if (!slash || str_to_u64(slash + 1, 0, v6 ? 128 : 32, &bits, NULL) < 0)
+		return err_set(w->e, EINVAL, "address '%s' has no prefix length", address);
+	rc = put2(w, prefix, v6 ? "_IP6" : "_IP", ip);
+	if (rc < 0)
+		return rc;
+	if (v6)
+		return put2(w, prefix, "_IP6_PREFIX_LENGTH", slash + 1);
+	prefix_to_mask((unsigned)bits, mask);
+	return put2(w, prefix, "_MASK", mask);
+}
+
+/* The first address of each family is the NIC's own. */
+static int put_addresses(struct writer *w, const char *prefix, const struct nic *n)
+{
+	bool own[2] = {false, false};
+	unsigned aliases = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n->addresses.n; i++) {
+		const char *address = n->addresses.v[i];
+		bool v6 = strchr(address, ':') != NULL;
+		char alias[64];
+
+		if (own[v6])
+			snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, aliases++);
+		rc = put_address(w, own[v6] ? alias : prefix, address);
+		own[v6] = true;
+	}
+	return rc;
+}
+
+/* METHOD where it is not what a reader takes the addresses for. */
+static int put_methods(struct writer *w, const char *prefix, const struct nic *n)
+{
+	static const char *const names[] = {
+		[NIC_STATIC] = "static",
+		[NIC_DHCP] = "dhcp",
+		[NIC_AUTO] = "auto",
+		[NIC_SKIP] = "skip",
+	};
+	bool v4 = false, v6 = false;
+	int rc = 0;
+
+	for (size_t i = 0; i < n->addresses.n; i++) {
+		if (strchr(n->addresses.v[i], ':'))
+			v6 = true;
+		else
+			v4 = true;
+	}
+	if (n->method == NIC_DHCP || (n->method == NIC_SKIP && v4))
+		rc = put2(w, prefix, "_METHOD", names[n->method]);
+	if (rc == 0 && (n->method6 == NIC_DHCP || n->method6 == NIC_AUTO ||
+			(n->method6 == NIC_SKIP && (v6 || n->method == NIC_DHCP)) ||
+			(n->method6 == NIC_STATIC && v6 && n->method == NIC_DHCP)))
+		rc = put2(w, prefix, "_IP6_METHOD", names[n->method6]);
+	return rc;
+}
+
+static int put_nic(struct writer *w, size_t number, const struct nic *n)
+{
+	char prefix[32];
+	int rc;
+
+	snprintf(prefix, sizeof(prefix), "ETH%zu", number);
+	if (!*n->mac)
+		return err_set(
+			w->e, EINVAL,
+			"NIC %zu has no hardware address, by which OpenNebula's guests find it",
+			number);
+	rc = put2(w, prefix, "_MAC", n->mac);
+	if (rc == 0)
+		rc = put_methods(w, prefix, n);
+	if (rc == 0)
+		rc = put_addresses(w, prefix, n);
+	if (rc == 0)
+		rc = put2(w, prefix, "_GATEWAY", n->gateway);
+	if (rc == 0)
+		rc = put2(w, prefix, "_IP6_GATEWAY", n->gateway6);
+	if (rc == 0)
+		rc = put_list(w, prefix, "_DNS", &n->dns, " ");
+	if (rc == 0)
+		rc = put_list(w, prefix, "_SEARCH_DOMAIN", &n->search, " ");
+	if (rc == 0)
+		rc = put_list(w, prefix, "_ROUTES", &n->routes, ", ");
+	if (rc == 0)
+		rc = put_number(w, prefix, "_MTU", n->mtu);
+	if (rc == 0)
+		rc = put_number(w, prefix, "_METRIC", n->metric);
+	return rc;
+}
+
+static int put_user_data(struct writer *w, const struct context *c)
+{
+	AUTO_BUF text = BUF_INIT;
+	int rc;
+
+	if (!c->has_user_data || !c->user_data.len)
+		return 0;
+	if (base64_encode(c->user_data.data, c->user_data.len, &text) < 0)
+		return err_nomem(w->e);
+	rc = put(w, "USER_DATA", buf_str(&text));
+	return rc < 0 ? rc : put(w, "USER_DATA_ENCODING", "base64");
+}
+
+/* KEY=VALUE lines; a tag that does not fit into one line cannot be said. */
+static int put_tags(struct writer *w, const struct context *c)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	for (size_t i = 0; i < c->n_tags; i++) {
+		if (strpbrk(c->tags[i].key, "=\n") || strchr(c->tags[i].value, '\n'))
+			return err_set(w->e, EINVAL, "tag '%s' cannot be written as one line",
+				       c->tags[i].key);
+		if (buf_addf(&text, "%s%s=%s", i ? "\n" : "", c->tags[i].key, c->tags[i].value) < 0)
+			return err_nomem(w->e);
+	}
+	return put(w, "EC2_TAGS", buf_str(&text));
+}
+
+static int put_fields(struct writer *w, const struct context *c)
+{
+	const struct {
+		const char *name, *value;
+	} rows[] = {
+		{"SET_HOSTNAME", c->hostname},
+		{"EC2_INSTANCE_ID", c->instance_id},
+		{"EC2_AMI_ID", c->ami_id},
+		{"EC2_INSTANCE_TYPE", c->instance_type},
+		{"EC2_AVAILABILITY_ZONE", c->availability_zone},
+		{"EC2_REGION", c->region},
+		{"EC2_RESERVATION_ID", c->reservation_id},
+		{"EC2_ACCOUNT_ID", c->account_id},
+		{"EC2_ARCHITECTURE", c->architecture},
+	};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(rows); i++)
+		rc = put(w, rows[i].name, rows[i].value);
+	if (rc == 0)
+		rc = put_number(w, "EC2_AMI_LAUNCH_INDEX", "", c->launch_index);
+	if (rc == 0)
+		rc = put_list(w, "EC2_SECURITY_GROUPS", "", &c->security_groups, "\n");
+	if (rc == 0)
+		rc = put_list(w, "SSH_PUBLIC_KEY", "", &c->ssh_keys, "\n");
+	return rc;
+}
+
+static int put_extra(struct writer *w, const struct context *c)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->n_extra; i++) {
+		const struct context_pair *x = &c->extra[i];
+
+		/* What has a field of its own is not overridden, what is no variable left out. */
+		if (shellvars_name_valid(x->key, strlen(x->key)) &&
+		    !shellvars_get(&w->vars, x->key))
+			rc = shellvars_set(&w->vars, x->key, x->value, w->e);
+	}
+	return rc;
+}
+
+int opennebula_write(const struct context *c, struct buf *out, struct err *e)
+{
+	struct writer w = {.e = e};
+	AUTO_BUF text = BUF_INIT;
+	int rc = put_fields(&w, c);
+
+	if (rc == 0)
+		rc = put_user_data(&w, c);
+	if (rc == 0)
+		rc = put_tags(&w, c);
+	for (size_t i = 0; rc == 0 && i < c->n_nics; i++)
+		rc = put_nic(&w, i, &c->nics[i]);
+	if (rc == 0)
+		rc = put_extra(&w, c);
+	if (rc == 0 && buf_adds(&text, head) < 0)
+		rc = err_nomem(e);
+	if (rc == 0)
+		rc = shellvars_write(&w.vars, &text, e);
+	shellvars_release(&w.vars);
+	if (rc == 0 && text.len > SHELLVARS_FILE_MAX)
+		rc = err_set(e, EFBIG, "%zu bytes of context variables; the limit is %llu",
+			     text.len, (unsigned long long)SHELLVARS_FILE_MAX);
+	if (rc == 0 && buf_add(out, text.data, text.len) < 0)
+		rc = err_nomem(e);
+	return rc;
+}
