@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog import: the main job. */
+#include <stdio.h>
+
+#include "catalog/commands.h"
+#include "catalog/import.h"
+#include "lib/fs.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define OVERLAYS_MAX 64
+#define WORKERS_MAX 64
+#define RECORD_LIMIT (1u << 20)
+
+struct args {
+	struct cloud_options cloud;
+	struct session session;
+	struct import_opts import;
+	const char *overlays[OVERLAYS_MAX];
+	const char *store_dir;
+	enum cli_output output;
+};
+
+static const char *env_or(const char *name, const char *other)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : (v = getenv(other)) && *v ? v : NULL;
+}
+
+enum {
+	OPT_NAME = OPT_OTHER,
+	OPT_PRIVATE_KEY,
+	OPT_CERT,
+	OPT_REQUIRE_SIGNATURE,
+	OPT_INJECT_CTXD,
+	OPT_OVERLAY,
+	OPT_NO_BOOTABLE,
+	OPT_COMPRESS,
+	OPT_WORKERS,
+};
+
+/* Returns 0 or a negative errno for a value that is wrong. */
+static int take_option(struct args *a, int opt, struct err *e)
+{
+	uint64_t n;
+	int rc;
+
+	switch (opt) {
+	case OPT_NAME:
+		a->import.name = optarg;
+		return 0;
+	case OPT_PRIVATE_KEY:
+		a->session.private_key = optarg;
+		return 0;
+	case OPT_CERT:
+		a->session.certificate = optarg;
+		return 0;
+	case OPT_REQUIRE_SIGNATURE:
+		a->session.require_signature = true;
+		return 0;
+	case OPT_INJECT_CTXD:
+		a->import.inject_ctxd = true;
+		return 0;
+	case OPT_OVERLAY:
+		if (a->import.n_overlays == OVERLAYS_MAX)
+			return err_set(e, E2BIG, "too many overlays");
+		a->overlays[a->import.n_overlays++] = optarg;
+		return 0;
+	case OPT_NO_BOOTABLE:
+		a->import.bootable = false;
+		return 0;
+	case OPT_COMPRESS:
+		if (strcmp(optarg, "zlib") == 0)
+			a->import.disk.compression = IMAGE_COMPRESS_ZLIB;
+		else if (strcmp(optarg, "zstd") == 0)
+			a->import.disk.compression = IMAGE_COMPRESS_ZSTD;
+		else
+			return err_set(e, EINVAL, "compression '%s' is neither zlib nor zstd",
+				       optarg);
+		return 0;
+	case OPT_WORKERS:
+		rc = str_to_u64(optarg, 1, WORKERS_MAX, &n, e);
+		if (rc == 0)
+			a->session.workers = (unsigned)n;
+		return rc;
+	case OPT_STORE:
+		a->store_dir = optarg;
+		return 0;
+	default:
+		return cli_output_parse(optarg, &a->output, e);
+	}
+}
+
+static int print_record(const struct store *store, const char *name, struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	AUTO_BUF text = BUF_INIT;
+	int rc = store_file(store, name, STORE_RECORD, &path, e);
+
+	if (rc == 0)
+		rc = fs_read_file(path, RECORD_LIMIT, &text, e);
+	if (rc == 0)
+		fwrite(text.data, 1, text.len, stdout);
+	return rc;
+}
+
+static int run(struct args *a, struct err *e)
+{
+	AUTO(store_free) struct store *store = NULL;
+	const char *name = a->import.name ? a->import.name : a->import.id;
+	AUTO_FREE char *path = NULL;
+	int rc = store_open(a->store_dir, &store, e);
+
+	if (rc == 0)
+		rc = session_open(&a->cloud, &a->session, e);
+	if (rc == 0)
+		rc = import_image(&a->session, store, &a->import, e);
+	session_close(&a->session);
+	if (rc == 0)
+		rc = store_file(store, name, STORE_DISK, &path, e);
+	if (rc < 0)
+		return rc;
+	log_info("image '%s' is in the store: %s", name, path);
+	return a->output == CLI_JSON ? print_record(store, name, e) : 0;
+}
+
+int cmd_import(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		CLOUD_OPTIONS,
+		STORE_OPTION,
+		{"name", required_argument, NULL, OPT_NAME},
+		{"private-key", required_argument, NULL, OPT_PRIVATE_KEY},
+		{"cert", required_argument, NULL, OPT_CERT},
+		{"require-signature", no_argument, NULL, OPT_REQUIRE_SIGNATURE},
+		{"inject-ctxd", no_argument, NULL, OPT_INJECT_CTXD},
+		{"overlay", required_argument, NULL, OPT_OVERLAY},
+		{"no-bootable", no_argument, NULL, OPT_NO_BOOTABLE},
+		{"compress", required_argument, NULL, OPT_COMPRESS},
+		{"workers", required_argument, NULL, OPT_WORKERS},
+		{"output", required_argument, NULL, 'o'},
+		{0},
+	};
+	struct args a = {.import.bootable = true};
+	struct err e;
+	int opt;
+
+	a.session.private_key = env_or("EC2_PRIVATE_KEY", "EUCA_PRIVATE_KEY");
+	a.session.certificate = env_or("EC2_CERT", "EUCA_CERT");
+	a.import.overlays = a.overlays;
+	while ((opt = cli_getopt(self, argc, argv, "o:", longopts)) >= 0) {
+		if (!cloud_option(&a.cloud, opt) && take_option(&a, opt, &e) < 0)
+			return cli_usage(self, "%s", e.msg);
+	}
+	if (optind + 1 != argc)
+		return cli_usage(self, "one image is expected");
+	a.import.id = argv[optind];
+	if (run(&a, &e) < 0)
+		return cli_fail(&e);
+	return cli_finish(EXIT_OK);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog rm: removes images from the store. */
+#include "catalog/commands.h"
+#include "catalog/store.h"
+
+int cmd_rm(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option longopts[] = {STORE_OPTION, {0}};
+	AUTO(store_free) struct store *store = NULL;
+	const char *store_dir = NULL;
+	struct err e;
+
+	while (cli_getopt(self, argc, argv, "", longopts) >= 0)
+		store_dir = optarg;
+	if (optind == argc)
+		return cli_usage(self, "an image is expected");
+	if (store_open(store_dir, &store, &e) < 0)
+		return cli_fail(&e);
+	for (int i = optind; i < argc; i++) {
+		if (store_remove(store, argv[i], &e) < 0)
+			return cli_fail(&e);
+	}
+	return cli_finish(EXIT_OK);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catalog: finds images of other clouds, brings them home, runs them. */
+#include "catalog/commands.h"
+#include "catalog/run.h"
+
+static const struct cli_command commands[] = {
+	{
+		.name = "list",
+		.args = "[--owner WHO]... [--filter NAME=VALUE]...",
+		.summary = "list the images that a cloud offers",
+		.help = "      --owner WHO             self (default), amazon, an account's "
+			"number, all\n"
+			"      --filter NAME=VALUE     as DescribeImages has them; * and ? match\n"
+			"  -o, --output text|json\n" CLOUD_HELP,
+		.run = cmd_list,
+	},
+	{
+		.name = "show",
+		.args = "AMI|IMAGE",
+		.summary = "show what is known about an image of the cloud or of the store",
+		.help = "  -o, --output text|json\n" CLOUD_HELP STORE_HELP,
+		.run = cmd_show,
+	},
+	{
+		.name = "import",
+		.args = "AMI",
+		.summary = "fetch an image, verify it, make it bootable here, keep it in the store",
+		.help = "      --name NAME             name in the store (default: the AMI's id)\n"
+			"      --private-key FILE      opens EC2 bundles (PEM; default "
+			"$EC2_PRIVATE_KEY)\n"
+			"      --cert FILE             checks a bundle's signature (default "
+			"$EC2_CERT)\n"
+			"      --require-signature     refuse a bundle whose signature is not "
+			"checked\n"
+			"      --inject-ctxd           put ctxd into the guest: a context ISO is "
+			"enough then\n"
+			"      --overlay DIR|TAR       lay files over the guest's root; "
+			"repeatable\n"
+			"      --no-bootable           leave a bare partition without a boot "
+			"loader\n"
+			"      --compress zlib|zstd    compress the disk (not resumable in parts)\n"
+			"      --workers N             parallel downloads\n"
+			"  -o, --output text|json      print the image's record\n" CLOUD_HELP
+				STORE_HELP,
+		.run = cmd_import,
+	},
+	{
+		.name = "images",
+		.args = "",
+		.summary = "list the images of the store",
+		.help = "  -o, --output text|json\n" STORE_HELP,
+		.run = cmd_images,
+	},
+	{
+		.name = "rm",
+		.args = "IMAGE...",
+		.summary = "remove images from the store",
+		.help = STORE_HELP,
+		.run = cmd_rm,
+	},
+	{
+		.name = "run",
+		.args = "IMAGE",
+		.summary = "boot a copy-on-write clone of an image in QEMU, without root",
+		.help = RUN_HELP STORE_HELP,
+		.run = cmd_run,
+	},
+	{0},
+};
+
+int main(int argc, char **argv)
+{
+	return cli_main("catalog", "Finds images of other clouds, brings them home, runs them.",
+			"sources: ec2; deliveries: s3-bundle, ebs", commands, argc, argv);
+}
