@@ -5,6 +5,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* How many bytes at the end of msg are the first part of a UTF-8 character that was cut. */
+static size_t cut_character(const char *msg, size_t len)
+{
+	for (size_t n = 1; n <= 4 && n <= len; n++) {
+		unsigned char c = (unsigned char)msg[len - n];
+		size_t needs = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+
+		if ((c & 0xc0) != 0x80)
+			return needs > n ? n : 0;
+	}
+	return 0;
+}
+
 /* Appends src to msg as one printable line; what does not fit is cut at a character's end. */
 static void append_line(char *msg, size_t cap, const char *src)
 {
@@ -27,13 +40,7 @@ static void append_line(char *msg, size_t cap, const char *src)
 			msg[at++] = (char)c;
 		}
 	}
-	if (*src) {
-		/* Do not leave the first half of a UTF-8 character. */
-		while (at > 0 && ((unsigned char)msg[at - 1] & 0xc0) == 0x80)
-			at--;
-		if (at > 0 && ((unsigned char)msg[at - 1] & 0xc0) == 0xc0)
-			at--;
-	}
+	at -= cut_character(msg, at);
 	msg[at] = '\0';
 }
 

@@ -43,11 +43,11 @@ $(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ALL_ARCHIVES
 tests-built: $(UNIT_TESTS) $(FUZZERS)
 
 RUN_TESTS := BINDIR=$(abspath $(BINDIR)) BUILD=$(abspath $(B)) MODE=$(MODE) tests/run
-unit: $(UNIT_TESTS)
+unit: $(or $(TESTS),$(UNIT_TESTS))
 	@$(RUN_TESTS) $(or $(TESTS),$(UNIT_TESTS))
 integration: all
 	@$(RUN_TESTS) $(or $(TESTS),$(BATS_FAST))
-fuzz-replay: $(FUZZERS)
+fuzz-replay: $(or $(TESTS),$(FUZZERS))
 	@$(RUN_TESTS) $(or $(TESTS),$(FUZZERS))
 
 SOURCE_CHECKS := tests/checks/format.sh tests/checks/includes.sh tests/checks/headers.sh \

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmocka with the headers that it needs before it, under the name "tests/unit/cmocka.h". */
+#ifndef TESTS_UNIT_CMOCKA_H
+#define TESTS_UNIT_CMOCKA_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#endif
