@@ -175,7 +175,9 @@ struct httpc_call {
  * that every byte went to the sink; status is 200, or 206, or what classify took for done.
  * Errors: as httpc_send; EIO when attempts ran out on a response (r is filled) or classify said
  * HTTPC_FAIL without filling e; ESTALE when the object changed while it was read (412, other ETag
- * or size); ERANGE when first lies behind its end (416); ETIMEDOUT past total_ms.
+ * or size); ERANGE when first lies behind its end (416), or the object ends before first + length;
+ * ENOTSUP when the server does not honour a Range with a length. Past total_ms it is the error of
+ * the last attempt.
  */
 int httpc_call(struct httpc *c, const struct httpc_call *call, struct httpc_response *r,
 	       struct err *e);
@@ -185,6 +187,10 @@ enum httpc_verdict httpc_classify(void *opaque, const struct httpc_response *r, 
 
 /* Waits, at most 100 ms past a stop request. 0 or -ECANCELED. */
 int httpc_sleep_ms(uint64_t ms, struct err *e);
+
+/* A date as HTTP has them (RFC 9110 section 5.6.7), in seconds since the epoch; -1 if it is none.
+ */
+int64_t httpc_date(const char *s);
 
 /* ---- URLs ----------------------------------------------------------------------------------- */
 

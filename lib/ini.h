@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * INI files as the AWS tools keep them: [section], key = value, whole-line comments with '#' or
- * ';'. Indented lines under a key (nested blocks such as "s3 =") are skipped. A section that comes
- * twice is merged; of a key that comes twice the last one counts.
+ * ';'. Indented lines under a key without a value are a nested block: "s3 =", then "  endpoint_url
+ * = X", is the key "s3.endpoint_url". A section that comes twice is merged; of a key that comes
+ * twice the last one counts.
  */
 #ifndef LIB_INI_H
 #define LIB_INI_H
