@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A libext2fs io_manager over a range of a struct image, with a copy-on-write layer of changed
+ * pages in memory. libext2fs never sees a file name or a descriptor.
+ */
+#include "imgconv/inject/ext4_io.h"
+
+#include <inttypes.h>
+
+#include <ext2fs/ext2fs.h>
+
+#define PAGE 4096 /* granularity of the layer; any block size is served from it */
+#define SLOTS_MIN 256
+
+struct page {
+	uint64_t index; /* page number in the file system */
+	uint8_t *data;  /* PAGE bytes; NULL: slot is free */
+	uint8_t *before;
+};
+
+struct ext4_io {
+	struct image *im;
+	uint64_t start, length;
+	struct page *slots; /* open addressing; n_slots is a power of two */
+	size_t n_slots, n_pages;
+	uint64_t budget;
+	struct err failure; /* of the last failed call; code 0: none */
+};
+
+/* open() of an io_manager is given nothing but a name, so the range comes by this way. */
+static _Thread_local struct ext4_io *bound;
+
+int ext4_io_new(struct image *im, uint64_t start, uint64_t length, struct ext4_io **ret,
+		struct err *e)
+{
+	struct ext4_io *io;
+
+	if (!range_within(start, length, image_size(im)))
+		return err_set(e, EBADMSG,
+			       "file system at 0x%" PRIx64 " reaches past the image's end", start);
+	io = calloc(1, sizeof(*io));
+	if (!io)
+		return err_nomem(e);
+	io->im = im;
+	io->start = start;
+	io->length = length;
+	io->budget = UINT64_MAX;
+	*ret = io;
+	return 0;
+}
+
+static void drop_pages(struct ext4_io *io)
+{
+	for (size_t i = 0; i < io->n_slots; i++) {
+		free(io->slots[i].data);
+		free(io->slots[i].before);
+	}
+	free(io->slots);
+	io->slots = NULL;
+	io->n_slots = io->n_pages = 0;
+}
+
+void ext4_io_free(struct ext4_io *io)
+{
+	if (!io)
+		return;
+	if (bound == io)
+		bound = NULL;
+	drop_pages(io);
+	free(io);
+}
+
+void ext4_io_budget(struct ext4_io *io, uint64_t blocks)
+{
+	io->budget = blocks;
+}
+
+int ext4_io_take_error(struct ext4_io *io, struct err *e)
+{
+	int code = io->failure.code;
+
+	if (code && e)
+		*e = io->failure;
+	io->failure.code = 0;
+	return -code;
+}
+
+/* ---- the layer --------------------------------------------------------------------------- */
+
+static struct page *slot_of(struct page *slots, size_t n, uint64_t index)
+{
+	size_t i = (size_t)((index * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (n - 1);
+
+	while (slots[i].data && slots[i].index != index)
+		i = (i + 1) & (n - 1);
+	return &slots[i];
+}
+
+static struct page *page_find(struct ext4_io *io, uint64_t index)
+{
+	struct page *p;
+
+	if (!io->n_pages)
+		return NULL;
+	p = slot_of(io->slots, io->n_slots, index);
+	return p->data ? p : NULL;
+}
+
+static int slots_grow(struct ext4_io *io, struct err *e)
+{
+	size_t n = io->n_slots ? io->n_slots * 2 : SLOTS_MIN;
+	struct page *slots = calloc(n, sizeof(*slots));
+
+	if (!slots)
+		return err_nomem(e);
+	for (size_t i = 0; i < io->n_slots; i++) {
+		if (io->slots[i].data)
+			*slot_of(slots, n, io->slots[i].index) = io->slots[i];
+	}
+	free(io->slots);
+	io->slots = slots;
+	io->n_slots = n;
+	return 0;
+}
+
+/* Bytes of the page that lie inside the file system. */
+static size_t page_len(const struct ext4_io *io, uint64_t index)
+{
+	return (size_t)MIN((uint64_t)PAGE, io->length - index * PAGE);
+}
+
+static int page_read_image(struct ext4_io *io, uint64_t index, uint8_t *data, struct err *e)
+{
+	size_t len = page_len(io, index);
+
+	memset(data + len, 0, PAGE - len);
+	return image_pread(io->im, data, len, io->start + index * PAGE, e);
+}
+
+/* The page to change, filled from the image unless all of it is about to be overwritten. */
+static int page_get(struct ext4_io *io, uint64_t index, bool fill, struct page **ret, struct err *e)
+{
+	AUTO_FREE uint8_t *data = NULL;
+	struct page *p = page_find(io, index);
+	int rc;
+
+	if (!p) {
+		if ((io->n_pages + 1) * PAGE > EXT4_IO_LAYER_MAX)
+			return err_set(e, EFBIG, "changes of more than %" PRIu64 " MiB at once",
+				       EXT4_IO_LAYER_MAX / MIB);
+		if ((io->n_pages + 1) * 4 > io->n_slots * 3) {
+			rc = slots_grow(io, e);
+			if (rc < 0)
+				return rc;
+		}
+		data = calloc(1, PAGE);
+		if (!data)
+			return err_nomem(e);
+		if (fill) {
+			rc = page_read_image(io, index, data, e);
+			if (rc < 0)
+				return rc;
+		}
+		p = slot_of(io->slots, io->n_slots, index);
+		p->index = index;
+		p->data = STEAL(data);
+		io->n_pages++;
+	}
+	*ret = p;
+	return 0;
+}
+
+static int check_range(struct ext4_io *io, size_t len, uint64_t off, struct err *e)
+{
+	if (!range_within(off, len, io->length))
+		return err_set(e, EBADMSG,
+			       "the file system refers to 0x%" PRIx64
+			       ", past its end at 0x%" PRIx64,
+			       off, io->length);
+	return 0;
+}
+
+int ext4_io_read(struct ext4_io *io, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	uint8_t *to = buf;
+	int rc = check_range(io, len, off, e);
+
+	if (rc < 0)
+		return rc;
+	rc = image_pread(io->im, buf, len, io->start + off, e);
+	if (rc < 0 || !io->n_pages)
+		return rc;
+	while (len) {
+		size_t in_page = off % PAGE;
+		size_t n = MIN(len, PAGE - in_page);
+		struct page *p = page_find(io, off / PAGE);
+
+		if (p)
+			memcpy(to, p->data + in_page, n);
+		to += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int layer_write(struct ext4_io *io, const void *buf, size_t len, uint64_t off, struct err *e)
+{
+	const uint8_t *from = buf;
+	int rc = check_range(io, len, off, e);
+
+	if (rc < 0)
+		return rc;
+	while (len) {
+		size_t in_page = off % PAGE;
+		size_t n = MIN(len, PAGE - in_page);
+		struct page *p = NULL;
+
+		rc = page_get(io, off / PAGE, n < page_len(io, off / PAGE), &p, e);
+		if (rc < 0)
+			return rc;
+		memcpy(p->data + in_page, from, n);
+		from += n;
+		off += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* ---- commit ------------------------------------------------------------------------------- */
+
+static int by_index(const void *a, const void *b)
+{
+	const struct page *pa = *(struct page *const *)a, *pb = *(struct page *const *)b;
+
+	return pa->index < pb->index ? -1 : pa->index > pb->index;
+}
+
+/* The pages that differ from the image, ascending, each with its bytes before the change. */
+static int changed_pages(struct ext4_io *io, struct page **list, size_t *ret_n, struct err *e)
+{
+	size_t n = 0, kept = 0;
+
+	for (size_t i = 0; i < io->n_slots; i++) {
+		if (io->slots[i].data)
+			list[n++] = &io->slots[i];
+	}
+	qsort(list, n, sizeof(*list), by_index);
+	for (size_t i = 0; i < n; i++) {
+		struct page *p = list[i];
+		int rc;
+
+		if (!p->before)
+			p->before = malloc(PAGE);
+		if (!p->before)
+			return err_nomem(e);
+		rc = page_read_image(io, p->index, p->before, e);
+		if (rc < 0)
+			return rc;
+		if (memcmp(p->before, p->data, page_len(io, p->index)) != 0)
+			list[kept++] = p;
+	}
+	*ret_n = kept;
+	return 0;
+}
+
+int ext4_io_commit(struct ext4_io *io, struct err *e)
+{
+	AUTO_FREE struct page **list = NULL;
+	size_t n = 0, done;
+	int rc;
+
+	if (!io->n_pages)
+		return 0;
+	list = calloc(io->n_pages, sizeof(struct page *));
+	if (!list)
+		return err_nomem(e);
+	rc = changed_pages(io, list, &n, e);
+	if (rc < 0)
+		return rc;
+	for (done = 0; done < n && rc >= 0; done++)
+		rc = image_pwrite(io->im, list[done]->data, page_len(io, list[done]->index),
+				  io->start + list[done]->index * PAGE, e);
+	if (rc >= 0 && n)
+		rc = image_flush(io->im, e);
+	if (rc < 0) {
+		struct err undo = {0};
+		bool undone = true;
+
+		while (done-- > 0)
+			undone &= image_pwrite(io->im, list[done]->before,
+					       page_len(io, list[done]->index),
+					       io->start + list[done]->index * PAGE, &undo) >= 0;
+		undone &= image_flush(io->im, &undo) >= 0;
+		if (!undone)
+			return err_wrap(e, "changes are half written and cannot be taken back (%s)",
+					undo.msg);
+		return rc;
+	}
+	drop_pages(io);
+	return 0;
+}
+
+/* ---- the io_manager ------------------------------------------------------------------------ */
+
+static errcode_t mgr_open(const char *name, int flags, io_channel *ret);
+
+/* A failure's text is kept for ext4_io_take_error; libext2fs carries the errno alone. */
+static errcode_t keep(struct ext4_io *io, int rc)
+{
+	return rc < 0 ? (errcode_t)io->failure.code : 0;
+}
+
+static errcode_t mgr_close(io_channel ch)
+{
+	if (--ch->refcount > 0)
+		return 0;
+	free(ch->name);
+	free(ch);
+	return 0;
+}
+
+static errcode_t mgr_set_blksize(io_channel ch, int size)
+{
+	ch->block_size = size;
+	return 0;
+}
+
+/* Bytes and offset of `count` blocks (a negative count is in bytes), charged to the budget. */
+static int span(io_channel ch, unsigned long long block, int count, size_t *len, uint64_t *off)
+{
+	struct ext4_io *io = ch->private_data;
+	uint64_t blocks = count < 0 ? 1 : (uint64_t)count;
+
+	*len = count < 0 ? (size_t) - (int64_t)count : (size_t)count * (size_t)ch->block_size;
+	if (!u64_mul(block, (uint64_t)ch->block_size, off))
+		return err_set(&io->failure, EBADMSG, "the file system refers to block %llu",
+			       block);
+	if (blocks > io->budget)
+		return err_set(&io->failure, EBADMSG,
+			       "the file system's structures run in a circle or are far too large");
+	io->budget -= blocks;
+	return 0;
+}
+
+static errcode_t mgr_read64(io_channel ch, unsigned long long block, int count, void *data)
+{
+	struct ext4_io *io = ch->private_data;
+	size_t len;
+	uint64_t off;
+	int rc = span(ch, block, count, &len, &off);
+
+	if (rc >= 0)
+		rc = ext4_io_read(io, data, len, off, &io->failure);
+	return keep(io, rc);
+}
+
+static errcode_t mgr_write64(io_channel ch, unsigned long long block, int count, const void *data)
+{
+	struct ext4_io *io = ch->private_data;
+	size_t len;
+	uint64_t off;
+	int rc = span(ch, block, count, &len, &off);
+
+	if (rc >= 0)
+		rc = layer_write(io, data, len, off, &io->failure);
+	return keep(io, rc);
+}
+
+static errcode_t mgr_read(io_channel ch, unsigned long block, int count, void *data)
+{
+	return mgr_read64(ch, block, count, data);
+}
+
+static errcode_t mgr_write(io_channel ch, unsigned long block, int count, const void *data)
+{
+	return mgr_write64(ch, block, count, data);
+}
+
+static errcode_t mgr_write_byte(io_channel ch, unsigned long offset, int count, const void *data)
+{
+	struct ext4_io *io = ch->private_data;
+
+	return count < 0 ? EINVAL
+			 : keep(io, layer_write(io, data, (size_t)count, offset, &io->failure));
+}
+
+static errcode_t mgr_zeroout(io_channel ch, unsigned long long block, unsigned long long count)
+{
+	AUTO_FREE char *zeros = calloc(1, (size_t)ch->block_size);
+	errcode_t rc = 0;
+
+	if (!zeros)
+		return ENOMEM;
+	for (unsigned long long i = 0; i < count && !rc; i++)
+		rc = mgr_write64(ch, block + i, 1, zeros);
+	return rc;
+}
+
+static errcode_t mgr_flush(io_channel ch)
+{
+	(void)ch;
+	return 0;
+}
+
+/* libext2fs compares magics and may keep a pointer to its manager: it lives for ever. */
+static struct struct_io_manager manager = {
+	.magic = EXT2_ET_MAGIC_IO_MANAGER,
+	.name = "image layer",
+	.open = mgr_open,
+	.close = mgr_close,
+	.set_blksize = mgr_set_blksize,
+	.read_blk = mgr_read,
+	.write_blk = mgr_write,
+	.flush = mgr_flush,
+	.write_byte = mgr_write_byte,
+	.read_blk64 = mgr_read64,
+	.write_blk64 = mgr_write64,
+	.zeroout = mgr_zeroout,
+};
+
+static errcode_t mgr_open(const char *name, int flags, io_channel *ret)
+{
+	io_channel ch;
+
+	(void)flags;
+	if (!bound)
+		return EINVAL;
+	ch = calloc(1, sizeof(*ch));
+	if (!ch)
+		return ENOMEM;
+	ch->name = strdup(name);
+	if (!ch->name) {
+		free(ch);
+		return ENOMEM;
+	}
+	ch->magic = EXT2_ET_MAGIC_IO_CHANNEL;
+	ch->manager = &manager;
+	ch->block_size = 1024;
+	ch->refcount = 1;
+	ch->private_data = bound;
+	*ret = ch;
+	return 0;
+}
+
+struct struct_io_manager *ext4_io_bind(struct ext4_io *io)
+{
+	bound = io;
+	return &manager;
+}

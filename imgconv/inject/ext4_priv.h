@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the ext2/3/4 implementation of imgconv/guestfs.h share. */
+#ifndef IMGCONV_INJECT_EXT4_PRIV_H
+#define IMGCONV_INJECT_EXT4_PRIV_H
+
+#include <ext2fs/ext2fs.h>
+
+#include "imgconv/guestfs.h"
+#include "imgconv/inject/ext4_io.h"
+
+#define EXT4_NAME_LIMIT 255
+#define EXT4_SYMLINKS_MAX 40
+#define EXT4_EXTENT_DEPTH_MAX 5
+#define EXT4_DIR_SIZE_MAX (512 * MIB)
+
+struct guest_fs {
+	ext2_filsys fs;
+	struct ext4_io *io;
+	char uuid[37];
+	bool writable;
+	bool changed;
+	bool broken;           /* a change failed half way: nothing may be committed any more */
+	uint64_t free_at_open; /* blocks */
+};
+
+/* Gives a public call its share of reads and writes: `bytes` is what it means to move. */
+void ext4_begin(struct guest_fs *g, uint64_t bytes);
+
+/* Turns a libext2fs error into ours, the I/O layer's own message first if there is one. */
+int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
+	PRINTF_LIKE(4, 5);
+
+/* ---- ext4_inode.c: inodes and their data, nothing of which is trusted ------------------------ */
+
+/* Reads an inode that may be used: number in range, sane extent root, in use if writable. */
+int ext4_inode_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e);
+void ext4_inode_stat(ext2_ino_t ino, const struct ext2_inode *inode, struct guest_stat *ret);
+
+/* The block that holds logical block lblk; 0: a hole or not yet written. */
+int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
+	     blk64_t *ret, struct err *e);
+
+/* Data kept inside the inode (EXT4_INLINE_DATA_FL). */
+int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+		    struct err *e);
+/* All bytes of a file or link, at most limit (EFBIG). */
+int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
+		  struct buf *out, struct err *e);
+int ext4_link_target(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+		     struct err *e);
+
+/*
+ * Walks every block that the inode maps and refuses (EBADMSG) what libext2fs would trip over when
+ * it changes or frees them: blocks outside the file system or marked free, more than there can be
+ * (a tree that shares branches), logical blocks at or past max_lblk (0: no bound).
+ */
+int ext4_blocks_check(struct guest_fs *g, ext2_ino_t ino, uint64_t max_lblk, struct err *e);
+
+/* ---- ext4_dir.c: folders and paths ----------------------------------------------------------- */
+
+/* An entry of a folder, valid during the callback. */
+struct ext4_slot {
+	const char *name; /* name_len bytes, no NUL behind them */
+	unsigned name_len;
+	ext2_ino_t ino;
+	/* Where it lies; block is NULL for a folder inside its inode. */
+	char *block;
+	blk64_t block_nr;
+	unsigned offset;
+	int before; /* offset of the entry before it in the block; -1: none */
+};
+/* Returns 0 to go on, a positive value to stop (then returned), a negative errno. */
+typedef int ext4_slot_fn(void *ctx, const struct ext4_slot *s, struct err *e);
+
+/* Calls fn for each entry in use, "." and ".." included. Errors: ENOTDIR, EBADMSG, ENOTSUP. */
+int ext4_dir_walk(struct guest_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx, struct err *e);
+/* ret 0: no such entry. */
+int ext4_dir_lookup(struct guest_fs *g, ext2_ino_t dir, const char *name, size_t name_len,
+		    ext2_ino_t *ret, struct err *e);
+/* A folder that is about to change is sound in every way that libext2fs relies on. */
+int ext4_dir_check(struct guest_fs *g, ext2_ino_t dir, struct err *e);
+
+enum {
+	EXT4_FOLLOW = 1u << 0,   /* a symbolic link as the last component is followed */
+	EXT4_MAY_LACK = 1u << 1, /* the last component need not exist */
+};
+struct ext4_path {
+	ext2_ino_t ino;                 /* 0: the last component does not exist */
+	ext2_ino_t parent;              /* of the last component; the root's parent is the root */
+	char name[EXT4_NAME_LIMIT + 1]; /* last component; "" for the root */
+	char *real;                     /* path without symbolic links */
+};
+/* Errors: EINVAL not absolute, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG. */
+int ext4_path_resolve(struct guest_fs *g, const char *path, unsigned flags, struct ext4_path *ret,
+		      struct err *e);
+void ext4_path_release(struct ext4_path *p);
+DEFINE_AUTO_STRUCT(struct ext4_path, ext4_path_release);
+
+#endif
