@@ -275,6 +275,8 @@ class Daemon:
                 raise CloudError("Swift has ended by itself; see '%s'" % path_in(self.state, "log"))
             if self.owner and not alive(self.owner):
                 return 0
+            if not os.path.exists(path_in(self.state, "pids")):  # the folder was removed
+                return 0
 
     def end_swift(self):
         if self.swift is None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from concurrent.futures import ThreadPoolExecutor
@@ -141,23 +140,37 @@ def put_snapshot(clients, disk, told):
         time.sleep(0.1)
 
 
-def find_manifest(folder):
+def disk_path(folder, told):
+    path = os.path.join(folder, told.get("disk") or "disk.raw")
+    os.stat(path)
+    return path
+
+
+def read_manifest(folder):
+    """(name, bytes, names of the parts) of the one manifest in the folder; the parts are there."""
     names = [n for n in os.listdir(folder) if n.endswith(".manifest.xml")]
     if len(names) != 1:
         raise LoadError("'%s' holds %d manifests (*.manifest.xml), not one" % (folder, len(names)))
-    return names[0]
+    path = os.path.join(folder, names[0])
+    with open(path, "rb") as data:
+        manifest = data.read()
+    try:
+        parts = [node.text or "" for node in ElementTree.fromstring(manifest).iter("filename")]
+    except ElementTree.ParseError as error:
+        raise LoadError("'%s': %s" % (path, error)) from None
+    for part in parts:
+        if "/" in part or part in ("", ".", ".."):
+            raise LoadError("'%s': part name '%s'" % (path, part))
+        os.stat(os.path.join(folder, part))
+    return names[0], manifest, parts
 
 
-def put_bundle(clients, folder, told, name, manifest):
+def put_bundle(clients, folder, told, name, manifest, parts):
     """Uploads the parts, and the manifest last; returns the image location."""
     bucket = told.get("bucket")
     if not bucket:
         plain = re.sub("[^a-z0-9]+", "-", told["name"].lower()).strip("-")[:50]
         bucket = "%s-%s" % (plain, hashlib.sha256(manifest).hexdigest()[:8])
-    parts = [node.text or "" for node in ElementTree.fromstring(manifest).iter("filename")]
-    for part in parts:
-        if "/" in part or part in ("", ".", ".."):
-            raise LoadError("'%s': part name '%s'" % (name, part))
     clients.s3.create_bucket(Bucket=bucket)
 
     def put(part):
@@ -219,11 +232,7 @@ class Ledger:
 
 
 def load_ebs(clients, ledger, folder, told):
-    path = os.path.join(folder, told.get("disk") or "disk.raw")
-    try:
-        disk = Disk(path)
-    except OSError as error:
-        raise LoadError("'%s': %s" % (path, os.strerror(error.errno))) from None
+    disk = Disk(disk_path(folder, told))
     stat = os.fstat(disk.fd)
     description = json.dumps(told, sort_keys=True)
     quick = "file %d %d %d %d %s" % (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, description)
@@ -244,32 +253,42 @@ def load_ebs(clients, ledger, folder, told):
 
 
 def load_bundle(clients, ledger, folder, told):
-    name = find_manifest(folder)
-    with open(os.path.join(folder, name), "rb") as data:
-        manifest = data.read()
+    name, manifest, parts = read_manifest(folder)
     key = "bundle %s %s" % (hashlib.sha256(manifest).hexdigest(), json.dumps(told, sort_keys=True))
     image = ledger.find(key)
     if image is None:
-        image = register(clients, told, ImageLocation=put_bundle(clients, folder, told, name, manifest))
+        image = register(clients, told, ImageLocation=put_bundle(clients, folder, told, name, manifest, parts))
         ledger.note(image, key)
     return image
 
 
+def check(folder, told):
+    """What can be said before anything is done."""
+    if told["kind"] == "ebs":
+        disk_path(folder, told)
+    else:
+        read_manifest(folder)
+
+
 def load(state, folders):
     """Prints the id of each image, in the order of the folders."""
-    clients = Clients(state)
-    from botocore.exceptions import BotoCoreError, ClientError
-    ledger = Ledger(state, clients)
     try:
-        for folder in folders:
-            told = read_description(folder)
+        described = [(folder, read_description(folder)) for folder in folders]
+        for folder, told in described:
+            check(folder, told)
+        clients = Clients(state)
+        ledger = Ledger(state, clients)
+    except OSError as error:
+        raise LoadError("'%s': %s" % (error.filename, os.strerror(error.errno))) from None
+    from botocore.exceptions import BotoCoreError, ClientError
+    try:
+        for folder, told in described:
+            loader = load_ebs if told["kind"] == "ebs" else load_bundle
             try:
-                loader = load_ebs if told["kind"] == "ebs" else load_bundle
-                print(loader(clients, ledger, folder, told))
-                sys.stdout.flush()
+                print(loader(clients, ledger, folder, told), flush=True)
             except OSError as error:
                 raise LoadError("'%s': %s" % (error.filename or folder, os.strerror(error.errno))) from None
-            except (BotoCoreError, ClientError, ElementTree.ParseError) as error:
+            except (BotoCoreError, ClientError) as error:
                 raise LoadError("'%s': %s" % (folder, error)) from None
     finally:
         ledger.close()

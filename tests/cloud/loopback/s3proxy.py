@@ -2,7 +2,7 @@
 """The S3 endpoint: a reverse proxy before Swift, where the faults are put in.
 
 Path, query, Host and all other headers reach Swift as they came, so that it is Swift that checks the signatures.
-Only session tokens, which Swift does not know, are checked here.
+Only unknown keys, whose error Swift words differently, and session tokens, which it does not know, are dealt with here.
 """
 
 import http.client
@@ -14,8 +14,9 @@ from .httpd import CHUNK, Response, Stream
 
 HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "expect", "te", "upgrade")
 
-_TOKEN_ERRORS = {
+_KEY_ERRORS = {
     "bad-token": (400, "InvalidToken", "The provided token is malformed or otherwise invalid."),
+    "unknown-key": (403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."),
     "expired": (400, "ExpiredToken", "The provided token has expired."),
 }
 
@@ -41,7 +42,7 @@ class S3Proxy:
             self.local.connection = None
 
     def __call__(self, request, _conduct=None):
-        refused = self.refused_token(request)
+        refused = self.refused_key(request)
         if refused is not None:
             return refused
         if request.chunked:
@@ -61,12 +62,12 @@ class S3Proxy:
         return Response(answer.status, headers, Stream(self.pieces(answer), None if length is None else int(length)))
 
     @staticmethod
-    def refused_token(request):
+    def refused_key(request):
         try:
             sigv4.check_token(request.headers, sigv4.parse(request.headers)["key"])
         except sigv4.Refused as refused:
-            if refused.reason in _TOKEN_ERRORS:
-                status, code, message = _TOKEN_ERRORS[refused.reason]
+            if refused.reason in _KEY_ERRORS:
+                status, code, message = _KEY_ERRORS[refused.reason]
                 return faults.error("s3", status, code, message, request=request)
         return None
 

@@ -2,6 +2,7 @@
 """What the proofs share: boto3 clients without retries, requests signed by botocore and sent by hand, the switches."""
 
 import base64
+import functools
 import hashlib
 import http.client
 import os
@@ -20,6 +21,8 @@ from botocore.exceptions import ClientError  # noqa: E402
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "cloud"))
 from loopback import credentials  # noqa: E402
+from loopback.control import tell  # noqa: E402
+from loopback.faults import NUMBERS  # noqa: E402
 
 BLOCK = 524288
 STATE = os.environ["STATE"]
@@ -32,6 +35,7 @@ def endpoint(service):
     return os.environ["AWS_ENDPOINT_URL_" + service.upper()]
 
 
+@functools.lru_cache(None)
 def client(service, role="owner", region="us-east-1", secret=None, token=None, key=None):
     who = credentials.BY_ROLE[role]
     return boto3.client(service, endpoint_url=endpoint(service), region_name=region,
@@ -79,7 +83,13 @@ def cloud(*words):
 
 
 def fault(kind, service, *words):
-    return cloud("fault", "add", kind, "--service", service, *words)
+    """As 'cloud fault add' does it, without the start of a program; words: --option value …"""
+    words = [word for word in words if word != "--reset"] + ["--reset", True] * ("--reset" in words)
+    spec = {name[2:]: value for name, value in zip(words[::2], words[1::2])}
+    for name in NUMBERS:
+        if name in spec:
+            spec[name] = int(spec[name])
+    return str(tell(STATE, "fault-add", spec=dict(spec, kind=kind, service=service)))
 
 
 def checksum(data):
