@@ -19,6 +19,8 @@ struct gunzip {
 	uint64_t taken;   /* bytes of input given to state before `in` */
 	uint64_t members; /* begun */
 	bool inside;      /* a member */
+	bool in_header;   /* of it */
+	struct isal_gzip_header header;
 };
 
 int gunzip_new(struct gunzip **ret, struct err *e)
@@ -68,12 +70,18 @@ static uint64_t input_position(const struct gunzip *g)
 	return g->taken - g->state.avail_in;
 }
 
+/*
+ * The header is read apart: isal_inflate would do it, too, but (2.30) forgets which optional fields
+ * there are when its input ends between two of them.
+ */
 static void begin_member(struct gunzip *g)
 {
 	isal_inflate_reset(&g->state);
-	g->state.crc_flag = ISAL_GZIP;
+	isal_gzip_header_init(&g->header);
+	g->state.crc_flag = ISAL_GZIP_NO_HDR_VER;
 	g->members++;
 	g->inside = true;
+	g->in_header = true;
 }
 
 /* Gives state more input if it has none; false: there is none. */
@@ -93,21 +101,36 @@ static bool refill(struct gunzip *g)
 	return true;
 }
 
+static int corrupt(const struct gunzip *g, int rc, struct err *e)
+{
+	if (g->in_header && g->members > 1)
+		return err_set(e, EBADMSG,
+			       "gzip: bytes near 0x%" PRIx64
+			       " follow the end of the data but are no further member",
+			       input_position(g));
+	return err_set(e, EBADMSG, "gzip: member %" PRIu64 ", near 0x%" PRIx64 ": %s", g->members,
+		       input_position(g), reason(rc));
+}
+
+static int read_header(struct gunzip *g, struct err *e)
+{
+	int rc = isal_read_gzip_header(&g->state, &g->header);
+
+	if (rc == ISAL_DECOMP_OK)
+		g->in_header = false;
+	else if (rc != ISAL_END_INPUT || g->state.avail_in)
+		return corrupt(g, rc, e);
+	return 0;
+}
+
 static int inflate_some(struct gunzip *g, struct err *e)
 {
 	uint32_t in_before = g->state.avail_in, out_before = g->state.avail_out;
 	int32_t bits_before = g->state.read_in_length;
 	int rc = isal_inflate(&g->state);
 
-	if (rc != ISAL_DECOMP_OK) {
-		if (rc == ISAL_INVALID_WRAPPER && g->members > 1)
-			return err_set(e, EBADMSG,
-				       "gzip: bytes near 0x%" PRIx64
-				       " follow the end of the data but are no further member",
-				       input_position(g));
-		return err_set(e, EBADMSG, "gzip: member %" PRIu64 ", near 0x%" PRIx64 ": %s",
-			       g->members, input_position(g), reason(rc));
-	}
+	if (rc != ISAL_DECOMP_OK)
+		return corrupt(g, rc, e);
 	if (g->state.block_state == ISAL_BLOCK_FINISH)
 		g->inside = false;
 	else if (in_before && g->state.avail_in == in_before && g->state.avail_out == out_before &&
@@ -129,7 +152,7 @@ int gunzip_output(struct gunzip *g, void *out, size_t cap, size_t *ret_len, stru
 			break;
 		if (!g->inside)
 			begin_member(g);
-		rc = inflate_some(g, e);
+		rc = g->in_header ? read_header(g, e) : inflate_some(g, e);
 		if (rc < 0)
 			return rc;
 		/* Without input it only hands out what it had kept for want of room. */

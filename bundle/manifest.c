@@ -286,28 +286,27 @@ static int parse_part(const struct xml_node *n, struct manifest *m, struct err *
 static int parse_parts(const struct xml_node *image, struct manifest *m, struct err *e)
 {
 	const struct xml_node *parts;
+	size_t n;
 	uint64_t count;
 	int rc = xml_need(image, "parts", &parts, e);
 
 	if (rc < 0)
 		return rc;
-	m->n_parts = xml_count(parts, "part");
-	if (!m->n_parts)
+	n = xml_count(parts, "part");
+	if (!n)
 		return xml_err(parts, e, EBADMSG, "names no parts");
 	if (xml_attr(parts, "count")) {
 		rc = xml_need_attr_u64(parts, "count", 0, UINT64_MAX, &count, e);
 		if (rc < 0)
 			return rc;
-		if (count != m->n_parts)
+		if (count != n)
 			return xml_err(parts, e, EBADMSG,
-				       "count is %" PRIu64 " but %zu parts are there", count,
-				       m->n_parts);
+				       "count is %" PRIu64 " but %zu parts are there", count, n);
 	}
-	m->parts = calloc(m->n_parts, sizeof(*m->parts));
-	if (!m->parts) {
-		m->n_parts = 0;
+	m->parts = calloc(n, sizeof(*m->parts));
+	if (!m->parts)
 		return err_nomem(e);
-	}
+	m->n_parts = n;
 	for (const struct xml_node *c = xml_child(parts, "part"); c; c = xml_next(c, "part")) {
 		rc = parse_part(c, m, e);
 		if (rc < 0)
@@ -354,12 +353,13 @@ static int parse_version(const struct xml_node *root, struct manifest *m, struct
 
 	if (rc < 0)
 		return rc;
-	for (const char *p = m->version; *p && n < sizeof(digits) - 1; p++) {
+	for (const char *p = m->version; *p && n < sizeof(digits); p++) {
 		if (*p != '-')
 			digits[n++] = *p;
 	}
-	digits[n] = '\0';
-	if (str_to_u64(digits, VERSION_OLDEST, VERSION_NEWEST, &v, NULL) < 0)
+	if (n < sizeof(digits))
+		digits[n] = '\0';
+	if (n == sizeof(digits) || str_to_u64(digits, VERSION_OLDEST, VERSION_NEWEST, &v, NULL) < 0)
 		return xml_err(xml_child(root, "version"), e, ENOTSUP,
 			       "version '%s' is none from 3 to 2007-10-10", m->version);
 	return 0;
