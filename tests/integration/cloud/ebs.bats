@@ -6,6 +6,7 @@ load helper
 
 setup_file() {
 	start_cloud
+	prove_all ebs
 }
 
 teardown_file() {
@@ -13,33 +14,33 @@ teardown_file() {
 }
 
 @test "a snapshot is written, completed with its LINEAR checksum, listed and read" {
-	prove ebs round_trip
+	prove round_trip
 }
 
 @test "ListSnapshotBlocks pages, also with empty pages, and keeps to its limits" {
-	prove ebs paging
+	prove paging
 }
 
 @test "block and page tokens are good for one thing, and for a time" {
-	prove ebs tokens
+	prove tokens
 }
 
 @test "PutSnapshotBlock refuses wrong checksums, lengths and places" {
-	prove ebs put_refused
+	prove put_refused
 }
 
 @test "StartSnapshot is idempotent by its client token and checks its parameters" {
-	prove ebs start
+	prove start
 }
 
 @test "ListChangedBlocks tells parent and child apart" {
-	prove ebs changed
+	prove changed
 }
 
 @test "others' snapshots are refused unless shared, unknown ones not found" {
-	prove ebs whose
+	prove whose
 }
 
 @test "EBS takes good signatures and refuses bad ones" {
-	prove ebs signatures
+	prove signatures
 }

@@ -7,6 +7,7 @@ load helper
 setup_file() {
 	"$TOP/tests/cloud/mksample" --out "$BATS_FILE_TMPDIR/sample"
 	start_cloud
+	prove_all ec2
 }
 
 teardown_file() {
@@ -14,51 +15,51 @@ teardown_file() {
 }
 
 @test "EC2 takes good signatures and refuses bad ones" {
-	prove ec2 signatures
+	prove signatures
 }
 
 @test "EC2 refuses a clock that is 16 minutes off" {
-	prove ec2 skewed_clock
+	prove skewed_clock
 }
 
 @test "EC2 refuses a request that was changed after it was signed" {
-	prove ec2 tampered_requests
+	prove tampered_requests
 }
 
 @test "EC2's documents and errors have the shapes of the real ones" {
-	prove ec2 documents
+	prove documents
 }
 
 @test "DescribeImages by id: not found, malformed, unavailable, another's, other states" {
-	prove ec2 image_ids
+	prove image_ids
 }
 
 @test "DescribeImages by owner and by who may use it" {
-	prove ec2 owners
+	prove owners
 }
 
 @test "DescribeImages knows the filters and their wildcards" {
-	prove ec2 filters
+	prove filters
 }
 
 @test "a deprecated image is shown to its owner or on request" {
-	prove ec2 deprecated
+	prove deprecated
 }
 
 @test "DescribeImages pages with MaxResults and NextToken" {
-	prove ec2 paging
+	prove paging
 }
 
 @test "DescribeSnapshots shows what is the caller's or shared with him" {
-	prove ec2 snapshots
+	prove snapshots
 }
 
 @test "RegisterImage checks its parameters and the manifest in S3" {
-	prove ec2 register
+	prove register
 }
 
 @test "the switches for images refuse what makes no sense" {
-	prove ec2 switches
+	prove switches
 }
 
 @test "awscli lists images with filters" {

@@ -6,68 +6,65 @@ load helper
 
 setup_file() {
 	start_cloud
+	prove_all faults
 }
 
 teardown_file() {
 	stop_cloud
 }
 
-teardown() {
-	clear_faults
-}
-
 @test "fault drop: the body ends early, against its Content-Length" {
-	prove faults drop
+	prove drop
 }
 
 @test "fault hangup: there is no answer" {
-	prove faults hangup
+	prove hangup
 }
 
 @test "fault truncate: the body is short, and its Content-Length agrees" {
-	prove faults truncate
+	prove truncate
 }
 
 @test "fault short: the body is short, without a Content-Length" {
-	prove faults short
+	prove short
 }
 
 @test "fault corrupt: one byte is another" {
-	prove faults corrupt
+	prove corrupt
 }
 
 @test "fault checksum: a block comes with a wrong checksum" {
-	prove faults wrong_checksum
+	prove wrong_checksum
 }
 
 @test "fault drip: the body is slow, but whole" {
-	prove faults drip
+	prove drip
 }
 
 @test "fault stall: headers and some bytes, then silence" {
-	prove faults stall
+	prove stall
 }
 
 @test "fault status: 500 and 503 with the services' error documents" {
-	prove faults status
+	prove status
 }
 
 @test "faults throttle, expired, denied, missing: the errors of each service" {
-	prove faults errors
+	prove errors
 }
 
 @test "faults redirect and wrong-region: only until the request is signed for the region" {
-	prove faults regions
+	prove regions
 }
 
 @test "faults are matched, counted, listed and cleared" {
-	prove faults matching
+	prove matching
 }
 
 @test "faults that make no sense are refused" {
-	prove faults wrong_switches
+	prove wrong_switches
 }
 
 @test "the log of requests names the faults" {
-	prove faults log
+	prove log
 }

@@ -6,6 +6,7 @@ load helper
 
 setup_file() {
 	start_cloud
+	prove_all s3
 }
 
 teardown_file() {
@@ -13,27 +14,27 @@ teardown_file() {
 }
 
 @test "S3 takes good signatures and refuses bad ones" {
-	prove s3 signatures
+	prove signatures
 }
 
 @test "S3 names its region to who signed for another" {
-	prove s3 regions
+	prove regions
 }
 
 @test "S3 refuses a clock that is 16 minutes off" {
-	prove s3 skewed_clock
+	prove skewed_clock
 }
 
 @test "S3 keeps objects of any name, and knows Range and If-Match" {
-	prove s3 objects
+	prove objects
 }
 
 @test "S3 takes multipart uploads and objects of their size" {
-	prove s3 multipart
+	prove multipart
 }
 
 @test "S3 keeps connections alive, and survives clients that go away" {
-	prove s3 keep_alive
+	prove keep_alive
 }
 
 @test "awscli copies a file up and down" {
