@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests to AWS services: built, signed anew for each attempt, judged. See lib/aws.h.
+ *
+ * Where a request goes is decided here alone, from the endpoint and a region's checked name; a
+ * Location or Endpoint that a server sends is never followed, so that a signature goes nowhere
+ * else.
+ */
+#include <stdio.h>
+
+#include "lib/aws_private.h"
+#include "lib/digest.h"
+#include "lib/str.h"
+
+#define EC2_VERSION "2016-11-15"
+#define EC2_MAX_RESPONSE (64u << 20)
+#define S3_DEFAULT_REGION "us-east-1"
+#define MAX_EXTRA_HEADERS 4 /* of ours: date, token, payload hash, authorization */
+
+/* A request while its attempts run. */
+struct sending {
+	struct aws *a;
+	struct httpc *c;
+	const struct aws_request *req;
+	char region[64];
+	bool redirected, renewed;
+	bool made; /* an attempt could be built and signed */
+	char payload_hash[2 * DIGEST_MAX + 1];
+	struct aws_error error;
+
+	/* Of this attempt. */
+	struct aws_credentials credentials;
+	struct aws_signature signature;
+	struct buf url, path; /* path: what is signed, not encoded */
+	struct httpc_header *headers;
+};
+
+static void sending_release(struct sending *s)
+{
+	aws_credentials_release(&s->credentials);
+	aws_signature_release(&s->signature);
+	buf_release(&s->url);
+	buf_release(&s->path);
+	free(s->headers);
+}
+DEFINE_AUTO_STRUCT(struct sending, sending_release);
+
+/* ---- where: URL ----------------------------------------------------------------------------- */
+
+static int check_bucket(const char *bucket, struct err *e)
+{
+	size_t len = strlen(bucket);
+
+	if (!len || len > 255 || strchr(bucket, '/') || !strcmp(bucket, ".") ||
+	    !strcmp(bucket, ".."))
+		return err_set(e, EINVAL, "'%s' is not the name of a bucket", bucket);
+	return 0;
+}
+
+/* Bucket names that can be one label of a host name that the certificate's wildcard covers. */
+static bool fits_host_name(const char *bucket)
+{
+	size_t len = strlen(bucket);
+
+	return len >= 3 && len <= 63 && bucket[0] != '-' && bucket[len - 1] != '-' &&
+	       strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+/*
+ * The base of the URL, and the path behind it that is signed: with the endpoint's own path and, in
+ * path style, the bucket in front.
+ */
+static int locate(const struct aws *a, const char *service, const char *region, const char *bucket,
+		  const char *path, struct buf *url, struct buf *signed_path, struct err *e)
+{
+	AUTO(httpc_url_release) struct httpc_url u = {0};
+	AUTO_FREE char *base = NULL;
+	bool in_host;
+	int rc = bucket ? check_bucket(bucket, e) : 0;
+
+	if (rc == 0)
+		rc = aws_endpoint(a, service, region, &base, e);
+	if (rc == 0)
+		rc = httpc_url_parse(base, &u, e);
+	if (rc < 0)
+		return rc;
+	in_host = bucket && !a->path_style && !aws_endpoint_is_custom(a, service) &&
+		  fits_host_name(bucket);
+	buf_clear(url);
+	buf_clear(signed_path);
+	rc = buf_addf(url, "%s://%s%s%s", u.scheme, in_host ? bucket : "", in_host ? "." : "",
+		      u.authority);
+	if (rc == 0 && strcmp(u.path, "/") != 0)
+		rc = buf_adds(signed_path, u.path);
+	if (rc == 0 && bucket && !in_host)
+		rc = buf_addf(signed_path, "/%s", bucket);
+	if (rc == 0)
+		rc = buf_adds(signed_path, path ? path : "/");
+	if (rc == 0)
+		rc = httpc_percent_encode(signed_path->data, signed_path->len, true, url);
+	return rc < 0 ? err_nomem(e) : 0;
+}
+
+int aws_s3_url(const struct aws *a, const char *bucket, const char *key, char **ret, struct err *e)
+{
+	AUTO_BUF url = BUF_INIT, path = BUF_INIT;
+	AUTO_FREE char *key_path = str_format("/%s", key);
+	int rc;
+
+	if (!key_path)
+		return err_nomem(e);
+	rc = locate(a, "s3", a->region ? a->region : S3_DEFAULT_REGION, bucket, key_path, &url,
+		    &path, e);
+	if (rc < 0)
+		return rc;
+	*ret = buf_detach(&url);
+	return *ret ? 0 : err_nomem(e);
+}
+
+/* ---- signing one attempt -------------------------------------------------------------------- */
+
+/* Adds our headers behind those of the request, and signs. */
+static int add_signature(struct sending *s, struct httpc_request *req, struct err *e)
+{
+	const struct aws_credentials *c = &s->credentials;
+	AUTO(httpc_url_release) struct httpc_url u = {0};
+	struct aws_signing in = {
+		.credentials = c,
+		.region = s->region,
+		.service = s->req->service,
+		.method = httpc_method_name(req->method),
+		.path = buf_str(&s->path),
+		.query = s->req->query,
+		.n_query = s->req->n_query,
+		.headers = req->headers,
+		.n_headers = req->n_headers,
+		.payload_hash = s->payload_hash,
+		.now = s->a->now(),
+	};
+	size_t n = req->n_headers;
+	int rc = httpc_url_parse(req->url, &u, e);
+
+	if (rc < 0)
+		return rc;
+	in.host = u.authority;
+	rc = aws_sign(&in, &s->signature, e);
+	if (rc < 0)
+		return rc;
+	s->headers = calloc(n + MAX_EXTRA_HEADERS, sizeof(*s->headers));
+	if (!s->headers)
+		return err_nomem(e);
+	if (n)
+		memcpy(s->headers, req->headers, n * sizeof(*s->headers));
+	s->headers[n++] = (struct httpc_header){"X-Amz-Date", s->signature.date};
+	if (!strcmp(s->req->service, "s3") || !strcmp(s->payload_hash, AWS_UNSIGNED_PAYLOAD))
+		s->headers[n++] = (struct httpc_header){"X-Amz-Content-Sha256", s->payload_hash};
+	if (c->session_token)
+		s->headers[n++] = (struct httpc_header){"X-Amz-Security-Token", c->session_token};
+	s->headers[n++] = (struct httpc_header){"Authorization", s->signature.authorization};
+	req->headers = s->headers;
+	req->n_headers = n;
+	return 0;
+}
+
+static int prepare(void *opaque, unsigned attempt, struct httpc_request *req, struct err *e)
+{
+	struct sending *s = opaque;
+	const struct aws_request *r = s->req;
+	int rc;
+
+	(void)attempt;
+	s->error = (struct aws_error){0};
+	aws_credentials_release(&s->credentials);
+	aws_signature_release(&s->signature);
+	free(STEAL(s->headers));
+	rc = aws_credentials(s->a, &s->credentials, e);
+	if (rc == 0)
+		rc = locate(s->a, r->service, s->region, r->bucket, r->path, &s->url, &s->path, e);
+	if (rc < 0)
+		return rc;
+	if (r->n_query &&
+	    (buf_addc(&s->url, '?') < 0 || aws_query_encode(r->query, r->n_query, &s->url) < 0))
+		return err_nomem(e);
+	req->url = buf_str(&s->url);
+	rc = s->credentials.access_key ? add_signature(s, req, e) : 0;
+	s->made = rc == 0;
+	return rc;
+}
+
+static void hash_payload(struct sending *s, bool is_https)
+{
+	uint8_t digest[DIGEST_MAX];
+	bool is_s3 = !strcmp(s->req->service, "s3");
+
+	if (s->req->unsigned_payload && (!is_s3 || is_https)) {
+		snprintf(s->payload_hash, sizeof(s->payload_hash), AWS_UNSIGNED_PAYLOAD);
+		return;
+	}
+	digest_of(DIGEST_SHA256, s->req->body ? s->req->body : "", s->req->body_len, digest);
+	hex_encode(digest, digest_size(DIGEST_SHA256), s->payload_hash);
+}
+
+/* ---- judging a response --------------------------------------------------------------------- */
+
+static bool one_of(const char *s, const char *const *words)
+{
+	while (*words && strcmp(s, *words) != 0)
+		words++;
+	return *words;
+}
+
+/* As botocore's standard mode retries them, and S3's RequestTimeout. */
+static bool is_throttling(const char *code)
+{
+	static const char *const codes[] = {
+		"Throttling",
+		"ThrottlingException",
+		"ThrottledException",
+		"RequestThrottled",
+		"RequestThrottledException",
+		"RequestLimitExceeded",
+		"TooManyRequestsException",
+		"BandwidthLimitExceeded",
+		"LimitExceededException",
+		"EC2ThrottledException",
+		"SlowDown",
+		"PriorRequestNotComplete",
+		"TransactionInProgressException",
+		"ProvisionedThroughputExceededException",
+		"RequestTimeout",
+		"RequestTimeoutException",
+		NULL,
+	};
+
+	return one_of(code, codes);
+}
+
+static bool is_expired_token(const char *code)
+{
+	static const char *const codes[] = {"ExpiredToken", "ExpiredTokenException",
+					    "TokenRefreshRequired", NULL};
+
+	return one_of(code, codes);
+}
+
+/* What the user can do about a code; the key's source and the region are filled in. */
+struct advice {
+	const char *code;
+	int rc; /* positive errno */
+	const char *text;
+	bool quiet; /* the service's own message can hold what was signed: do not show it */
+};
+
+static const struct advice advices[] = {
+	{"AuthFailure", EACCES, "the access key from %s is not accepted in region %s", true},
+	{"InvalidClientTokenId", EACCES, "the access key from %s is not known in region %s", false},
+	{"InvalidAccessKeyId", EACCES, "the access key from %s is not known in region %s", false},
+	{"UnrecognizedClientException", EACCES,
+	 "the access key or token from %s is not known in region %s", false},
+	{"InvalidToken", EACCES, "the session token from %s is not accepted in region %s", false},
+	{"SignatureDoesNotMatch", EACCES,
+	 "the secret key from %s does not fit its access key (region %s)", true},
+	{"InvalidSignatureException", EACCES,
+	 "the secret key from %s does not fit its access key (region %s)", true},
+	{"IncompleteSignature", EACCES, "the access key from %s is malformed (region %s)", true},
+	{"MissingAuthenticationToken", EACCES, "credentials are needed (now: %s; region %s)",
+	 false},
+	{"ExpiredToken", EKEYEXPIRED, "the credentials from %s have expired: get new ones (%s)",
+	 false},
+	{"ExpiredTokenException", EKEYEXPIRED,
+	 "the credentials from %s have expired: get new ones (%s)", false},
+	{"TokenRefreshRequired", EKEYEXPIRED,
+	 "the credentials from %s have expired: get new ones (%s)", false},
+	{"UnauthorizedOperation", EACCES, "the credentials from %s do not allow it in region %s",
+	 false},
+	{"AccessDenied", EACCES, "the credentials from %s do not allow it in region %s", false},
+	{"AccessDeniedException", EACCES, "the credentials from %s do not allow it in region %s",
+	 false},
+	{"OptInRequired", EACCES, "the account of the credentials from %s has not enabled it (%s)",
+	 false},
+};
+
+static const struct advice *advice_for(const char *code)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(advices); i++) {
+		if (!strcmp(advices[i].code, code))
+			return &advices[i];
+	}
+	return NULL;
+}
+
+static int rc_of_status(int status, const char *code)
+{
+	if (status == 404 || str_has_suffix(code, "NotFound") ||
+	    str_has_suffix(code, "NotFoundException") || str_has_prefix(code, "NoSuch"))
+		return ENOENT;
+	if (status == 401 || status == 403)
+		return EACCES;
+	return status >= 500 ? EIO : EINVAL;
+}
+
+/* "HTTP 403 AccessDenied: its message". */
+static void describe(const struct aws_error *error, bool quiet, char *out, size_t cap)
+{
+	const char *message = quiet ? "" : error->message;
+	/* IAM adds a cipher text of kilobytes. */
+	const char *encoded = strstr(message, "Encoded authorization failure message");
+	int len = encoded ? (int)(encoded - message) : (int)strlen(message);
+
+	while (len && strchr(" .\n", message[len - 1]))
+		len--;
+	snprintf(out, cap, "HTTP %d%s%s%s%s%s%.*s", error->status, *error->code ? " " : "",
+		 error->code, *error->reason ? " " : "", error->reason, len ? ": " : "", len,
+		 message);
+}
+
+static void clock_error(const struct sending *s, const struct httpc_response *r, struct err *e)
+{
+	const char *date = httpc_header(r, "Date");
+
+	err_set(e, EACCES,
+		"HTTP %d %s: this machine's clock (%.4s-%.2s-%.2s %.2s:%.2s UTC) differs from the "
+		"server's (%s): set it",
+		s->error.status, s->error.code, s->signature.date, s->signature.date + 4,
+		s->signature.date + 6, s->signature.date + 9, s->signature.date + 11,
+		date ? date : "unknown");
+}
+
+static void set_failure(const struct sending *s, const struct httpc_response *r, struct err *e)
+{
+	static const char *const skewed[] = {"RequestTimeTooSkewed", "RequestExpired",
+					     "RequestInTheFuture", NULL};
+	const struct aws_error *error = &s->error;
+	const struct advice *advice = advice_for(error->code);
+	const char *source = s->credentials.source ? s->credentials.source : "nowhere (anonymous)";
+	char said[800], todo[300];
+
+	if (one_of(error->code, skewed) && s->credentials.access_key) {
+		clock_error(s, r, e);
+		return;
+	}
+	describe(error, advice && advice->quiet, said, sizeof(said));
+	if (!advice) {
+		err_set(e, rc_of_status(error->status, error->code), "%s", said);
+		return;
+	}
+	/* A row of the table above, with two %s. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	snprintf(todo, sizeof(todo), advice->text, source, s->region);
+#pragma GCC diagnostic pop
+	err_set(e, advice->rc, "%s (%s)", said, todo);
+}
+
+/* ---- another region ------------------------------------------------------------------------- */
+
+static bool says_wrong_region(const struct sending *s)
+{
+	static const char *const codes[] = {"PermanentRedirect", "TemporaryRedirect",
+					    "AuthorizationHeaderMalformed",
+					    "IllegalLocationConstraintException", NULL};
+	int status = s->error.status;
+
+	if (strcmp(s->req->service, "s3") != 0 || !s->req->bucket)
+		return false;
+	if (status == 301 || status == 302 || status == 307 || one_of(s->error.code, codes))
+		return true;
+	/* HEAD has no body to say why. */
+	return status == 400 && s->req->method == HTTPC_HEAD && *s->error.region;
+}
+
+/* Asks for the bucket itself, without a signature: the answer names its region, whatever it is. */
+static void ask_bucket(const struct sending *s, char region[64])
+{
+	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+	AUTO_BUF url = BUF_INIT, path = BUF_INIT;
+	struct httpc_request req = {.method = HTTPC_HEAD, .total_timeout_ms = 30000};
+	const char *found;
+
+	if (locate(s->a, "s3", s->region, s->req->bucket, "/", &url, &path, NULL) < 0)
+		return;
+	req.url = buf_str(&url);
+	if (httpc_send(s->c, &req, &r, NULL) < 0)
+		return;
+	found = httpc_header(&r, "x-amz-bucket-region");
+	if (found)
+		snprintf(region, 64, "%s", found);
+}
+
+static enum httpc_verdict redirect(struct sending *s, const struct httpc_response *r, struct err *e)
+{
+	char region[64];
+
+	snprintf(region, sizeof(region), "%s", s->error.region);
+	if (!*region)
+		ask_bucket(s, region);
+	if (!*region || s->redirected || !strcmp(region, s->region)) {
+		set_failure(s, r, e);
+		return HTTPC_FAIL;
+	}
+	if (!aws_region_is_valid(region) ||
+	    strcmp(aws_dns_suffix(region), aws_dns_suffix(s->region)) != 0) {
+		err_set(e, EACCES, "HTTP %d: refused to follow the bucket to region '%s'",
+			s->error.status, region);
+		return HTTPC_FAIL;
+	}
+	s->redirected = true;
+	memcpy(s->region, region, sizeof(region));
+	return HTTPC_AGAIN;
+}
+
+/* ---- verdict -------------------------------------------------------------------------------- */
+
+/* S3 may say 200 first and fail later, in the body (CompleteMultipartUpload, CopyObject). */
+static bool is_late_error(const struct sending *s, const struct httpc_response *r)
+{
+	return r->status == 200 && !strcmp(s->req->service, "s3") &&
+	       (s->req->method == HTTPC_PUT || s->req->method == HTTPC_POST) && r->body.len &&
+	       *s->error.code;
+}
+
+static enum httpc_verdict classify(void *opaque, const struct httpc_response *r, struct err *e)
+{
+	struct sending *s = opaque;
+	struct aws_error *error = &s->error;
+	char said[800];
+
+	aws_error_parse(r, error);
+	if (r->status >= 200 && r->status < 300 && !is_late_error(s, r)) {
+		*error = (struct aws_error){0};
+		return HTTPC_DONE;
+	}
+	if (says_wrong_region(s))
+		return redirect(s, r, e);
+	if (is_throttling(error->code) || r->status == 429) {
+		describe(error, false, said, sizeof(said));
+		err_set(e, EBUSY, "%s", said);
+		return HTTPC_RETRY;
+	}
+	if (r->status == 200 || r->status == 408 || (r->status >= 500 && r->status != 501)) {
+		describe(error, false, said, sizeof(said));
+		err_set(e, EIO, "%s", said);
+		return HTTPC_RETRY;
+	}
+	if (is_expired_token(error->code) && !s->renewed && aws_credentials_forget(s->a)) {
+		s->renewed = true;
+		err_set(e, EKEYEXPIRED, "the credentials have expired");
+		return HTTPC_AGAIN;
+	}
+	set_failure(s, r, e);
+	return HTTPC_FAIL;
+}
+
+/* Last line of defence: whatever a server echoed, a secret does not get into a message. */
+static void redact(const struct sending *s, struct err *e)
+{
+	const struct aws_credentials *c = &s->credentials;
+
+	if (!e || !c->secret_key)
+		return;
+	if (strstr(e->msg, c->secret_key) || (c->session_token && strstr(e->msg, c->session_token)))
+		snprintf(e->msg, sizeof(e->msg), "HTTP %d %s (the message held a secret)",
+			 s->error.status, s->error.code);
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+static int choose_region(struct sending *s, struct err *e)
+{
+	const char *region = s->req->region ? s->req->region : s->a->region;
+
+	if (!region && !strcmp(s->req->service, "s3"))
+		region = S3_DEFAULT_REGION;
+	if (!region)
+		return err_set(e, EINVAL,
+			       "no AWS region: give --region, or set AWS_REGION, or 'region' in "
+			       "the profile '%s'",
+			       s->a->profile);
+	if (!aws_region_is_valid(region))
+		return err_set(e, EINVAL, "'%s' is not the name of an AWS region", region);
+	snprintf(s->region, sizeof(s->region), "%s", region);
+	return 0;
+}
+
+int aws_send(struct aws *a, struct httpc *c, const struct aws_request *req,
+	     struct httpc_response *r, struct aws_error *ret_error, struct err *e)
+{
+	AUTO(sending_release) struct sending s = {.a = a, .c = c, .req = req};
+	struct httpc_retry retry = a->retry;
+	struct httpc_call call = {
+		.prepare = prepare,
+		.classify = classify,
+		.opaque = &s,
+		.retry = &retry,
+		.first = req->first,
+		.length = req->length,
+		.if_match = req->if_match,
+	};
+	int rc = choose_region(&s, e);
+
+	if (ret_error)
+		*ret_error = (struct aws_error){0};
+	if (rc == 0)
+		rc = locate(a, req->service, s.region, req->bucket, req->path, &s.url, &s.path, e);
+	if (rc < 0)
+		return rc;
+	hash_payload(&s, str_has_prefix(buf_str(&s.url), "https:"));
+	retry.note = req->note;
+	retry.note_opaque = req->note_opaque;
+	call.request = (struct httpc_request){
+		.method = req->method,
+		.headers = req->headers,
+		.n_headers = req->n_headers,
+		.body = req->body,
+		.body_len = req->body_len,
+		.sink = req->sink,
+		.max_body = req->max_body,
+		.max_sink = req->max_sink,
+		.total_timeout_ms = req->total_timeout_ms,
+	};
+	rc = httpc_call(c, &call, r, e);
+	if (rc < 0 && ret_error)
+		*ret_error = s.error;
+	if (rc < 0 && rc != -ECANCELED && s.made && e) {
+		err_wrap(e, "%s %.*s", httpc_method_name(req->method),
+			 (int)strcspn(buf_str(&s.url), "?"), buf_str(&s.url));
+		redact(&s, e);
+	}
+	return rc;
+}
+
+int aws_ec2(struct aws *a, struct httpc *c, const char *action, const struct aws_param *params,
+	    size_t n_params, struct xml_node **ret, struct aws_error *ret_error, struct err *e)
+{
+	static const struct httpc_header type = {
+		"Content-Type", "application/x-www-form-urlencoded; charset=utf-8"};
+	static const struct xml_limits limits = {.bytes = EC2_MAX_RESPONSE, .nodes = 2000000};
+	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+	AUTO_BUF body = BUF_INIT;
+	struct aws_request req = {
+		.method = HTTPC_POST,
+		.service = "ec2",
+		.headers = &type,
+		.n_headers = 1,
+		.max_body = EC2_MAX_RESPONSE,
+	};
+	int rc =
+		buf_addf(&body, "Action=%s&Version=" EC2_VERSION "%s", action, n_params ? "&" : "");
+
+	if (rc == 0)
+		rc = aws_query_encode(params, n_params, &body);
+	if (rc < 0)
+		return err_nomem(e);
+	req.body = body.data;
+	req.body_len = body.len;
+	rc = aws_send(a, c, &req, &r, ret_error, e);
+	if (rc == 0)
+		rc = xml_parse("response", r.body.data, r.body.len, &limits, ret, e);
+	return rc < 0 ? (err_wrap(e, "%s", action), rc) : 0;
+}
