@@ -43,6 +43,9 @@ int guest_fs_stat(struct guest_fs *fs, const char *path, bool follow, struct gue
 /* A regular file's bytes, at most limit (EFBIG). */
 int guest_fs_read_file(struct guest_fs *fs, const char *path, size_t limit, struct buf *out,
 		       struct err *e);
+/* The first bytes of a regular file, as many as it has, at most len. */
+int guest_fs_read_head(struct guest_fs *fs, const char *path, size_t len, struct buf *out,
+		       struct err *e);
 int guest_fs_readlink(struct guest_fs *fs, const char *path, struct buf *out, struct err *e);
 /* The path with every symbolic link resolved, the caller's to free. */
 int guest_fs_realpath(struct guest_fs *fs, const char *path, char **ret, struct err *e);
@@ -51,13 +54,27 @@ int guest_fs_list(struct guest_fs *fs, const char *path,
 		  int (*fn)(void *ctx, const char *name, const struct guest_stat *st), void *ctx,
 		  struct err *e);
 
-/* Changes: on the layer only, until commit. now: seconds since 1970, for time stamps. */
+/*
+ * Changes: on the layer only, until commit. A change that fails after it has begun (no space, a
+ * damaged structure) makes later changes and the commit fail too.
+ * Errors of all: EROFS opened for reading; EPERM immutable or append-only; ENOTSUP encrypted,
+ * case-folded, fs-verity; ENOSPC (what is reserved for root stays so); EBADMSG damaged; EFBIG more
+ * than 256 MiB of changes.
+ *
+ * now: seconds since 1970, for time stamps; 0: the last time that the file system knows.
+ */
 void guest_fs_set_time(struct guest_fs *fs, int64_t now);
-/* Creates or replaces; missing folders above are an error (ENOENT). */
+/*
+ * Creates or replaces a file; missing folders above are an error (ENOENT). A symbolic link as the
+ * last component is replaced, not followed; other names of the old file keep its old content. The
+ * SELinux label is taken from the old file, else from the folder. EISDIR; EEXIST for a device.
+ */
 int guest_fs_write_file(struct guest_fs *fs, const char *path, const void *data, size_t len,
 			const struct overlay_attr *a, struct err *e);
+/* EEXIST if there is anything of that name. */
 int guest_fs_mkdir(struct guest_fs *fs, const char *path, const struct overlay_attr *a,
 		   struct err *e);
+/* Creates a symbolic link, or replaces a file or link by it. */
 int guest_fs_symlink(struct guest_fs *fs, const char *path, const char *target, struct err *e);
 /* Removes a file, a link, or a folder with all in it. ENOENT is an error. */
 int guest_fs_remove(struct guest_fs *fs, const char *path, struct err *e);

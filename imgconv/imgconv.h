@@ -12,6 +12,7 @@
 #define IMGCONV_IMGCONV_H
 
 #include "lib/buf.h"
+#include "lib/digest.h"
 #include "lib/err.h"
 #include "lib/progress.h"
 
@@ -20,12 +21,19 @@
 struct image; /* an open image */
 
 enum {
-	IMAGE_RDWR = 1u << 0,          /* image_pwrite is allowed */
-	IMAGE_ALLOW_BACKING = 1u << 1, /* QCOW2 backing files, below the image's own folder only */
+	IMAGE_RDWR = 1u << 0, /* image_pwrite is allowed */
+	/* QCOW2 backing files, below the image's own folder only. Such an image is opened by path;
+	 * the format of the backing file must be named in the image. */
+	IMAGE_ALLOW_BACKING = 1u << 1,
+	/* Only to be looked at: an image whose data would be refused (it refers to other files, is
+	 * encrypted, of unknown features) opens, but reading its data fails with that error. */
+	IMAGE_INSPECT = 1u << 2,
 };
 
 struct image_open_opts {
-	const char *format; /* "raw", "qcow2"; NULL: recognised by content */
+	/* "raw", "qcow2"; NULL: recognised by content. "raw" is never looked into: give it for
+	 * whatever a guest may have written to. */
+	const char *format;
 	unsigned flags;
 };
 
@@ -48,9 +56,14 @@ const char *image_name(const struct image *im); /* as given to open */
 
 /* Reads exactly len bytes at off; the range lies within the size (EINVAL). */
 int image_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err *e);
-/* Changes bytes in place (IMAGE_RDWR). Other clusters stay where they are. */
+/*
+ * Changes bytes in place (IMAGE_RDWR). Other clusters stay where they are; new ones go to the end
+ * of the file. Tables are kept in memory until image_flush (or until they grow over a bound), so
+ * that the file is a whole image at any moment: as of the last flush, or newer.
+ */
 int image_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e);
-/* Everything written is on disk, tables before what they point to being reused. */
+/* Everything written is on disk, tables after what they point to. Closing an image does the same
+ * but cannot report an error: flush first. */
 int image_flush(struct image *im, struct err *e);
 
 enum extent_kind {
@@ -76,9 +89,13 @@ enum image_compression {
 	IMAGE_COMPRESS_ZSTD,
 };
 struct image_create_opts {
-	uint64_t cluster_size; /* 0: the format's default */
+	uint64_t cluster_size; /* QCOW2: 512 to 2 MiB, a power of two; 0: the format's default */
 	enum image_compression compression;
-	unsigned threads; /* for compression; 0: one a processor */
+	unsigned level;   /* zlib 1 to 12, zstd 1 to 19; 0: the default */
+	unsigned threads; /* for copying and compression; 0: one a processor */
+	/* For image_create_clone: an image over another one, which then takes no writes. */
+	const char *backing_file;
+	const char *backing_format;
 };
 
 /*
@@ -100,15 +117,83 @@ int image_writer_finish(struct image_writer *w, struct err *e);
 void image_writer_free(struct image_writer *w);
 DEFINE_AUTO(struct image_writer *, image_writer_free);
 
-/* Copies all of src into w, on o->threads threads. p may be NULL. Does not finish w. */
+/*
+ * Makes the file a valid image of all that was written so far, on disk (synced), and goes on. The
+ * file then carries a record of how far it is: in QCOW2 a header extension (type 0x41434c4d, which
+ * other readers skip), in RAW 48 bytes behind the end of the disk; finish takes the record away.
+ * The record has a checksum and is written after all that it vouches for was synced.
+ * "So far" is up to the last whole grain (QCOW2: cluster, RAW: 4096 bytes) before the end of the
+ * last write: resume says where.
+ * QCOW2 with compression begins a new cluster of the file at each checkpoint, so use it seldom.
+ */
+int image_writer_checkpoint(struct image_writer *w, struct err *e);
+/*
+ * Goes on with a file that was left behind after a checkpoint, whatever was written to it since:
+ * everything behind the checkpoint is forgotten. *ret_position is where the next write has to
+ * begin (or above): the data before it is in the file. The options must be as they were for
+ * image_create; that the source is still the same is for the caller to prove.
+ * Errors: EBADMSG no record or a damaged one (start anew), EINVAL other options.
+ */
+int image_writer_resume(int fd, const char *name, const char *format,
+			const struct image_create_opts *o, uint64_t *ret_position,
+			struct image_writer **ret, struct err *e);
+
+/*
+ * Copies all of src into w, which is new and at least as large, on o->threads threads. p may be
+ * NULL. Does not finish w. Stops with ECANCELED when lib/stop.h says so.
+ * Errors: EBADMSG also for an image that refers to the same cluster or table twice.
+ */
 int image_copy(struct image *src, struct image_writer *w, struct progress *p, struct err *e);
+/* The same; every byte of the guest's disk, zeros too, is added to digest (may be NULL). */
+int image_copy_digest(struct image *src, struct image_writer *w, struct digest *digest,
+		      struct progress *p, struct err *e);
+
+/*
+ * Compares what guests see. Returns 0 if equal, 1 with *ret_offset the first byte that differs.
+ * Where the sizes differ, what is missing of the shorter one counts as zeros.
+ */
+int image_compare(struct image *a, struct image *b, uint64_t *ret_offset, struct progress *p,
+		  struct err *e);
 
 /*
  * A copy-on-write clone: an empty QCOW2 over `backing` (its absolute path and format are written
- * into the clone). size 0: as the backing image; else at least that. Appears atomically at path.
+ * into the clone). size 0: as the backing image; else at least that. Appears atomically at path,
+ * mode 0644 less the umask. Errors: EEXIST, and as image_open for the backing image.
  */
 int image_create_clone(const char *path, const char *backing, const char *backing_format,
 		       uint64_t size, struct err *e);
+
+/* ---- what it is ---------------------------------------------------------------------------- */
+
+enum image_fact_kind {
+	IMAGE_FACT_U64,
+	IMAGE_FACT_BOOL,
+	IMAGE_FACT_TEXT,
+	IMAGE_FACT_ITEM, /* one of a list: the facts of that key, which follow each other */
+};
+struct image_fact {
+	const char *key; /* "cluster-size"; static */
+	enum image_fact_kind kind;
+	uint64_t number; /* U64, BOOL */
+	char *text;      /* TEXT, ITEM; hostile: escape it */
+};
+struct image_info {
+	uint64_t virtual_size;
+	uint64_t file_size;
+	uint64_t allocated;       /* bytes that the file takes on its disk */
+	struct image_fact *facts; /* n_facts, what is particular to the format */
+	size_t n_facts;
+	char **warnings; /* n_warnings sentences without a full stop */
+	size_t n_warnings;
+};
+/* In milliseconds, whatever the size; no other file is opened. */
+int image_info_read(struct image *im, struct image_info *ret, struct err *e);
+void image_info_release(struct image_info *info);
+DEFINE_AUTO_STRUCT(struct image_info, image_info_release);
+/* For formats. text is copied. */
+int image_info_add(struct image_info *info, const char *key, enum image_fact_kind kind,
+		   uint64_t number, const char *text, size_t text_len, struct err *e);
+int image_info_warn(struct image_info *info, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* ---- what is inside ------------------------------------------------------------------------ */
 

@@ -97,6 +97,14 @@ void atomic_file_abort(struct atomic_file *f)
 	*f = ATOMIC_FILE_INIT;
 }
 
+unsigned fs_file_mode(void)
+{
+	mode_t mask = umask(022);
+
+	umask(mask);
+	return 0666 & ~(unsigned)mask;
+}
+
 int fs_write_file(const char *path, const void *data, size_t len, unsigned mode, struct err *e)
 {
 	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;

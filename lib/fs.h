@@ -42,6 +42,9 @@ int atomic_file_commit(struct atomic_file *f, unsigned mode, struct err *e);
 void atomic_file_abort(struct atomic_file *f);
 DEFINE_AUTO_STRUCT(struct atomic_file, atomic_file_abort);
 
+/* The mode that a new file has by default: 0666 less the umask. Not while threads run. */
+unsigned fs_file_mode(void);
+
 /* Writes a whole small file atomically. */
 int fs_write_file(const char *path, const void *data, size_t len, unsigned mode, struct err *e);
 

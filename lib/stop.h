@@ -2,8 +2,9 @@
 /*
  * Ending on request. stop_install makes SIGINT, SIGTERM and SIGHUP set a flag; long loops ask
  * stop_requested (or stop_check) and unwind like on any other error, so that cleanup runs. A
- * second signal ends the process at once, temporary files of lib/fs.h removed. SIGPIPE is ignored:
- * writing reports EPIPE. stop_exit_status gives 128 + signal for main to return.
+ * second signal ends the process at once, temporary files of lib/fs.h removed. SIGPIPE and
+ * SIGXFSZ are ignored: writing reports EPIPE and EFBIG. stop_exit_status gives 128 + signal for
+ * main to return.
  */
 #ifndef LIB_STOP_H
 #define LIB_STOP_H

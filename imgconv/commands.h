@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of imgconv, one in each cmd_*.c; the table is in main.c. */
+#ifndef IMGCONV_COMMANDS_H
+#define IMGCONV_COMMANDS_H
+
+#include "lib/cli.h"
+
+int cmd_convert(const struct cli_command *self, int argc, char **argv);
+int cmd_info(const struct cli_command *self, int argc, char **argv);
+int cmd_compare(const struct cli_command *self, int argc, char **argv);
+int cmd_bootable(const struct cli_command *self, int argc, char **argv);
+int cmd_inject(const struct cli_command *self, int argc, char **argv);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine of conversions: extents of any image into any writer; and comparing two images. */
+#include "imgconv/writer.h"
+#include "lib/stop.h"
+
+/* Queues what is left of [start, end) behind *next_job, in batches that end at multiples of the
+ * batch size so that neighbouring extents share reads. */
+static int submit_range(struct image *src, struct image_writer *w, uint64_t start, uint64_t end,
+			uint64_t *next_job, struct err *e)
+{
+	uint64_t batch = w->stream->batch_size;
+	uint64_t off = MAX(start - start % w->grain, *next_job);
+
+	end = MIN(round_up(end, w->grain), src->size);
+	while (off < end) {
+		uint64_t len = MIN(batch - off % batch, end - off);
+		int rc = writer_submit_copy(w, src, off, (size_t)len, e);
+
+		if (rc < 0)
+			return rc;
+		off += len;
+		*next_job = off;
+	}
+	return 0;
+}
+
+static int copy_extents(struct image *src, struct image_writer *w, struct err *e)
+{
+	uint64_t next_job = 0;
+	uint64_t off = 0;
+
+	while (off < src->size) {
+		struct extent x;
+		int rc = stop_check(e);
+
+		if (rc == 0)
+			rc = image_next_extent(src, off, &x, e);
+		if (rc == 0 && src->format->claim) {
+			rc = src->format->claim(src, off, x.length, e);
+			if (rc < 0)
+				err_wrap(e, "reading '%s'", src->name);
+		}
+		if (rc == 0 && x.kind == EXTENT_DATA)
+			rc = submit_range(src, w, off, off + x.length, &next_job, e);
+		if (rc < 0)
+			return rc;
+		off += x.length;
+	}
+	return writer_drain(w, e);
+}
+
+int image_copy_digest(struct image *src, struct image_writer *w, struct digest *digest,
+		      struct progress *p, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc;
+
+	if (w->position || s->failed || w->over_backing || w->size < src->size)
+		return err_set(e, EINVAL, "copying '%s' needs a new and large enough image",
+			       src->name);
+	s->digest = digest;
+	s->digest_off = 0;
+	s->progress = p;
+	rc = writer_start_pool(w, e);
+	if (rc == 0)
+		rc = copy_extents(src, w, e);
+	if (rc == 0 && digest)
+		writer_digest_zeros(s, src->size);
+	s->digest = NULL;
+	s->progress = NULL;
+	if (rc < 0) {
+		writer_end_pool(w); /* no worker reads src any more */
+		s->failed = true;
+		return rc;
+	}
+	w->position = src->size;
+	progress_set(p, src->size);
+	return 0;
+}
+
+int image_copy(struct image *src, struct image_writer *w, struct progress *p, struct err *e)
+{
+	return image_copy_digest(src, w, NULL, p, e);
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing a QCOW2 image (version 3) front to back, in one pass and in bounded memory.
+ *
+ *	cluster 0     header
+ *	L1 table      as large as the disk needs
+ *	refcount table  as large as the file can become
+ *	refcount blocks for all this
+ *	then, in the order in which they come: data, packed compressed data, the L2 table of a
+ *	range before its first cluster, and a refcount block as the first cluster of the clusters
+ *	that it counts.
+ *
+ * One L2 table and one refcount block are in memory; they are written when they are passed. L1,
+ * refcount table and header are written at the end or at a checkpoint, so the file is no image
+ * before. A checkpoint's record is a header extension, at a fixed place behind the header.
+ */
+#include "imgconv/format/qcow2_write.h"
+#include "lib/fs.h"
+
+#define REFCOUNT_MAX 65535u
+
+void qcow2_writer_free(struct image_writer *iw)
+{
+	struct qcow2_writer *w = to_writer(iw);
+
+	free(w->l1);
+	free(w->reftable);
+	free(w->l2);
+	free(w->block);
+	free(w->out);
+	free(w->backing_file);
+	free(w->backing_format);
+}
+
+int qcow2_writer_encoder_new(const struct image_writer *iw, void **ret, struct err *e)
+{
+	const struct qcow2_writer *w = (const struct qcow2_writer *)iw;
+	struct qcow2_encoder *encoder = NULL;
+	int rc = qcow2_encoder_new(w->compression == IMAGE_COMPRESS_ZSTD ? QCOW2_ZSTD : QCOW2_ZLIB,
+				   w->level, &encoder, e);
+
+	if (rc == 0)
+		*ret = encoder;
+	return rc;
+}
+
+size_t qcow2_writer_encode(const struct image_writer *iw, void *encoder, const void *grain,
+			   void *out)
+{
+	return qcow2_encode(encoder, grain, iw->grain, out);
+}
+
+/* ---- space --------------------------------------------------------------------------------- */
+
+static int write_clusters(struct qcow2_writer *w, const void *data, size_t len, uint64_t cluster,
+			  struct err *e)
+{
+	return fs_pwrite(w->common.fd, data, len, cluster << w->cluster_bits, e);
+}
+
+int qcow2_writer_flush_block(struct qcow2_writer *w, struct err *e)
+{
+	return fs_pwrite(w->common.fd, w->block, (size_t)w->cluster_size,
+			 w->reftable[w->block_index], e);
+}
+
+void qcow2_writer_count(struct qcow2_writer *w, uint64_t cluster)
+{
+	uint8_t *p = w->block + cluster % w->block_entries * 2;
+
+	be16_put(p, (uint16_t)(be16_get(p) + 1));
+}
+
+/* If the next cluster is the first one of a new refcount block, it becomes this block. */
+static int enter_block(struct qcow2_writer *w, struct err *e)
+{
+	uint64_t i = w->next_cluster / w->block_entries;
+	int rc;
+
+	if (i == w->block_index)
+		return 0;
+	if (i >= w->n_reftable)
+		return err_set(e, EFBIG, "the image's file would be too large for its clusters");
+	rc = qcow2_writer_flush_block(w, e);
+	if (rc < 0)
+		return rc;
+	memset(w->block, 0, (size_t)w->cluster_size);
+	w->block_index = i;
+	w->reftable[i] = w->next_cluster << w->cluster_bits;
+	qcow2_writer_count(w, w->next_cluster++);
+	return 0;
+}
+
+/*
+ * Takes up to `want` neighbouring clusters; *ret_n says how many. Counts them once each if
+ * counted, else not at all.
+ */
+static int take_clusters(struct qcow2_writer *w, uint64_t want, bool counted, uint64_t *ret_first,
+			 uint64_t *ret_n, struct err *e)
+{
+	int rc = enter_block(w, e);
+
+	if (rc < 0)
+		return rc;
+	*ret_n = MIN(want, w->block_entries - w->next_cluster % w->block_entries);
+	*ret_first = w->next_cluster;
+	for (uint64_t i = 0; counted && i < *ret_n; i++)
+		qcow2_writer_count(w, *ret_first + i);
+	w->next_cluster += *ret_n;
+	return 0;
+}
+
+static int flush_l2(struct qcow2_writer *w, struct err *e)
+{
+	int rc;
+
+	if (!w->l2_offset)
+		return 0;
+	rc = fs_pwrite(w->common.fd, w->l2, (size_t)w->cluster_size, w->l2_offset, e);
+	if (rc == 0)
+		w->l1[w->l2_index] = w->l2_offset | ENTRY_COPIED;
+	return rc;
+}
+
+/* Makes the table for the guest's offset the current one. */
+static int enter_l2(struct qcow2_writer *w, uint64_t off, struct err *e)
+{
+	uint64_t i = (off >> w->cluster_bits) / w->l2_entries;
+	uint64_t first, n;
+	int rc;
+
+	if (w->l2_offset && i == w->l2_index)
+		return 0;
+	rc = flush_l2(w, e);
+	if (rc == 0)
+		rc = take_clusters(w, 1, true, &first, &n, e);
+	if (rc < 0)
+		return rc;
+	memset(w->l2, 0, (size_t)w->cluster_size);
+	w->l2_index = i;
+	w->l2_offset = first << w->cluster_bits;
+	return 0;
+}
+
+static void set_entry(struct qcow2_writer *w, uint64_t off, uint64_t entry)
+{
+	be64_put(w->l2 + (off >> w->cluster_bits) % w->l2_entries * 8, entry);
+}
+
+/* ---- data ---------------------------------------------------------------------------------- */
+
+/* Clusters from off on that one L2 table has. */
+static uint64_t clusters_in_table(const struct qcow2_writer *w, uint64_t off)
+{
+	return w->l2_entries - (off >> w->cluster_bits) % w->l2_entries;
+}
+
+int qcow2_write(struct image_writer *iw, const void *data, size_t len, uint64_t off, struct err *e)
+{
+	struct qcow2_writer *w = to_writer(iw);
+	const uint8_t *at = data;
+
+	while (len) {
+		uint64_t want = MIN(div_up(len, w->cluster_size), clusters_in_table(w, off));
+		uint64_t first, n;
+		size_t bytes;
+		int rc = enter_l2(w, off, e);
+
+		if (rc == 0)
+			rc = take_clusters(w, want, true, &first, &n, e);
+		if (rc < 0)
+			return rc;
+		bytes = (size_t)MIN((uint64_t)len, n << w->cluster_bits);
+		rc = write_clusters(w, at, bytes, first, e);
+		if (rc < 0)
+			return rc;
+		for (uint64_t i = 0; i < n; i++)
+			set_entry(w, off + (i << w->cluster_bits),
+				  (first + i) << w->cluster_bits | ENTRY_COPIED);
+		at += bytes;
+		off += bytes;
+		len -= bytes;
+	}
+	return 0;
+}
+
+static int flush_out(struct qcow2_writer *w, struct err *e)
+{
+	int rc = fs_pwrite(w->common.fd, w->out, w->out_len, w->out_offset, e);
+
+	w->out_offset += w->out_len;
+	w->out_len = 0;
+	return rc;
+}
+
+/* Room for len bytes behind the last compressed cluster, or in a new cluster. */
+static int take_packed(struct qcow2_writer *w, size_t len, uint64_t *ret_offset, struct err *e)
+{
+	uint64_t rest = round_up(w->packed, w->cluster_size) - w->packed;
+	uint64_t first, n;
+	int rc;
+
+	/* On into the clusters behind, if they are free and counted by the same block. */
+	if (rest && len > rest) {
+		uint64_t more = div_up(len - rest, w->cluster_size);
+		uint64_t next = w->next_cluster;
+
+		if (w->packed + rest == next << w->cluster_bits &&
+		    next / w->block_entries == w->block_index &&
+		    (next + more - 1) / w->block_entries == w->block_index)
+			w->next_cluster += more;
+		else
+			rest = 0;
+	}
+	if (rest) {
+		const uint8_t *p = w->block + (w->packed >> w->cluster_bits) % w->block_entries * 2;
+
+		if (be16_get(p) == REFCOUNT_MAX)
+			rest = 0;
+	}
+	if (!rest) {
+		rc = take_clusters(w, 1, false, &first, &n, e);
+		if (rc < 0)
+			return rc;
+		w->packed = first << w->cluster_bits;
+	}
+	*ret_offset = w->packed;
+	return 0;
+}
+
+int qcow2_write_encoded(struct image_writer *iw, const void *data, size_t len, uint64_t off,
+			struct err *e)
+{
+	struct qcow2_writer *w = to_writer(iw);
+	unsigned x = 62 - (w->cluster_bits - 8);
+	uint64_t host = 0, last;
+	int rc = enter_l2(w, off, e);
+
+	if (rc == 0)
+		rc = take_packed(w, len, &host, e);
+	if (rc == 0 && (host != w->out_offset + w->out_len || w->out_len + len > QCOW2_OUT_MAX)) {
+		rc = flush_out(w, e);
+		w->out_offset = host;
+	}
+	if (rc < 0)
+		return rc;
+	memcpy(w->out + w->out_len, data, len);
+	w->out_len += len;
+	w->packed = host + len;
+	last = w->packed - 1;
+	for (uint64_t i = host >> w->cluster_bits; i <= last >> w->cluster_bits; i++)
+		qcow2_writer_count(w, i);
+	set_entry(w, off, ENTRY_COMPRESSED | (last / 512 - host / 512) << x | host);
+	return 0;
+}
+
+/* ---- tables and header --------------------------------------------------------------------- */
+
+void qcow2_writer_header(const struct qcow2_writer *w, const struct image_checkpoint *c,
+			 uint8_t h[QCOW2_HEADER_BYTES])
+{
+	uint8_t *ext = h + QCOW2_HEADER_LENGTH;
+	size_t format_len = w->backing_format ? strlen(w->backing_format) : 0;
+
+	memset(h, 0, QCOW2_HEADER_BYTES);
+	memcpy(h, QCOW2_MAGIC, 4);
+	be32_put(h + HDR_VERSION, 3);
+	be32_put(h + HDR_CLUSTER_BITS, w->cluster_bits);
+	be64_put(h + HDR_SIZE, w->common.size);
+	be32_put(h + HDR_L1_ENTRIES, (uint32_t)w->n_l1);
+	be64_put(h + HDR_L1_OFFSET, w->l1_offset);
+	be64_put(h + HDR_REFTABLE_OFFSET, w->reftable_offset);
+	be32_put(h + HDR_REFTABLE_CLUSTERS, (uint32_t)w->reftable_clusters);
+	if (w->compression == IMAGE_COMPRESS_ZSTD) {
+		be64_put(h + HDR_INCOMPATIBLE, INCOMPAT_COMPRESSION);
+		h[HDR_COMPRESSION] = QCOW2_ZSTD;
+	}
+	be32_put(h + HDR_REFCOUNT_ORDER, QCOW2_REFCOUNT_ORDER);
+	be32_put(h + HDR_LENGTH, QCOW2_HEADER_LENGTH);
+	if (c) {
+		be32_put(ext, EXT_CHECKPOINT);
+		be32_put(ext + 4, IMAGE_CHECKPOINT_SIZE);
+		image_checkpoint_encode(c, ext + 8);
+		ext += 8 + IMAGE_CHECKPOINT_SIZE;
+	}
+	if (!w->backing_file)
+		return;
+	be64_put(h + HDR_BACKING_OFFSET, QCOW2_HEADER_BYTES);
+	be32_put(h + HDR_BACKING_LEN, (uint32_t)strlen(w->backing_file));
+	be32_put(ext, EXT_BACKING_FORMAT);
+	be32_put(ext + 4, (uint32_t)format_len);
+	memcpy(ext + 8, w->backing_format, format_len);
+}
+
+static int write_u64s(struct qcow2_writer *w, const uint64_t *v, uint64_t n, uint64_t off,
+		      struct err *e)
+{
+	AUTO_FREE uint8_t *bytes = malloc(n ? (size_t)n * 8 : 1);
+
+	if (!bytes)
+		return err_nomem(e);
+	for (uint64_t i = 0; i < n; i++)
+		be64_put(bytes + i * 8, v[i]);
+	return fs_pwrite(w->common.fd, bytes, (size_t)n * 8, off, e);
+}
+
+/* All data and tables; the header is what is left to write. */
+static int write_tables(struct qcow2_writer *w, bool synced, struct err *e)
+{
+	int rc = flush_out(w, e);
+
+	if (rc == 0)
+		rc = flush_l2(w, e);
+	if (rc == 0)
+		rc = qcow2_writer_flush_block(w, e);
+	if (rc == 0 && ftruncate(w->common.fd, (off_t)(w->next_cluster << w->cluster_bits)) < 0)
+		rc = err_errno(e, errno, "setting the file's size");
+	if (rc == 0 && synced && fdatasync(w->common.fd) < 0)
+		rc = err_errno(e, errno, "fdatasync");
+	if (rc == 0)
+		rc = write_u64s(w, w->l1, w->n_l1, w->l1_offset, e);
+	if (rc == 0)
+		rc = write_u64s(w, w->reftable, w->n_reftable, w->reftable_offset, e);
+	if (rc == 0 && synced && fdatasync(w->common.fd) < 0)
+		rc = err_errno(e, errno, "fdatasync");
+	return rc;
+}
+
+int qcow2_finish(struct image_writer *iw, struct err *e)
+{
+	struct qcow2_writer *w = to_writer(iw);
+	uint8_t h[QCOW2_HEADER_BYTES];
+	int rc = write_tables(w, false, e);
+
+	qcow2_writer_header(w, NULL, h);
+	return rc < 0 ? rc : fs_pwrite(iw->fd, h, sizeof(h), 0, e);
+}
+
+int qcow2_checkpoint(struct image_writer *iw, uint64_t position, struct err *e)
+{
+	struct qcow2_writer *w = to_writer(iw);
+	uint8_t h[QCOW2_HEADER_BYTES];
+	struct image_checkpoint c;
+	int rc;
+
+	/* What comes from now on shares no cluster with what the checkpoint vouches for. */
+	w->packed = 0;
+	rc = write_tables(w, true, e);
+	if (rc < 0)
+		return rc;
+	c = (struct image_checkpoint){.size = iw->size,
+				      .position = position,
+				      .file_end = w->next_cluster << w->cluster_bits,
+				      .grain = iw->grain,
+				      .compression = w->compression};
+	qcow2_writer_header(w, &c, h);
+	rc = fs_pwrite(iw->fd, h, sizeof(h), 0, e);
+	if (rc == 0 && fdatasync(iw->fd) < 0)
+		rc = err_errno(e, errno, "fdatasync");
+	return rc;
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hub's reading side: opening by name or content, bounds, backing files, facts. */
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "imgconv/format.h"
+#include "lib/fs.h"
+#include "lib/str.h"
+
+/* Where the volume descriptor of ISO 9660 has its name (ECMA-119, 8.1.2, sector 16). */
+#define ISO_MAGIC_OFFSET 32769
+
+/*
+ * Disk image formats that are recognised so that they can be refused by name: read as raw, their
+ * tables would become a disk's first sectors.
+ */
+static const struct foreign {
+	const char *name;
+	uint32_t offset;
+	uint32_t len;
+	const char *magic;
+} foreign[] = {
+	{"QCOW version 1", 0, 8, "QFI\xfb\0\0\0\1"},
+	{"VMDK", 0, 4, "KDMV"},
+	{"VMDK (COWD)", 0, 4, "COWD"},
+	{"VMDK (seSparse)", 0, 8, "\xbe\xba\xfe\xca\0\0\0\0"},
+	{"VMDK descriptor", 0, 21, "# Disk DescriptorFile"},
+	{"VHD", 0, 8, "conectix"},
+	{"VHDX", 0, 8, "vhdxfile"},
+	{"VDI", 64, 4, "\x7f\x10\xda\xbe"},
+	{"QED", 0, 4, "QED\0"},
+	{"Parallels", 0, 16, "WithoutFreeSpace"},
+	{"Parallels", 0, 16, "WithouFreSpacExt"},
+	{"Bochs", 0, 20, "Bochs Virtual HD Ima"},
+};
+
+int image_fd_size(int fd, uint64_t *ret, struct err *e)
+{
+	struct stat st;
+	off_t end;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "fstat");
+	if (S_ISREG(st.st_mode)) {
+		*ret = (uint64_t)st.st_size;
+		return 0;
+	}
+	if (!S_ISBLK(st.st_mode))
+		return err_set(e, EINVAL, "neither a regular file nor a block device");
+	end = lseek(fd, 0, SEEK_END);
+	if (end < 0)
+		return err_errno(e, errno, "asking for the device's size");
+	*ret = (uint64_t)end;
+	return 0;
+}
+
+static bool head_has(const struct image_head *head, const struct foreign *f)
+{
+	return head->len >= f->offset + f->len &&
+	       memcmp(head->data + f->offset, f->magic, f->len) == 0;
+}
+
+/* What else the file looks like, NULL for nothing. */
+static const char *find_foreign(int fd, const struct image_head *head)
+{
+	uint8_t tail[512];
+
+	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
+		if (head_has(head, &foreign[i]))
+			return foreign[i].name;
+	}
+	/* A fixed VHD is a raw disk with a footer. */
+	if (head->file_size >= 512 &&
+	    fs_pread(fd, tail, sizeof(tail), head->file_size - 512, NULL) == 0 &&
+	    memcmp(tail, "conectix", 8) == 0)
+		return "VHD (fixed)";
+	return NULL;
+}
+
+static bool is_iso(int fd, uint64_t file_size)
+{
+	uint8_t magic[5];
+
+	return file_size >= ISO_MAGIC_OFFSET + sizeof(magic) &&
+	       fs_pread(fd, magic, sizeof(magic), ISO_MAGIC_OFFSET, NULL) == 0 &&
+	       memcmp(magic, "CD001", sizeof(magic)) == 0;
+}
+
+/* The one format that the content has; more than one is refused. */
+static int probe(int fd, const struct image_format **ret, struct err *e)
+{
+	AUTO_FREE uint8_t *data = calloc(1, IMAGE_HEAD_MAX);
+	struct image_head head = {.data = data};
+	const struct image_format *found = NULL;
+	const char *other;
+	int rc;
+
+	if (!data)
+		return err_nomem(e);
+	rc = image_fd_size(fd, &head.file_size, e);
+	if (rc < 0)
+		return rc;
+	head.len = (size_t)MIN(head.file_size, (uint64_t)IMAGE_HEAD_MAX);
+	rc = fs_pread(fd, data, head.len, 0, e);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; image_formats[i]; i++) {
+		const struct image_format *f = image_formats[i];
+
+		if (!f->probe || !f->probe(&head))
+			continue;
+		if (found)
+			return err_set(e, EACCES, "looks like both %s and %s: name the format",
+				       found->name, f->name);
+		found = f;
+	}
+	other = find_foreign(fd, &head);
+	if (found && !other && is_iso(fd, head.file_size))
+		other = "ISO 9660";
+	if (found && other)
+		return err_set(e, EACCES, "looks like both %s and %s: name the format", found->name,
+			       other);
+	if (other)
+		return err_set(e, ENOTSUP,
+			       "%s images are not supported (as raw bytes: name the "
+			       "format raw)",
+			       other);
+	*ret = found ? found : &image_format_raw;
+	return 0;
+}
+
+static int open_source(const struct image_source *src, const char *format, struct image **ret,
+		       struct err *e)
+{
+	const struct image_format *f = NULL;
+	int rc;
+
+	if (format) {
+		f = image_format_by_name(format);
+		if (!f)
+			return err_set(e, ENOTSUP, "unknown image format '%s'", format);
+	} else {
+		rc = probe(src->fd, &f, e);
+		if (rc < 0)
+			return err_wrap(e, "'%s'", src->name);
+	}
+	rc = f->open(src, ret, e);
+	return rc < 0 ? err_wrap(e, "'%s'", src->name) : 0;
+}
+
+int image_open_fd(int fd, const char *name, const struct image_open_opts *o, struct image **ret,
+		  struct err *e)
+{
+	struct image_source src = {.fd = fd, .name = name, .flags = o ? o->flags : 0};
+
+	return open_source(&src, o ? o->format : NULL, ret, e);
+}
+
+/* O_NONBLOCK so that a FIFO is refused instead of waited for. */
+#define OPEN_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+
+int image_open(const char *path, const struct image_open_opts *o, struct image **ret, struct err *e)
+{
+	struct image_source src = {.name = path, .path = path, .flags = o ? o->flags : 0};
+	AUTO_FD int fd = -1;
+	int rc;
+
+	fd = open(path, OPEN_FLAGS | (src.flags & IMAGE_RDWR ? O_RDWR : O_RDONLY));
+	if (fd < 0)
+		return err_errno(e, errno, "opening '%s'", path);
+	src.fd = fd;
+	rc = open_source(&src, o ? o->format : NULL, ret, e);
+	if (rc == 0)
+		(void)steal_fd(&fd);
+	return rc;
+}
+
+int image_init(struct image *im, const struct image_format *f, const struct image_source *src,
+	       struct err *e)
+{
+	int rc;
+
+	im->format = f;
+	im->fd = src->fd;
+	im->flags = src->flags;
+	im->depth = src->depth;
+	rc = image_fd_size(src->fd, &im->file_size, e);
+	if (rc < 0)
+		return rc;
+	im->name = strdup(src->name);
+	if (!im->name || (src->path && !(im->path = strdup(src->path))))
+		return err_nomem(e);
+	return 0;
+}
+
+void image_discard(struct image *im)
+{
+	im->format->close(im);
+	free(im->name);
+	free(im->path);
+	free(im);
+}
+
+void image_close(struct image *im)
+{
+	int fd = im->fd;
+
+	(void)image_flush(im, NULL);
+	image_discard(im);
+	close(fd);
+}
+
+/* ---- backing files ------------------------------------------------------------------------- */
+
+/* The part of an image's path that is its folder: "." if there is none. */
+static int folder_of(const char *path, char **ret, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		*ret = strdup(".");
+	else
+		*ret = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	return *ret ? 0 : err_nomem(e);
+}
+
+int image_open_backing(const struct image *im, const char *name, size_t len, const char *format,
+		       struct image **ret, struct err *e)
+{
+	struct open_how how = {
+		.flags = OPEN_FLAGS | O_RDONLY,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	struct image_source src = {.flags = im->flags & IMAGE_ALLOW_BACKING,
+				   .depth = im->depth + 1};
+	AUTO_FREE char *plain = strndup(name, len);
+	AUTO_FREE char *folder = NULL;
+	AUTO_FREE char *real = NULL;
+	AUTO_FREE char *path = NULL;
+	AUTO_FD int dir = -1;
+	AUTO_FD int fd = -1;
+	const char *below = plain;
+	int rc;
+
+	if (!plain)
+		return err_nomem(e);
+	if (src.depth >= IMAGE_MAX_DEPTH)
+		return err_set(e, ELOOP, "more than %d images in the backing chain",
+			       IMAGE_MAX_DEPTH);
+	if (!im->path)
+		return err_set(e, EACCES, "the backing file '%s' of an image without a path",
+			       plain);
+	if (strlen(plain) != len || !len)
+		return err_set(e, EBADMSG, "the backing file's name is empty or has a NUL inside");
+	if (!format || !*format)
+		return err_set(
+			e, EACCES,
+			"the format of the backing file '%s' is not named, and is not guessed",
+			plain);
+	rc = folder_of(im->path, &folder, e);
+	if (rc < 0)
+		return rc;
+	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_errno(e, errno, "opening the folder '%s'", folder);
+	/* An absolute name is taken if it lies below the folder. */
+	if (plain[0] == '/') {
+		real = realpath(folder, NULL);
+		if (!real)
+			return err_errno(e, errno, "resolving '%s'", folder);
+		if (str_has_prefix(plain, real) && plain[strlen(real)] == '/')
+			below = plain + strlen(real) + 1;
+	}
+	fd = (int)syscall(SYS_openat2, dir, below, &how, sizeof(how));
+	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return err_set(e, EACCES, "the backing file '%s' is not below the image's folder",
+			       plain);
+	if (fd < 0)
+		return err_errno(e, errno, "opening the backing file '%s'", plain);
+	path = path_join(folder, below);
+	if (!path)
+		return err_nomem(e);
+	src.fd = fd;
+	src.name = src.path = path;
+	rc = open_source(&src, format, ret, e);
+	if (rc < 0)
+		return err_wrap(e, "backing file");
+	(void)steal_fd(&fd);
+	return 0;
+}
+
+/* ---- reading and writing ------------------------------------------------------------------- */
+
+uint64_t image_size(const struct image *im)
+{
+	return im->size;
+}
+
+const char *image_format_name(const struct image *im)
+{
+	return im->format->name;
+}
+
+const char *image_name(const struct image *im)
+{
+	return im->name;
+}
+
+static int check_range(const struct image *im, size_t len, uint64_t off, struct err *e)
+{
+	if (range_within(off, len, im->size))
+		return 0;
+	return err_set(e, EINVAL, "'%s': %zu bytes at 0x%llx reach past the disk's end", im->name,
+		       len, (unsigned long long)off);
+}
+
+int image_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	int rc = check_range(im, len, off, e);
+
+	if (rc < 0 || !len)
+		return rc;
+	rc = im->format->pread(im, buf, len, off, e);
+	return rc < 0 ? err_wrap(e, "reading '%s'", im->name) : 0;
+}
+
+int image_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e)
+{
+	int rc = check_range(im, len, off, e);
+
+	if (rc < 0 || !len)
+		return rc;
+	if (!(im->flags & IMAGE_RDWR))
+		return err_set(e, EBADF, "'%s' was opened for reading only", im->name);
+	rc = im->format->pwrite(im, buf, len, off, e);
+	return rc < 0 ? err_wrap(e, "writing '%s'", im->name) : 0;
+}
+
+int image_flush(struct image *im, struct err *e)
+{
+	int rc;
+
+	if (!(im->flags & IMAGE_RDWR))
+		return 0;
+	rc = im->format->flush(im, e);
+	return rc < 0 ? err_wrap(e, "writing '%s'", im->name) : 0;
+}
+
+int image_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
+{
+	int rc;
+
+	if (off >= im->size)
+		return check_range(im, 1, off, e);
+	rc = im->format->next_extent(im, off, ret, e);
+	if (rc < 0)
+		return err_wrap(e, "reading '%s'", im->name);
+	ret->length = MIN(ret->length, im->size - off);
+	return 0;
+}

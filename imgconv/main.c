@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* imgconv: disk images, from one format to another, looked into and changed. */
+#include "imgconv/commands.h"
+#include "imgconv/format.h"
+
+static const struct cli_command commands[] = {
+	{
+		"convert",
+		"[-f FMT] -O FMT [-o KEY=VALUE,...] SRC DST",
+		"writes a disk image in another format",
+		"  -f, --format FMT            format of SRC; else it is recognised\n"
+		"  -O, --output-format FMT     format of DST: raw or qcow2\n"
+		"  -o, --options KEY=VALUE,... of DST: cluster_size, compression (none, zlib, "
+		"zstd),\n"
+		"                              compression_level\n"
+		"  -c, --compress              the same as -o compression=zlib\n"
+		"      --allow-backing         read backing files below SRC's own folder\n"
+		"      --digest ALGORITHM      print the digest of the guest's disk: sha256, ...\n"
+		"      --verify                read DST back and compare it with SRC\n"
+		"      --force                 replace DST if it exists\n"
+		"      --size SIZE             bytes of the disk that comes through a pipe\n"
+		"  -j, --threads N             threads; else one a processor\n",
+		cmd_convert,
+	},
+	{
+		"info",
+		"[-f FMT] [-o text|json] IMAGE...",
+		"shows format, sizes, partitions and file systems of a disk image",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -o, --output text|json      how to show it\n",
+		cmd_info,
+	},
+	{
+		"compare",
+		"[-f FMT] [-F FMT] IMAGE IMAGE",
+		"compares what the guests of two disk images see; exit status 3: they differ",
+		"  -f, --format FMT            format of the first image; else it is recognised\n"
+		"  -F, --second-format FMT     format of the second image\n"
+		"  -s, --strict                disks of different sizes differ\n"
+		"      --allow-backing         read backing files below the images' own folders\n",
+		cmd_compare,
+	},
+	{NULL, NULL, NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+	AUTO_BUF features = BUF_INIT;
+
+	buf_adds(&features, "formats:");
+	for (size_t i = 0; image_formats[i]; i++)
+		buf_addf(&features, " %s", image_formats[i]->name);
+	return cli_main("imgconv", "Converts disk images, looks into them and changes them.",
+			buf_str(&features), commands, argc, argv);
+}

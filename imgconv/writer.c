@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hub's writing side: any ascending writes become grains; zeros are left out; grains that are
+ * to be encoded go through the thread pool and come back in order.
+ */
+#include "imgconv/writer.h"
+
+#include "lib/stop.h"
+
+/* Memory for batches under way, and the most that one holds. */
+#define BATCH_BUDGET (48 * MIB)
+#define BATCH_MAX MIB
+#define THREADS_MAX 64
+
+/* What became of a grain in a batch; other values: the length of its encoded form. */
+#define GRAIN_ZERO 0u
+#define GRAIN_PLAIN UINT32_MAX
+
+struct batch {
+	struct batch *next; /* in the list of free ones */
+	struct image_writer *w;
+	struct image *src; /* read by the worker; NULL: `in` is filled */
+	uint64_t off;
+	size_t len;
+	uint8_t *in;  /* batch_size bytes */
+	uint8_t *out; /* encoded grains, each at its grain's place; NULL if w does not encode */
+	uint32_t *results; /* one a grain */
+};
+
+static void batch_free(struct batch *b)
+{
+	if (!b)
+		return;
+	free(b->in);
+	free(b->out);
+	free(b->results);
+	free(b);
+}
+
+static void batch_drop(void *job)
+{
+	batch_free(job);
+}
+
+static int batch_get(struct image_writer *w, struct batch **ret, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	struct batch *b = s->free;
+
+	if (b) {
+		s->free = b->next;
+	} else {
+		b = calloc(1, sizeof(*b));
+		if (!b)
+			return err_nomem(e);
+		b->w = w;
+		b->in = malloc(s->batch_size);
+		b->out = w->encodes ? malloc(s->batch_size) : NULL;
+		b->results = calloc(s->batch_size / w->grain, sizeof(*b->results));
+		if (!b->in || !b->results || (w->encodes && !b->out)) {
+			batch_free(b);
+			return err_nomem(e);
+		}
+	}
+	b->src = NULL;
+	b->len = 0;
+	*ret = b;
+	return 0;
+}
+
+static void batch_put(struct writer_stream *s, struct batch *b)
+{
+	b->next = s->free;
+	s->free = b;
+}
+
+/* Bytes of the grain at `at` in the batch: all but the disk's last are whole. */
+static size_t grain_len(const struct batch *b, size_t at)
+{
+	return MIN((size_t)b->w->grain, b->len - at);
+}
+
+/* On a worker. */
+static int batch_run(void *job, unsigned worker, struct err *e)
+{
+	struct batch *b = job;
+	struct image_writer *w = b->w;
+	void **encoder = w->encodes ? &w->stream->encoders[worker] : NULL;
+	int rc;
+
+	if (b->src) {
+		rc = image_pread(b->src, b->in, b->len, b->off, e);
+		if (rc < 0)
+			return rc;
+	}
+	if (b->len % w->grain)
+		memset(b->in + b->len, 0, w->grain - b->len % w->grain);
+	for (size_t at = 0; at < b->len; at += w->grain) {
+		uint32_t *result = &b->results[at / w->grain];
+
+		if (mem_is_zero(b->in + at, grain_len(b, at))) {
+			*result = GRAIN_ZERO;
+			continue;
+		}
+		*result = GRAIN_PLAIN;
+		if (!encoder)
+			continue;
+		if (!*encoder) {
+			rc = w->format->encoder_new(w, encoder, e);
+			if (rc < 0)
+				return rc;
+		}
+		*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, b->out + at);
+		if (!*result)
+			*result = GRAIN_PLAIN;
+	}
+	return 0;
+}
+
+/* Writes what the worker made of a batch. */
+static int batch_write(struct batch *b, struct err *e)
+{
+	struct image_writer *w = b->w;
+	size_t at = 0;
+
+	while (at < b->len) {
+		uint32_t result = b->results[at / w->grain];
+		size_t end = at + grain_len(b, at);
+		int rc = 0;
+
+		if (result == GRAIN_PLAIN) {
+			while (end < b->len && b->results[end / w->grain] == GRAIN_PLAIN)
+				end += grain_len(b, end);
+			rc = w->format->write(w, b->in + at, end - at, b->off + at, e);
+		} else if (result != GRAIN_ZERO) {
+			rc = w->format->write_encoded(w, b->out + at, result, b->off + at, e);
+		}
+		if (rc < 0)
+			return rc;
+		at = end;
+	}
+	return 0;
+}
+
+void writer_digest_zeros(struct writer_stream *s, uint64_t off)
+{
+	static const uint8_t zeros[64 * KIB];
+
+	while (s->digest_off < off) {
+		size_t n = (size_t)MIN(off - s->digest_off, (uint64_t)sizeof(zeros));
+
+		digest_add(s->digest, zeros, n);
+		s->digest_off += n;
+	}
+}
+
+/* Waits for the oldest batch and writes it. */
+static int take_oldest(struct image_writer *w, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	void *job = NULL;
+	struct batch *b;
+	int rc = pool_next(s->pool, &job, e);
+
+	b = job;
+	if (rc > 0) {
+		rc = stop_check(e);
+		if (rc == 0)
+			rc = batch_write(b, e);
+	}
+	if (rc == 0 && b && s->digest) {
+		writer_digest_zeros(s, b->off);
+		digest_add(s->digest, b->in, b->len);
+		s->digest_off += b->len;
+	}
+	if (rc == 0 && b)
+		progress_set(s->progress, b->off + b->len);
+	if (b)
+		batch_put(s, b);
+	return rc;
+}
+
+int writer_drain(struct image_writer *w, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && w->stream->pool && pool_pending(w->stream->pool))
+		rc = take_oldest(w, e);
+	return rc;
+}
+
+int writer_start_pool(struct image_writer *w, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc;
+
+	if (s->pool)
+		return 0;
+	rc = pool_new(MIN(w->threads, (unsigned)THREADS_MAX), &s->pool, e);
+	if (rc < 0)
+		return rc;
+	s->encoders = calloc(pool_threads(s->pool), sizeof(*s->encoders));
+	return s->encoders ? 0 : err_nomem(e);
+}
+
+void writer_end_pool(struct image_writer *w)
+{
+	struct writer_stream *s = w->stream;
+	unsigned n = s->pool ? pool_threads(s->pool) : 0;
+
+	if (s->pool)
+		pool_free(s->pool, batch_drop);
+	s->pool = NULL;
+	for (unsigned i = 0; s->encoders && i < n; i++) {
+		if (s->encoders[i])
+			w->format->encoder_free(s->encoders[i]);
+	}
+	free(s->encoders);
+	s->encoders = NULL;
+}
+
+static int submit(struct image_writer *w, struct batch *b, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc = writer_start_pool(w, e);
+
+	while (rc == 0 && pool_pending(s->pool) >= s->window)
+		rc = take_oldest(w, e);
+	if (rc == 0)
+		rc = pool_submit(s->pool, batch_run, b, e);
+	if (rc < 0)
+		batch_put(s, b);
+	return rc;
+}
+
+int writer_submit_copy(struct image_writer *w, struct image *src, uint64_t off, size_t len,
+		       struct err *e)
+{
+	struct batch *b;
+	int rc = batch_get(w, &b, e);
+
+	if (rc < 0)
+		return rc;
+	b->src = src;
+	b->off = off;
+	b->len = len;
+	return submit(w, b, e);
+}
+
+/* ---- writes of any alignment --------------------------------------------------------------- */
+
+static int submit_filling(struct image_writer *w, struct err *e)
+{
+	struct batch *b = STEAL(w->stream->filling);
+
+	return b ? submit(w, b, e) : 0;
+}
+
+/* Grains that will be encoded are collected; b is full at batch_size. */
+static int emit_to_batch(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+			 struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc = 0;
+
+	if (s->filling && s->filling->off + s->filling->len != off)
+		rc = submit_filling(w, e);
+	while (rc == 0 && len) {
+		size_t n;
+
+		if (!s->filling) {
+			rc = batch_get(w, &s->filling, e);
+			if (rc < 0)
+				return rc;
+			s->filling->off = off;
+		}
+		n = MIN(len, s->batch_size - s->filling->len);
+		memcpy(s->filling->in + s->filling->len, data, n);
+		s->filling->len += n;
+		data += n;
+		off += n;
+		len -= n;
+		if (s->filling->len == s->batch_size)
+			rc = submit_filling(w, e);
+	}
+	return rc;
+}
+
+/* Whole grains (or the disk's end): writes the runs that are not zero. */
+static int emit(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+		struct err *e)
+{
+	size_t at = 0;
+
+	if (w->encodes)
+		return emit_to_batch(w, data, len, off, e);
+	while (at < len) {
+		size_t end = at;
+		int rc;
+
+		while (end < len && !mem_is_zero(data + end, MIN((size_t)w->grain, len - end)))
+			end += MIN((size_t)w->grain, len - end);
+		if (end > at) {
+			rc = w->format->write(w, data + at, end - at, off + at, e);
+			if (rc < 0)
+				return rc;
+		}
+		at = end + MIN((size_t)w->grain, len - end); /* the zero grain behind the run */
+	}
+	return 0;
+}
+
+static int emit_partial(struct image_writer *w, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+
+	if (!s->partial_used)
+		return 0;
+	s->partial_used = false;
+	return emit(w, s->partial, (size_t)MIN((uint64_t)w->grain, w->size - s->partial_off),
+		    s->partial_off, e);
+}
+
+/* Bytes from off that share its grain; returns how many were taken. */
+static int add_to_partial(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+			  size_t *ret_taken, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	size_t in_grain = (size_t)(off & (w->grain - 1));
+	size_t n = MIN(len, w->grain - in_grain);
+
+	if (!s->partial && !(s->partial = malloc(w->grain)))
+		return err_nomem(e);
+	if (!s->partial_used) {
+		memset(s->partial, 0, w->grain);
+		s->partial_off = off - in_grain;
+		s->partial_used = true;
+	}
+	memcpy(s->partial + in_grain, data, n);
+	*ret_taken = n;
+	if (in_grain + n == w->grain || off + n == w->size)
+		return emit_partial(w, e);
+	return 0;
+}
+
+static int feed(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+		struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc = 0;
+
+	while (rc == 0 && len) {
+		size_t n = len - len % w->grain;
+
+		if (off + len == w->size)
+			n = len;
+		if (s->partial_used && off - s->partial_off >= w->grain)
+			rc = emit_partial(w, e);
+		if (rc == 0 && (off % w->grain || !n))
+			rc = add_to_partial(w, data, len, off, &n, e);
+		else if (rc == 0)
+			rc = emit(w, data, n, off, e);
+		data += n;
+		off += n;
+		len -= n;
+	}
+	return rc;
+}
+
+int image_writer_write(struct image_writer *w, const void *data, size_t len, uint64_t off,
+		       struct err *e)
+{
+	int rc;
+
+	if (w->stream->failed)
+		return err_set(e, EIO, "'%s': an earlier write failed", w->name);
+	if (!range_within(off, len, w->size))
+		return err_set(e, EINVAL, "'%s': %zu bytes at 0x%llx reach past the disk's end",
+			       w->name, len, (unsigned long long)off);
+	if (w->over_backing)
+		return err_set(e, EINVAL, "'%s' is made over a backing file", w->name);
+	if (off < w->position)
+		return err_set(e, EINVAL, "'%s': a write at 0x%llx comes after one up to 0x%llx",
+			       w->name, (unsigned long long)off, (unsigned long long)w->position);
+	rc = feed(w, data, len, off, e);
+	if (rc < 0) {
+		w->stream->failed = true;
+		return err_wrap(e, "writing '%s'", w->name);
+	}
+	w->position = off + len;
+	return 0;
+}
+
+/* ---- life of a writer ---------------------------------------------------------------------- */
+
+int image_writer_init(struct image_writer *w, const struct image_format *f, int fd,
+		      const char *name, uint64_t size, const struct image_create_opts *o,
+		      struct err *e)
+{
+	w->format = f;
+	w->fd = fd;
+	w->size = size;
+	w->threads = o ? o->threads : 0;
+	w->over_backing = o && o->backing_file;
+	w->name = strdup(name);
+	return w->name ? 0 : err_nomem(e);
+}
+
+void image_writer_discard(struct image_writer *w)
+{
+	w->format->free(w);
+	free(w->name);
+	free(w);
+}
+
+/* The stream that feeds a new writer: its sizes follow from grain and threads. */
+static int stream_new(struct image_writer *w, struct err *e)
+{
+	struct writer_stream *s = calloc(1, sizeof(*s));
+	size_t copies = w->encodes ? 2 : 1;
+
+	if (!s)
+		return err_nomem(e);
+	w->stream = s;
+	s->window =
+		2 * (size_t)MIN(w->threads ? w->threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
+				(unsigned)THREADS_MAX) +
+		2;
+	s->batch_size = MAX(w->grain, BATCH_MAX);
+	while (s->batch_size > w->grain && s->batch_size > 128 * KIB &&
+	       s->window * s->batch_size * copies > BATCH_BUDGET)
+		s->batch_size /= 2;
+	while (s->window > 2 && s->window * s->batch_size * copies > BATCH_BUDGET)
+		s->window--;
+	return 0;
+}
+
+static int check_empty(int fd, const char *name, struct err *e)
+{
+	uint64_t size;
+	int rc = image_fd_size(fd, &size, e);
+
+	if (rc < 0)
+		return err_wrap(e, "'%s'", name);
+	if (size)
+		return err_set(e, EINVAL, "'%s' is not empty", name);
+	return 0;
+}
+
+int image_create(int fd, const char *name, const char *format, uint64_t size,
+		 const struct image_create_opts *o, struct image_writer **ret, struct err *e)
+{
+	const struct image_format *f = image_format_by_name(format);
+	struct image_writer *w = NULL;
+	int rc;
+
+	if (!f || !f->create)
+		return err_set(e, ENOTSUP, "cannot write images of the format '%s'", format);
+	rc = check_empty(fd, name, e);
+	if (rc < 0)
+		return rc;
+	if (size > f->max_size)
+		return err_set(e, EINVAL, "'%s': %llu bytes are more than a %s image holds", name,
+			       (unsigned long long)size, f->name);
+	rc = f->create(fd, name, size, o, &w, e);
+	if (rc < 0)
+		return err_wrap(e, "creating '%s'", name);
+	rc = stream_new(w, e);
+	if (rc < 0) {
+		image_writer_discard(w);
+		return rc;
+	}
+	*ret = w;
+	return 0;
+}
+
+/* All that was written reaches the format; the last grain's missing bytes are zero. */
+static int flush_stream(struct image_writer *w, bool partial, struct err *e)
+{
+	int rc = 0;
+
+	if (w->stream->failed)
+		return err_set(e, EIO, "an earlier write failed");
+	if (partial)
+		rc = emit_partial(w, e);
+	if (rc == 0)
+		rc = submit_filling(w, e);
+	if (rc == 0)
+		rc = writer_drain(w, e);
+	return rc;
+}
+
+int image_writer_finish(struct image_writer *w, struct err *e)
+{
+	int rc = flush_stream(w, true, e);
+
+	if (rc == 0)
+		rc = w->format->finish(w, e);
+	w->stream->failed = true; /* nothing can follow */
+	return rc < 0 ? err_wrap(e, "writing '%s'", w->name) : 0;
+}
+
+void image_writer_free(struct image_writer *w)
+{
+	struct writer_stream *s = w->stream;
+
+	writer_end_pool(w);
+	batch_free(s->filling);
+	while (s->free) {
+		struct batch *b = s->free;
+
+		s->free = b->next;
+		batch_free(b);
+	}
+	free(s->partial);
+	free(s);
+	image_writer_discard(w);
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------- */
+
+int image_writer_checkpoint(struct image_writer *w, struct err *e)
+{
+	uint64_t position = w->position;
+	int rc = flush_stream(w, false, e);
+
+	if (position != w->size)
+		position -= position % w->grain;
+	if (rc == 0)
+		rc = w->format->checkpoint(w, position, e);
+	if (rc < 0) {
+		w->stream->failed = true;
+		return err_wrap(e, "writing '%s'", w->name);
+	}
+	return 0;
+}
+
+int image_writer_resume(int fd, const char *name, const char *format,
+			const struct image_create_opts *o, uint64_t *ret_position,
+			struct image_writer **ret, struct err *e)
+{
+	const struct image_format *f = image_format_by_name(format);
+	struct image_writer *w = NULL;
+	int rc;
+
+	if (!f || !f->resume)
+		return err_set(e, ENOTSUP, "cannot write images of the format '%s'", format);
+	rc = f->resume(fd, name, o, &w, e);
+	if (rc < 0)
+		return err_wrap(e, "resuming '%s'", name);
+	rc = stream_new(w, e);
+	if (rc < 0) {
+		image_writer_discard(w);
+		return rc;
+	}
+	*ret_position = w->position;
+	*ret = w;
+	return 0;
+}

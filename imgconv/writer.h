@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What writer.c and copy.c share: the stream of grains into a writer. A batch of grains is read
+ * (when copying), scanned for zeros and encoded on a worker thread, and written in order by the
+ * thread that owns the writer.
+ */
+#ifndef IMGCONV_WRITER_H
+#define IMGCONV_WRITER_H
+
+#include "imgconv/format.h"
+#include "lib/pool.h"
+
+struct batch;
+
+struct writer_stream {
+	struct pool *pool;     /* NULL until it is needed */
+	size_t window;         /* batches under way at most */
+	size_t batch_size;     /* bytes of guest data in a batch; a multiple of the grain */
+	void **encoders;       /* one a worker, made by it */
+	struct batch *free;    /* batches to use again */
+	struct batch *filling; /* what image_writer_write adds to, when grains are encoded */
+	uint8_t *partial;      /* the grain whose end has not been written yet */
+	uint64_t partial_off;
+	bool partial_used;
+	bool failed;           /* an error is for ever */
+	struct digest *digest; /* of the guest's bytes, when copying; may be NULL */
+	uint64_t digest_off;   /* how far it is */
+	struct progress *progress;
+};
+
+/* Makes the pool ready. */
+int writer_start_pool(struct image_writer *w, struct err *e);
+/* Waits for running jobs and drops all that was not written: after an error. */
+void writer_end_pool(struct image_writer *w);
+/* Queues the copying of a range, not over batch_size, grain-aligned but at the disk's end. */
+int writer_submit_copy(struct image_writer *w, struct image *src, uint64_t off, size_t len,
+		       struct err *e);
+/* Waits for all batches and writes them. */
+int writer_drain(struct image_writer *w, struct err *e);
+/* Adds zeros to the digest up to off. */
+void writer_digest_zeros(struct writer_stream *s, uint64_t off);
+
+#endif
