@@ -59,6 +59,10 @@ int tree_walk(const struct tree *t, unsigned version,
  * what this context can serve, and nothing else, sealed. with_tags: meta-data/tags is served.
  */
 int ec2_render(const struct context *c, bool with_tags, struct tree **ret, struct err *e);
+/* The version that a path begins with, for tree_lookup; false if EC2 never had it. */
+bool ec2_version(const char *name, size_t len, unsigned *ret);
+/* All versions, one a line, "latest" last; without a final newline. 0 or -ENOMEM. */
+int ec2_list_versions(struct buf *out);
 
 /* ---- instance ----------------------------------------------------------------------------- */
 
@@ -153,6 +157,8 @@ bool token_check(const struct token_key *key, const char *instance_id, uint64_t 
 
 /* ---- the request rules -------------------------------------------------------------------- */
 
+#define IMDS_SERVER "EC2ws" /* for the Server: header, httpd_opts.server */
+
 struct imds_env {
 	const struct token_key *key;
 	uint64_t now; /* Unix seconds */
@@ -173,9 +179,9 @@ int imds_answer(const struct http_request *rq, const struct instance *in,
 
 /*
  * A request's target as one path: query cut, percent-decoded once, slashes collapsed, without
- * leading and trailing '/'. *ret_slash: it ended in one. Appended to out. Errors: EBADMSG (bad or
- * forbidden escape, control character, "." or ".." as component), ENOMEM.
+ * leading and trailing '/'. Appended to out. Errors: EBADMSG (bad or forbidden escape, control
+ * character, "." or ".." as component), ENOMEM.
  */
-int imds_path(struct http_slice target, struct buf *out, bool *ret_slash, struct err *e);
+int imds_path(struct http_slice target, struct buf *out, struct err *e);
 
 #endif
