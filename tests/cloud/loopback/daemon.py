@@ -10,7 +10,6 @@ Below the state folder lie
     images.json snapshots/ swift/ loaded.json secret ports.json     what is kept from one run to the next
 """
 
-import errno
 import fcntl
 import http.client
 import json
@@ -21,7 +20,7 @@ import subprocess
 import sys
 import time
 
-from . import credentials, sigv4
+from . import attributes, credentials, sigv4
 from .control import Control
 from .ebs import Ebs
 from .ec2 import Ec2
@@ -81,7 +80,7 @@ def running(state):
     return processes if any(alive(p) for p in processes) else []
 
 
-def start(state, region, owner, program):
+def start(state, region, owner, xattr, program):
     """Starts the cloud in the background, and returns when it is ready. False if it runs already."""
     if running(state):
         return False
@@ -91,6 +90,8 @@ def start(state, region, owner, program):
                "--region", region]
     if owner:
         command += ["--owner-pid", str(owner)]
+    if not xattr:
+        command += ["--no-xattr"]
     with open(path_in(state, "log", "cloud.err"), "wb") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                  pass_fds=[ready_write], cwd="/")
@@ -133,9 +134,10 @@ def forget(state):
 class Daemon:
     """The process that holds the endpoints and watches over Swift."""
 
-    def __init__(self, state, region, owner):
+    def __init__(self, state, region, owner, xattr):
         self.state = state
         self.region = region
+        self.xattr = xattr
         self.owner = None
         if owner:
             self.owner = {"pid": owner, "start": started_at(owner)}
@@ -174,9 +176,12 @@ class Daemon:
     def start_swift(self):
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "swiftd.py")
         log = path_in(self.state, "log", "swift.err")
+        # Once kept apart, always kept apart: what was stored would else lose its attributes.
+        apart = path_in(self.state, "swift", "attributes")
+        xattr = self.xattr and not os.path.exists(apart) and attributes.supported(self.state)
         with open(log, "wb") as err:
-            self.swift = subprocess.Popen([sys.executable, "-B", program, self.state, self.region], stdin=subprocess.DEVNULL,
-                                          stdout=subprocess.PIPE, stderr=err)
+            command = [sys.executable, "-B", program, self.state, self.region, "xattr" if xattr else "no-xattr"]
+            self.swift = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=err)
         port = self.swift.stdout.readline().strip()
         if not port:
             with open(log, encoding="utf-8", errors="replace") as err:
@@ -291,21 +296,3 @@ class Daemon:
         for child in children:
             while child["start"] is not None and alive(child):
                 time.sleep(0.01)
-
-
-def writable(folder):
-    """One line that says why the folder cannot be used, or None."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        probe = os.path.join(folder, ".probe-%d" % os.getpid())
-        fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        os.unlink(probe)
-        try:
-            os.setxattr(fd, "user.swift.metadata", b"x" * 1024)
-        finally:
-            os.close(fd)
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.EOPNOTSUPP):
-            return "'%s' lies on a file system without extended attributes, which Swift needs" % folder
-        return "'%s': %s" % (folder, os.strerror(error.errno))
-    return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenStack Swift on loopback: proxy, account, container and object server, one device, one replica.
 
-Run as a program: swiftd.py STATE REGION. Everything lies below STATE/swift. Swift is imported once, then each
+Run as a program: swiftd.py STATE REGION xattr|no-xattr. Everything lies below STATE/swift. Swift is imported once, then each
 server is forked off; no system service, /etc/swift or /dev/log is touched. When all servers listen, the port of
 the proxy is written to stdout as one line.
 """
@@ -16,7 +16,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # pylint: disable=wrong-import-position
-from loopback import credentials  # noqa: E402
+from loopback import attributes, credentials  # noqa: E402
 
 STORAGE = ("account", "container", "object")
 DEVICE = "sdb1"
@@ -163,7 +163,7 @@ def serve(base, name, sock):
 
 
 def main():
-    state, region = sys.argv[1:]
+    state, region, xattr = sys.argv[1:]
     base = os.path.join(state, "swift")
     die_with_parent()
     sockets = {name: listen() for name in STORAGE + ("proxy",)}
@@ -175,9 +175,13 @@ def main():
     log_to_file(os.path.join(state, "log", "swift.log"))
     write_rings(base, ports)
     # What the servers import, imported once for all of them.
-    import swift.account.server, swift.container.server, swift.obj.server, swift.proxy.server  # noqa: E401,F401
+    import swift.account.server, swift.container.server, swift.obj.server, swift.obj.diskfile, swift.proxy.server  # noqa: E401,F401
     import swift.common.middleware.s3api.s3api, swift.common.middleware.tempauth  # noqa: E401,F401
     import swift.common.wsgi  # noqa: F401
+    # Tests do not outlive a crash of the machine: nothing has to reach the disk at once.
+    os.fsync = os.fdatasync = lambda _fd: None
+    if xattr == "no-xattr":
+        swift.obj.diskfile.xattr = attributes.module(os.path.join(base, "attributes"))
     utils.eventlet_monkey_patch()
 
     parent = os.getpid()

@@ -37,7 +37,7 @@ def endpoint(service):
 
 
 @functools.lru_cache(None)
-def client(service, role="owner", region="us-east-1", secret=None, token=None, key=None):
+def client(service, role="owner", region=os.environ["AWS_DEFAULT_REGION"], secret=None, token=None, key=None):
     who = credentials.BY_ROLE[role]
     return boto3.client(service, endpoint_url=endpoint(service), region_name=region,
                         aws_access_key_id=key or who.access_key, aws_secret_access_key=secret or who.secret,
