@@ -27,39 +27,38 @@
 #include "lib/str.h"
 
 #define LABEL_MAX 63
-#define SSH_KEY_MAX 16384 /* bytes of one line */
 
-/* Fields that OpenNebula has no variable for. */
+/* Fields that OpenNebula has no variable for, and the rule of each. */
 static const struct {
 	const char *name;
 	size_t offset;
+	int (*check)(const char *s, struct err *e);
 } fields[] = {
-	{"EC2_INSTANCE_ID", offsetof(struct context, instance_id)},
-	{"EC2_AMI_ID", offsetof(struct context, ami_id)},
-	{"EC2_INSTANCE_TYPE", offsetof(struct context, instance_type)},
-	{"EC2_AVAILABILITY_ZONE", offsetof(struct context, availability_zone)},
-	{"EC2_REGION", offsetof(struct context, region)},
-	{"EC2_RESERVATION_ID", offsetof(struct context, reservation_id)},
-	{"EC2_ACCOUNT_ID", offsetof(struct context, account_id)},
-	{"EC2_ARCHITECTURE", offsetof(struct context, architecture)},
+	{"EC2_INSTANCE_ID", offsetof(struct context, instance_id), context_check_instance_id},
+	{"EC2_PUBLIC_HOSTNAME", offsetof(struct context, public_hostname), context_check_hostname},
+	{"EC2_AMI_ID", offsetof(struct context, ami_id), context_check_token},
+	{"EC2_INSTANCE_TYPE", offsetof(struct context, instance_type), context_check_token},
+	{"EC2_AVAILABILITY_ZONE", offsetof(struct context, availability_zone), context_check_token},
+	{"EC2_AVAILABILITY_ZONE_ID", offsetof(struct context, availability_zone_id),
+	 context_check_token},
+	{"EC2_REGION", offsetof(struct context, region), context_check_token},
+	{"EC2_RESERVATION_ID", offsetof(struct context, reservation_id), context_check_token},
+	{"EC2_ACCOUNT_ID", offsetof(struct context, account_id), context_check_token},
+	{"EC2_ARCHITECTURE", offsetof(struct context, architecture), context_check_token},
+	{"EC2_KERNEL_ID", offsetof(struct context, kernel_id), context_check_token},
+	{"EC2_RAMDISK_ID", offsetof(struct context, ramdisk_id), context_check_token},
 };
 
 /* Variables that are read into fields; the others go to extra. */
 static const char *const known[] = {
-	"SET_HOSTNAME",
-	"HOSTNAME",
-	"SSH_PUBLIC_KEY",
-	"EC2_PUBLIC_KEY",
-	"SSH_KEY",
-	"USER_DATA",
-	"USERDATA",
-	"USER_DATA_ENCODING",
-	"USERDATA_ENCODING",
-	"DNS",
-	"SEARCH_DOMAIN",
-	"EC2_AMI_LAUNCH_INDEX",
-	"EC2_SECURITY_GROUPS",
-	"EC2_TAGS",
+	"SET_HOSTNAME",      "HOSTNAME",
+	"SSH_PUBLIC_KEY",    "EC2_PUBLIC_KEY",
+	"SSH_KEY",           "USER_DATA",
+	"USERDATA",          "USER_DATA_ENCODING",
+	"USERDATA_ENCODING", "DNS",
+	"SEARCH_DOMAIN",     "EC2_AMI_LAUNCH_INDEX",
+	"EC2_LAUNCH_TIME",   "EC2_SECURITY_GROUPS",
+	"EC2_TAGS",          "EC2_BLOCK_DEVICES",
 };
 
 int one_note(struct one_reader *r, const char *fmt, ...)
@@ -143,15 +142,6 @@ static int read_hostname(struct one_reader *r)
 
 /* ---- keys, user data -------------------------------------------------------------------- */
 
-static bool has_control(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return true;
-	}
-	return false;
-}
-
 bool one_list_has(const struct strlist *l, const char *s)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -180,15 +170,18 @@ static int read_keys(struct one_reader *r, const char *variable)
 			len--;
 		}
 		if (len && *p != '#') {
-			if (len > SSH_KEY_MAX || has_control(p, len)) {
-				if (one_note(r, "%s: line %u is no key", variable, line) < 0)
-					return -ENOMEM;
-			} else {
-				key = strndup(p, len);
-				if (!key || (!one_list_has(&r->c->ssh_keys, key) &&
-					     strlist_add(&r->c->ssh_keys, key) < 0))
-					return -ENOMEM;
-			}
+			struct err e;
+			int rc = 0;
+
+			key = strndup(p, len);
+			if (!key)
+				return -ENOMEM;
+			if (context_check_ssh_key(key, &e) < 0)
+				rc = one_note(r, "%s: line %u %s", variable, line, e.msg);
+			else if (!one_list_has(&r->c->ssh_keys, key))
+				rc = strlist_add(&r->c->ssh_keys, key);
+			if (rc < 0)
+				return rc;
 		}
 		p = *end ? end + 1 : end;
 	}
@@ -218,57 +211,102 @@ static int read_user_data(struct one_reader *r)
 
 /* ---- the rest --------------------------------------------------------------------------- */
 
-static int read_lines(const char *text, struct strlist *to)
+static int add_group(struct context *c, char *line, struct err *e)
 {
-	while (text && *text) {
-		const char *end = strchrnul(text, '\n');
-		AUTO_FREE char *line = strndup(text, (size_t)(end - text));
+	return context_check_token(line, e) < 0 ? -EBADMSG : strlist_add(&c->security_groups, line);
+}
 
-		if (!line || (*line && strlist_add(to, line) < 0))
-			return -ENOMEM;
-		text = *end ? end + 1 : end;
+/* KEY=VALUE into its parts; NULL if there is no '='. */
+static char *cut_pair(char *line, struct err *e)
+{
+	char *eq = strchr(line, '=');
+
+	if (!eq) {
+		err_set(e, EBADMSG, "is not NAME=VALUE");
+		return NULL;
+	}
+	*eq = '\0';
+	return eq + 1;
+}
+
+static int add_tag(struct context *c, char *line, struct err *e)
+{
+	char *value = cut_pair(line, e);
+
+	if (!value || context_check_text(line, e) < 0 || context_check_text(value, e) < 0)
+		return -EBADMSG;
+	return context_add_tag(c, line, value);
+}
+
+static int add_block_device(struct context *c, char *line, struct err *e)
+{
+	char *name = cut_pair(line, e);
+
+	if (!name || context_check_tag_key(line, e) < 0 || context_check_token(name, e) < 0)
+		return -EBADMSG;
+	return context_add_block_device(c, line, name);
+}
+
+/* Hands each line of a variable to add. */
+static int read_lines(struct one_reader *r, const char *variable,
+		      int (*add)(struct context *c, char *line, struct err *e))
+{
+	const char *text = one_get(r, variable);
+	AUTO_FREE char *copy = text ? strdup(text) : NULL;
+	char *save = NULL;
+	unsigned number = 0;
+
+	if (text && !copy)
+		return -ENOMEM;
+	for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		struct err e;
+		int rc = add(r->c, line, &e);
+
+		number++;
+		if (rc == -EBADMSG)
+			rc = one_note(r, "%s: line %u %s", variable, number, e.msg);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
 
-static void release_list(struct strlist *l)
+static int read_number(struct one_reader *r, const char *variable, uint64_t max, uint64_t *ret)
 {
-	strlist_release(l);
+	const char *v = one_get(r, variable);
+
+	if (!v || str_to_u64(v, 0, max, ret, NULL) == 0)
+		return 0;
+	return one_note(r, "%s '%s' is not a number up to %llu", variable, v,
+			(unsigned long long)max);
 }
-DEFINE_AUTO_STRUCT(struct strlist, release_list);
 
 static int read_fields(struct one_reader *r)
 {
-	AUTO(release_list) struct strlist tags = {0};
-	const char *index = one_get(r, "EC2_AMI_LAUNCH_INDEX");
-	uint64_t n;
+	uint64_t index = 0;
+	struct err e;
+	int rc = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(fields); i++) {
 		const char *v = one_get(r, fields[i].name);
 		char **to = (char **)((char *)r->c + fields[i].offset);
 
-		if (v && has_control(v, strlen(v))) {
-			if (one_note(r, "%s holds control characters", fields[i].name) < 0)
-				return -ENOMEM;
-		} else if (v && !(*to = strdup(v))) {
-			return -ENOMEM;
-		}
+		if (v && fields[i].check(v, &e) < 0)
+			rc = one_note(r, "%s %s", fields[i].name, e.msg);
+		else if (v && !(*to = strdup(v)))
+			rc = -ENOMEM;
 	}
-	if (index && str_to_u64(index, 0, UINT32_MAX, &n, NULL) == 0)
-		r->c->launch_index = (uint32_t)n;
-	if (read_lines(one_get(r, "EC2_SECURITY_GROUPS"), &r->c->security_groups) < 0 ||
-	    read_lines(one_get(r, "EC2_TAGS"), &tags) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < tags.n; i++) {
-		char *eq = strchr(tags.v[i], '=');
-
-		if (!eq)
-			continue;
-		*eq = '\0';
-		if (context_add_tag(r->c, tags.v[i], eq + 1) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	if (rc == 0)
+		rc = read_number(r, "EC2_AMI_LAUNCH_INDEX", UINT32_MAX, &index);
+	r->c->launch_index = (uint32_t)index;
+	if (rc == 0)
+		rc = read_number(r, "EC2_LAUNCH_TIME", INT64_MAX, &r->c->launch_time);
+	if (rc == 0)
+		rc = read_lines(r, "EC2_SECURITY_GROUPS", add_group);
+	if (rc == 0)
+		rc = read_lines(r, "EC2_TAGS", add_tag);
+	return rc < 0 ? rc : read_lines(r, "EC2_BLOCK_DEVICES", add_block_device);
 }
 
 static bool is_known(const char *name)

@@ -20,9 +20,9 @@ static const char *get2(const struct one_reader *r, const char *prefix, const ch
 
 static bool is_address(const char *s, int family)
 {
-	unsigned char binary[sizeof(struct in6_addr)];
+	struct ip_prefix ip;
 
-	return inet_pton(family, s, binary) == 1;
+	return context_parse_ip(s, &ip, NULL) == 0 && ip.family == family && !ip.has_prefix;
 }
 
 /* 255.255.255.0 or 24 to 24. */
@@ -117,9 +117,7 @@ static int add_words(struct one_reader *r, const char *variable, const char *lis
 
 		if (addresses && !is_address(w, AF_INET) && !is_address(w, AF_INET6))
 			rc = one_note(r, "%s: '%s' is no address", variable, w);
-		else if (!addresses && (strlen(w) > ONE_HOSTNAME_MAX ||
-					w[strspn(w, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRS"
-						    "TUVWXYZ0123456789-._")]))
+		else if (!addresses && context_check_hostname(w, NULL) < 0)
 			rc = one_note(r, "%s: '%s' is no domain", variable, w);
 		else if (!one_list_has(to, w))
 			rc = strlist_add(to, w);
@@ -127,22 +125,6 @@ static int add_words(struct one_reader *r, const char *variable, const char *lis
 			return rc;
 	}
 	return 0;
-}
-
-static bool is_network(const char *s)
-{
-	const char *slash = strchr(s, '/');
-	char address[INET6_ADDRSTRLEN];
-	uint64_t bits;
-	int family = strchr(s, ':') ? AF_INET6 : AF_INET;
-	size_t len = slash ? (size_t)(slash - s) : strlen(s);
-
-	if (len >= sizeof(address))
-		return false;
-	memcpy(address, s, len);
-	address[len] = '\0';
-	return is_address(address, family) &&
-	       (!slash || str_to_u64(slash + 1, 0, family == AF_INET ? 32 : 128, &bits, NULL) == 0);
 }
 
 /* "10.0.0.0/8 via 192.168.0.254, ...". */
@@ -154,56 +136,60 @@ static int read_routes(struct one_reader *r, const char *prefix, struct nic *n)
 
 	if (list && !copy)
 		return -ENOMEM;
-	for (char *one = copy ? strtok_r(copy, ",\n", &save) : NULL; one;
-	     one = strtok_r(NULL, ",\n", &save)) {
-		char to[64], via[64], text[160], rest[2];
+	for (char *one = copy ? strtok_r(copy, ",\n\r", &save) : NULL; one;
+	     one = strtok_r(NULL, ",\n\r", &save)) {
+		size_t len = strlen(one);
+		struct ip_prefix to, via;
+		struct err e;
 		int rc;
 
-		if (one[strspn(one, " \t\r")] == '\0')
+		while (len && one[len - 1] == ' ')
+			one[--len] = '\0';
+		one += strspn(one, " ");
+		if (!*one)
 			continue;
-		if (sscanf(one, " %63s via %63s %1s", to, via, rest) == 2 && is_network(to) &&
-		    is_address(via, strchr(to, ':') ? AF_INET6 : AF_INET)) {
-			snprintf(text, sizeof(text), "%s via %s", to, via);
-			rc = strlist_add(&n->routes, text);
-		} else {
-			rc = one_note(r, "%s_ROUTES: '%s' is not NETWORK via GATEWAY", prefix, one);
-		}
+		if (context_parse_route(one, &to, &via, &e) == 0)
+			rc = strlist_add(&n->routes, one);
+		else
+			rc = one_note(r, "%s_ROUTES: '%s' %s", prefix, one, e.msg);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-static int read_number(struct one_reader *r, const char *prefix, const char *suffix, uint64_t max,
-		       unsigned *ret)
+static int read_number(struct one_reader *r, const char *prefix, const char *suffix, uint64_t min,
+		       uint64_t max, unsigned *ret)
 {
 	const char *v = get2(r, prefix, suffix);
 	uint64_t n;
 
 	if (!v)
 		return 0;
-	if (str_to_u64(v, 0, max, &n, NULL) < 0)
-		return one_note(r, "%s_%s '%s' is not a number up to %llu", prefix, suffix, v,
-				(unsigned long long)max);
+	if (str_to_u64(v, min, max, &n, NULL) < 0)
+		return one_note(r, "%s_%s '%s' is not a number from %llu to %llu", prefix, suffix,
+				v, (unsigned long long)min, (unsigned long long)max);
 	*ret = (unsigned)n;
 	return 0;
 }
 
-static bool read_mac(const char *s, char ret[18])
+/* By its MAC a guest finds the NIC; two NICs cannot have the same. */
+static int read_mac(struct one_reader *r, const char *prefix, struct nic *n)
 {
-	if (strlen(s) != 17)
-		return false;
-	for (int i = 0; i < 17; i++) {
-		char c = s[i];
+	const char *mac = get2(r, prefix, "MAC");
+	char text[18];
+	struct err e;
 
-		if (c >= 'A' && c <= 'F')
-			c = (char)(c - 'A' + 'a');
-		if (i % 3 == 2 ? c != ':' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
-			return false;
-		ret[i] = c;
+	if (!mac)
+		return 0;
+	if (context_parse_mac(mac, text, &e) < 0)
+		return one_note(r, "%s_MAC '%s' %s", prefix, mac, e.msg);
+	for (const struct nic *other = r->c->nics; other != n; other++) {
+		if (strcmp(other->mac, text) == 0)
+			return one_note(r, "%s_MAC '%s' is another NIC's too", prefix, mac);
 	}
-	ret[17] = '\0';
-	return true;
+	memcpy(n->mac, text, sizeof(text));
+	return 0;
 }
 
 static int read_methods(struct one_reader *r, const char *prefix, struct nic *n)
@@ -256,8 +242,12 @@ static int read_aliases(struct one_reader *r, const char *prefix, struct nic *n)
 
 		snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, i);
 		external = get2(r, alias, "EXTERNAL");
-		if (get2(r, alias, "DETACH") || (external && strcasecmp(external, "yes") == 0))
+		if (get2(r, alias, "DETACH"))
 			continue;
+		if (external && strcasecmp(external, "yes") == 0) {
+			rc = read_gateway(r, alias, "IP", AF_INET, &n->public_ipv4);
+			continue;
+		}
 		if (n->method == NIC_STATIC)
 			rc = read_ip4(r, alias, n);
 		if (rc == 0 && n->method6 == NIC_STATIC)
@@ -279,16 +269,14 @@ static int read_nic(struct one_reader *r, unsigned number)
 {
 	char p[32];
 	struct nic *n = context_add_nic(r->c);
-	const char *mac;
 	int rc;
 
 	if (!n)
 		return -ENOMEM;
 	snprintf(p, sizeof(p), "ETH%u", number);
-	mac = get2(r, p, "MAC");
 	rc = read_methods(r, p, n);
-	if (rc == 0 && mac && !read_mac(mac, n->mac))
-		rc = one_note(r, "%s_MAC '%s' is no hardware address", p, mac);
+	if (rc == 0)
+		rc = read_mac(r, p, n);
 	if (rc == 0 && n->method == NIC_STATIC)
 		rc = read_ip4(r, p, n);
 	if (rc == 0 && n->method6 == NIC_STATIC)
@@ -317,9 +305,9 @@ static int read_nic(struct one_reader *r, unsigned number)
 	if (rc == 0)
 		rc = read_routes(r, p, n);
 	if (rc == 0)
-		rc = read_number(r, p, "MTU", 65535, &n->mtu);
+		rc = read_number(r, p, "MTU", 68, 65535, &n->mtu);
 	if (rc == 0)
-		rc = read_number(r, p, "METRIC", INT32_MAX, &n->metric);
+		rc = read_number(r, p, "METRIC", 0, INT32_MAX, &n->metric);
 	return rc;
 }
 

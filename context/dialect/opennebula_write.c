@@ -34,13 +34,13 @@ static int put(struct writer *w, const char *name, const char *value)
 	return put2(w, "", name, value);
 }
 
-static int put_number(struct writer *w, const char *prefix, const char *suffix, unsigned value)
+static int put_number(struct writer *w, const char *prefix, const char *suffix, uint64_t value)
 {
-	char text[16];
+	char text[32];
 
 	if (!value)
 		return 0;
-	snprintf(text, sizeof(text), "%u", value);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
 	return put2(w, prefix, suffix, text);
 }
 
@@ -103,6 +103,14 @@ static int put_addresses(struct writer *w, const char *prefix, const struct nic 
 			snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, aliases++);
 		rc = put_address(w, own[v6] ? alias : prefix, address);
 		own[v6] = true;
+	}
+	if (rc == 0 && n->public_ipv4) { /* an address that others translate to this NIC's */
+		char alias[64];
+
+		snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, aliases);
+		rc = put2(w, alias, "_IP", n->public_ipv4);
+		if (rc == 0)
+			rc = put2(w, alias, "_EXTERNAL", "YES");
 	}
 	return rc;
 }
@@ -180,19 +188,22 @@ static int put_user_data(struct writer *w, const struct context *c)
 	return rc < 0 ? rc : put(w, "USER_DATA_ENCODING", "base64");
 }
 
-/* KEY=VALUE lines; a tag that does not fit into one line cannot be said. */
-static int put_tags(struct writer *w, const struct context *c)
+/* NAME=VALUE lines; a pair that does not fit into one line cannot be said. */
+static int put_pairs(struct writer *w, const char *variable, const struct context_pair *pairs,
+		     size_t n)
 {
 	AUTO_BUF text = BUF_INIT;
 
-	for (size_t i = 0; i < c->n_tags; i++) {
-		if (strpbrk(c->tags[i].key, "=\n") || strchr(c->tags[i].value, '\n'))
-			return err_set(w->e, EINVAL, "tag '%s' cannot be written as one line",
-				       c->tags[i].key);
-		if (buf_addf(&text, "%s%s=%s", i ? "\n" : "", c->tags[i].key, c->tags[i].value) < 0)
+	for (size_t i = 0; i < n; i++) {
+		const char *key = pairs[i].key, *value = pairs[i].value;
+
+		if (strpbrk(key, "=\n") || strchr(value, '\n'))
+			return err_set(w->e, EINVAL, "'%s' cannot be written as one line of %s",
+				       key, variable);
+		if (buf_addf(&text, "%s%s=%s", i ? "\n" : "", key, value) < 0)
 			return err_nomem(w->e);
 	}
-	return put(w, "EC2_TAGS", buf_str(&text));
+	return put(w, variable, buf_str(&text));
 }
 
 static int put_fields(struct writer *w, const struct context *c)
@@ -209,6 +220,10 @@ static int put_fields(struct writer *w, const struct context *c)
 		{"EC2_RESERVATION_ID", c->reservation_id},
 		{"EC2_ACCOUNT_ID", c->account_id},
 		{"EC2_ARCHITECTURE", c->architecture},
+		{"EC2_AVAILABILITY_ZONE_ID", c->availability_zone_id},
+		{"EC2_KERNEL_ID", c->kernel_id},
+		{"EC2_RAMDISK_ID", c->ramdisk_id},
+		{"EC2_PUBLIC_HOSTNAME", c->public_hostname},
 	};
 	int rc = 0;
 
@@ -216,6 +231,8 @@ static int put_fields(struct writer *w, const struct context *c)
 		rc = put(w, rows[i].name, rows[i].value);
 	if (rc == 0)
 		rc = put_number(w, "EC2_AMI_LAUNCH_INDEX", "", c->launch_index);
+	if (rc == 0)
+		rc = put_number(w, "EC2_LAUNCH_TIME", "", c->launch_time);
 	if (rc == 0)
 		rc = put_list(w, "EC2_SECURITY_GROUPS", "", &c->security_groups, "\n");
 	if (rc == 0)
@@ -247,7 +264,9 @@ int opennebula_write(const struct context *c, struct buf *out, struct err *e)
 	if (rc == 0)
 		rc = put_user_data(&w, c);
 	if (rc == 0)
-		rc = put_tags(&w, c);
+		rc = put_pairs(&w, "EC2_TAGS", c->tags, c->n_tags);
+	if (rc == 0)
+		rc = put_pairs(&w, "EC2_BLOCK_DEVICES", c->block_devices, c->n_block_devices);
 	for (size_t i = 0; rc == 0 && i < c->n_nics; i++)
 		rc = put_nic(&w, i, &c->nics[i]);
 	if (rc == 0)

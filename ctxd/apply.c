@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of a guest that a context decides about, and their order: see ctxd/apply.h. */
+#include "ctxd/apply.h"
+
+#include "lib/log.h"
+
+static const struct part *const parts[] = {
+	&part_hostname, &part_ssh, &part_network,
+	&part_cloudinit, /* after network: says whether cloud-init is to leave that alone */
+};
+
+/* Installed, and not switched off in one of the ways that it documents. */
+static bool has_cloud_init(const struct guest *g)
+{
+	return (guest_exists(g, "/usr/bin/cloud-init") || guest_exists(g, "/bin/cloud-init")) &&
+	       guest_exists(g, "/etc/cloud") && !guest_exists(g, "/etc/cloud/cloud-init.disabled");
+}
+
+int apply_context(struct apply *a, struct err *e)
+{
+	int rc = 0;
+
+	a->has_cloud_init = has_cloud_init(a->g);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct err mine;
+
+		if (parts[i]->apply(a, &mine) == 0)
+			continue;
+		err_wrap(&mine, "%s", parts[i]->name);
+		if (rc == 0)
+			*e = mine;
+		else
+			log_err("%s", mine.msg);
+		rc = -e->code;
+	}
+	return rc;
+}
+
+int apply_nothing(struct guest *g, struct err *e)
+{
+	struct apply a = {.g = g};
+	int rc = 0;
+
+	a.has_cloud_init = has_cloud_init(g);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		struct err mine;
+
+		if (!parts[i]->leave || parts[i]->leave(&a, &mine) == 0)
+			continue;
+		err_wrap(&mine, "%s", parts[i]->name);
+		if (rc == 0)
+			*e = mine;
+		else
+			log_err("%s", mine.msg);
+		rc = -e->code;
+	}
+	return rc;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam of what a context does to a guest: one file below ctxd/apply/ for each part of the
+ * guest, one row for each in ctxd/apply.c.
+ */
+#ifndef CTXD_APPLY_H
+#define CTXD_APPLY_H
+
+#include "context/context.h"
+#include "ctxd/guest.h"
+
+struct apply {
+	struct guest *g;
+	const struct context *c;
+	bool has_cloud_init; /* the guest's own cloud-init will run, and read what ctxd serves */
+	bool network_configured; /* by ctxd: set by the network part, for those after it */
+};
+
+struct part {
+	const char *name;
+	/*
+	 * Brings its part of the guest in line with a->c. Called at each boot, so it changes
+	 * nothing that is right already. Returns 0, or an error: the other parts still run.
+	 */
+	int (*apply)(struct apply *a, struct err *e);
+	/*
+	 * There is no context: takes away what would bind the guest to the cloud that it left.
+	 * NULL: nothing.
+	 */
+	int (*leave)(struct apply *a, struct err *e);
+};
+
+extern const struct part part_hostname, part_ssh, part_network, part_cloudinit;
+
+/* Runs all parts. Failures are logged and the first one returned, when all had their turn. */
+int apply_context(struct apply *a, struct err *e);
+/* What `leave` says, of all parts. */
+int apply_nothing(struct guest *g, struct err *e);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's files, as ctxd may touch them.
+ *
+ * A file is ctxd's own when its first line says so (GUEST_MARK); only such a file is replaced or
+ * removed. In a file of somebody else's ctxd may keep one block between two marked lines. Nothing
+ * is written that is there already. What was written is listed in GUEST_LIST, so that `ctxd undo`
+ * finds it after any number of boots.
+ *
+ * Paths are the guest's, absolute; root goes before them ("" on a running system). Root's tree is
+ * trusted: symbolic links in it are followed.
+ */
+#ifndef CTXD_GUEST_H
+#define CTXD_GUEST_H
+
+#include "context/context.h"
+
+#define GUEST_MARK "# Written by ctxd(8)"
+#define GUEST_HEAD GUEST_MARK "; changes are lost. 'ctxd undo' removes it.\n"
+#define GUEST_LIST "/var/lib/ctxd/written"
+#define GUEST_FILE_MAX MIB
+
+struct guest {
+	const char *root;     /* "" or a folder without a final '/' */
+	bool dry_run;         /* tell, change nothing */
+	bool live;            /* root is the running system: its kernel and programs may be told */
+	struct strlist told;  /* what was, or would be, done: a line each */
+	struct strlist wrote; /* entries for GUEST_LIST that are new */
+};
+
+void guest_release(struct guest *g);
+DEFINE_AUTO_STRUCT(struct guest, guest_release);
+
+/* root and path together; the caller's to free, NULL when memory is out. */
+char *guest_path(const struct guest *g, const char *path);
+bool guest_exists(const struct guest *g, const char *path);
+/* The whole file into out. Returns 1, 0 if there is none, or an error. */
+int guest_read(const struct guest *g, const char *path, struct buf *out, struct err *e);
+/* Adds a line to what was done. */
+int guest_tell(struct guest *g, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/*
+ * All of these return 1 if something changed (or would), 0 if all was well already, or an error.
+ * New folders get mode 0755.
+ */
+
+/* Whatever is there is replaced; for files that belong to nobody (state, /etc/hostname). */
+int guest_write(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
+		struct err *e);
+/* A file of ctxd's own: GUEST_HEAD and text. Errors: EEXIST somebody else's file is there. */
+int guest_write_own(struct guest *g, const char *path, const char *text, unsigned mode,
+		    struct err *e);
+/* Removes it if it is ctxd's own. */
+int guest_remove_own(struct guest *g, const char *path, struct err *e);
+/*
+ * The block in a file; text is whole lines, "" takes the block away. A file that does not exist is
+ * made with `mode`, one that does keeps its mode. first: a new block goes to the file's beginning.
+ */
+int guest_write_block(struct guest *g, const char *path, const char *text, unsigned mode,
+		      bool first, struct err *e);
+
+/* Puts back what guest_write replaced by a file of ctxd's own, if that is still there. */
+int guest_restore(struct guest *g, const char *path, struct err *e);
+
+/* Adds what is new to GUEST_LIST. */
+int guest_save_list(struct guest *g, struct err *e);
+/* Removes everything that GUEST_LIST names, and the list. */
+int guest_undo(struct guest *g, struct err *e);
+
+#endif
