@@ -244,6 +244,12 @@ struct boot_report {
  */
 int boot_make(struct image *disk, const struct boot_opts *o, struct boot_report *ret,
 	      struct err *e);
+/*
+ * What boot_make would do with the file system at [start, start + length) of im, read only: to be
+ * told before a long copy. Errors as boot_make, but for GRUB's.
+ */
+int boot_plan(struct image *im, uint64_t start, uint64_t length, const struct boot_opts *o,
+	      struct boot_report *ret, struct err *e);
 void boot_report_release(struct boot_report *r);
 DEFINE_AUTO_STRUCT(struct boot_report, boot_report_release);
 

@@ -40,6 +40,20 @@ static const struct cli_command commands[] = {
 		"      --allow-backing         read backing files below the images' own folders\n",
 		cmd_compare,
 	},
+	{
+		"bootable",
+		"[-f FMT] [-O FMT] [--kernel PATH] [--initrd PATH] [--append WORDS] SRC DST",
+		"makes the image of a bare partition a disk that boots by itself",
+		"  -f, --format FMT            format of SRC; else it is recognised\n"
+		"  -O, --output-format FMT     format of DST: raw or qcow2; else that of SRC\n"
+		"  -o, --output text|json      how to show kernel, initrd and command line\n"
+		"      --kernel PATH           kernel in the image; else it is found\n"
+		"      --initrd PATH           its initrd\n"
+		"      --append WORDS          added to the kernel's command line\n"
+		"      --dry-run               only show what would be booted; DST is not needed\n"
+		"      --force                 replace DST if it exists\n",
+		cmd_bootable,
+	},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
