@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "context/context.h"
+#include "lib/http_response.h"
 #include "lib/str.h"
 
 static bool is_alnum(char c)
@@ -247,6 +248,68 @@ int context_parse_route(const char *s, struct ip_prefix *dst, struct ip_prefix *
 	if (gw)
 		*gw = g;
 	return 0;
+}
+
+/* Days of 1970-01-01 to the date, in the Gregorian calendar; a year begins in March here. */
+static uint64_t days_to(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = month > 2 ? year : year - 1;
+	unsigned from_march = month > 2 ? month - 3 : month + 9;
+
+	return UINT64_C(365) * y + y / 4 - y / 100 + y / 400 + (153 * from_march + 2) / 5 + day -
+	       1 - 719468;
+}
+
+/* The number that `digits` digits at s make; *bad is set where there is none. */
+static unsigned number_at(const char *s, unsigned digits, bool *bad)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < digits; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			*bad = true;
+		n = n * 10 + (unsigned)(s[i] - '0');
+	}
+	return n;
+}
+
+int context_parse_time(const char *s, uint64_t *ret, struct err *e)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:ddZ";
+	unsigned year, month, day, hour, minute, second;
+	char back[CONTEXT_TIME_SIZE];
+	bool bad = strlen(s) != strlen(shape);
+
+	for (size_t i = 0; shape[i] && !bad; i++)
+		bad = shape[i] != 'd' && s[i] != shape[i];
+	if (bad)
+		return err_set(e, EBADMSG, "is not a time, as in 2024-04-11T06:00:00Z");
+	year = number_at(s, 4, &bad);
+	month = number_at(s + 5, 2, &bad);
+	day = number_at(s + 8, 2, &bad);
+	hour = number_at(s + 11, 2, &bad);
+	minute = number_at(s + 14, 2, &bad);
+	second = number_at(s + 17, 2, &bad);
+	if (bad || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+	    minute > 59 || second > 59)
+		return err_set(e, EBADMSG, "is not a time, as in 2024-04-11T06:00:00Z");
+	*ret = days_to(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+	context_format_time(*ret, back); /* a day that the month does not have comes back another */
+	return strcmp(back, s) ? err_set(e, EBADMSG, "is not a day of that month") : 0;
+}
+
+void context_format_time(uint64_t unix_seconds, char out[CONTEXT_TIME_SIZE])
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	char date[HTTP_DATE_SIZE]; /* "Thu, 11 Apr 2024 06:00:00 GMT": the calendar is in there */
+	char month[4] = "";
+	const char *at;
+
+	http_date(unix_seconds, date);
+	memcpy(month, date + 8, 3);
+	at = strstr(months, month);
+	snprintf(out, CONTEXT_TIME_SIZE, "%.4s-%02u-%.2sT%.8sZ", date + 12,
+		 at ? ((unsigned)(at - months) / 3 + 1) % 100 : 0, date + 5, date + 17);
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */

@@ -120,6 +120,11 @@ int context_parse_ip(const char *s, struct ip_prefix *ret, struct err *e);
 void context_format_ip(const struct ip_prefix *ip, char out[46]);
 /* The network it lies in: "192.168.0.0/24" (out has room for 50). */
 void context_format_network(const struct ip_prefix *ip, char out[50]);
+/* "2024-04-11T06:00:00Z" (RFC 3339, UTC, whole seconds), 1970 to 9999, to Unix seconds and back. */
+#define CONTEXT_TIME_SIZE 21
+int context_parse_time(const char *s, uint64_t *ret, struct err *e);
+void context_format_time(uint64_t unix_seconds, char out[CONTEXT_TIME_SIZE]);
+
 /* "DST/LEN via GW" or "default via GW": one family, both numeric. gw may be NULL. */
 int context_parse_route(const char *s, struct ip_prefix *dst, struct ip_prefix *gw, struct err *e);
 

@@ -117,14 +117,18 @@ int instance_render(struct instance *in, struct err *e);
  * the first one. Errors: EBADMSG and what else lib/yaml.h lists; errno of open.
  */
 typedef void instance_report_fn(void *arg, const struct err *e);
+
 int instance_read_yaml(const char *path, instance_report_fn *report, void *arg,
 		       struct instance **ret, struct err *e);
 /* The same from memory. folder: an open directory for user-data-file, or -1: it is refused. */
 int instance_parse_yaml(const char *name, const char *filename, const void *data, size_t len,
 			int folder, instance_report_fn *report, void *arg, struct instance **ret,
 			struct err *e);
-/* The instance as such a file, so that reading it back gives the same. Appended to out. */
-int instance_write_yaml(const struct instance *in, struct buf *out, struct err *e);
+/*
+ * The instance as JSON (which is YAML too): reading it back gives the same. pretty as
+ * lib/json.h's jsonw_begin has it. Appended to out. Errors: ENOMEM.
+ */
+int instance_write_json(const struct instance *in, bool pretty, struct buf *out, struct err *e);
 
 /* ---- session tokens (IMDSv2) -------------------------------------------------------------- */
 

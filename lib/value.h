@@ -152,6 +152,14 @@ struct value_field {
 int value_bind(const struct value *map, const struct value_field *fields, void *object,
 	       struct err *e);
 
+/*
+ * The same, but every fault in the map is given to report, not the first alone; a handler for a
+ * nested map may do likewise. Returns 0, or the first fault's code.
+ */
+typedef void value_report_fn(void *arg, const struct err *e);
+int value_bind_all(const struct value *map, const struct value_field *fields, void *object,
+		   value_report_fn *report, void *arg);
+
 /* ---- for parsers (yaml.c, json.c) and tests -------------------------------------------------- */
 
 /* Counts towards the limits of one document and knows its name. */

@@ -222,6 +222,38 @@ static int bind_field(const struct value *v, const struct value_field *f, void *
 	return err_set(e, EINVAL, "the table's row '%s' has no type", f->key);
 }
 
+int value_bind_all(const struct value *map, const struct value_field *fields, void *object,
+		   value_report_fn *report, void *arg)
+{
+	struct err e = {0};
+	int first = value_expect(map, VALUE_MAP, &e);
+
+	if (first < 0) {
+		report(arg, &e);
+		return first;
+	}
+	value_foreach (item, map) {
+		const struct value_field *f = fields;
+		int rc;
+
+		while (f->key && strcmp(f->key, item->key) != 0)
+			f++;
+		rc = f->key ? bind_field(item, f, object, &e) : unknown_key(item, fields, &e);
+		if (rc < 0) {
+			report(arg, &e);
+			first = first ? first : rc;
+		}
+	}
+	for (const struct value_field *f = fields; f->key; f++) {
+		if (!f->required || value_get(map, f->key))
+			continue;
+		value_err(map, &e, EBADMSG, "the key '%s' is missing", f->key);
+		report(arg, &e);
+		first = first ? first : -EBADMSG;
+	}
+	return first;
+}
+
 int value_bind(const struct value *map, const struct value_field *fields, void *object,
 	       struct err *e)
 {

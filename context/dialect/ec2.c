@@ -293,32 +293,17 @@ static int add_json_string(struct buf *out, const char *s)
 	return rc ? rc : buf_addc(out, '"');
 }
 
-/* "2024-04-11T00:00:00Z"; http_date does the calendar. */
-static void iso_time(uint64_t unix_seconds, char out[32])
-{
-	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-	char date[HTTP_DATE_SIZE]; /* "Thu, 11 Apr 2024 00:00:00 GMT" */
-	char month[4] = "";
-	const char *at;
-
-	http_date(unix_seconds, date);
-	memcpy(month, date + 8, 3);
-	at = strstr(months, month);
-	snprintf(out, 32, "%.4s-%02u-%.2sT%.8sZ", date + 12,
-		 at ? (unsigned)(at - months) / 3 + 1 : 0, date + 5, date + 17);
-}
-
 static void render_document(struct render *r, const struct context *c, const char *region)
 {
 	AUTO(nic_view_release) struct nic_view v4 = {0};
 	AUTO_BUF out = BUF_INIT;
-	char launched[32] = "";
+	char launched[CONTEXT_TIME_SIZE] = "";
 	int rc = buf_adds(&out, "{");
 
 	if (c->n_nics)
 		view_nic(r, &c->nics[0], AF_INET, &v4);
 	if (c->launch_time)
-		iso_time(c->launch_time, launched);
+		context_format_time(c->launch_time, launched);
 	const struct {
 		const char *key, *value;
 	} members[] = {
