@@ -122,7 +122,8 @@ static int fetch(struct job *j, struct err *e)
 
 static int make_bootable(struct job *j, struct image *disk, struct err *e)
 {
-	int rc = boot_make(disk, NULL, &j->boot, e);
+	const struct boot_opts opts = {0};
+	int rc = boot_make(disk, &opts, &j->boot, e);
 
 	if (rc < 0)
 		return err_wrap(e, "making '%s' bootable", j->image.id);
@@ -310,7 +311,7 @@ static bool worth_keeping(const struct job *j, int rc)
 	static const int passing[] = {ECANCELED, ETIMEDOUT, ECONNRESET,  ECONNREFUSED, EHOSTUNREACH,
 				      EAGAIN,    EBUSY,     EKEYEXPIRED, EACCES,       EIO};
 
-	if (!j->delivery || !j->delivery->resumable)
+	if (!j->target || !target_can_resume(j->target))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
 		if (rc == -passing[i])

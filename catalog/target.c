@@ -26,6 +26,7 @@ struct target {
 	uint64_t shift; /* where it begins on the disk */
 	bool partition;
 	uint64_t resumed_at;
+	bool durable; /* there is a checkpoint */
 };
 
 int target_new(const char *dir, const char *origin, bool resumable,
@@ -76,6 +77,11 @@ bool target_is_partition(const struct target *t)
 uint64_t target_resumed_at(const struct target *t)
 {
 	return t->resumed_at;
+}
+
+bool target_can_resume(const struct target *t)
+{
+	return t->durable;
 }
 
 /* ---- the journal ---------------------------------------------------------------------------- */
@@ -138,6 +144,7 @@ static bool resume(struct target *t, uint64_t *ret_position)
 		return false;
 	}
 	*ret_position = t->resumed_at = position - t->shift;
+	t->durable = true;
 	return true;
 }
 
@@ -226,9 +233,13 @@ static int target_checkpoint(void *ctx, struct err *e)
 {
 	struct target *t = ctx;
 
+	int rc;
+
 	if (!t->writer || !t->resumable)
 		return 0;
-	return image_writer_checkpoint(t->writer, e);
+	rc = image_writer_checkpoint(t->writer, e);
+	t->durable |= rc == 0;
+	return rc;
 }
 
 struct fetch_sink target_sink(struct target *t)

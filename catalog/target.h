@@ -33,5 +33,6 @@ int target_finish(struct target *t, struct err *e);
 const char *target_disk(const struct target *t); /* path */
 bool target_is_partition(const struct target *t);
 uint64_t target_resumed_at(const struct target *t); /* 0: began anew */
+bool target_can_resume(const struct target *t);     /* what there is is worth keeping */
 
 #endif

@@ -335,6 +335,14 @@ static void set_failure(const struct sending *s, const struct httpc_response *r,
 	const char *source = s->credentials.source ? s->credentials.source : "nowhere (anonymous)";
 	char said[800], todo[300];
 
+	/* EC2 says the same of a session token that has expired and of a request that is too old. */
+	if (!strcmp(error->code, "RequestExpired") && s->credentials.session_token) {
+		err_set(e, EKEYEXPIRED,
+			"HTTP %d %s: the temporary credentials from %s have expired (or this "
+			"machine's clock is wrong)",
+			error->status, error->code, source);
+		return;
+	}
 	if (one_of(error->code, skewed) && s->credentials.access_key) {
 		clock_error(s, r, e);
 		return;

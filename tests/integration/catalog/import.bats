@@ -70,7 +70,7 @@ setup() { fresh_store; }
 # with_object KEY: hands the object to stdin of the command and puts back what it prints.
 s3() { aws --endpoint-url "$AWS_ENDPOINT_URL_S3" s3 --quiet "$@"; }
 manifest_url() {
-	catalog show "$AMI_BUNDLE" | sed -n 's/^location: /s3:\/\//p'
+	catalog show "$AMI_BUNDLE" | sed -n 's/^ *location: /s3:\/\//p'
 }
 # changed_manifest SED-SCRIPT: until the test ends, the cloud serves another manifest.
 changed_manifest() {
@@ -152,8 +152,8 @@ teardown() {
 # ---- snapshots -----------------------------------------------------------------------------------
 
 @test "a block whose checksum is wrong twice is refused" {
-	fault add checksum --service ebs --match 'blocks/40'
-	refused "block 40.*SHA-256" import "$AMI_EBS"
+	fault add checksum --service ebs --match 'blocks/65'
+	refused "block 65.*SHA-256" import "$AMI_EBS"
 }
 
 @test "a block whose checksum is wrong once is fetched again" {
@@ -178,9 +178,9 @@ teardown() {
 
 @test "another account's snapshot is refused at once" {
 	eval "$(tests/cloud/cloud credentials other)"
-	image "$AMI_EBS" public=true
-	refused "snap-|403|not.*(permi|allow|access)|denied" import "$AMI_EBS"
-	image "$AMI_EBS" public=false
+	image "$AMI_EBS" is-public=true
+	refused "snap-.*(403|denied|permi)" import "$AMI_EBS"
+	image "$AMI_EBS" is-public=false
 }
 
 # ---- the AMI --------------------------------------------------------------------------------------
@@ -242,7 +242,7 @@ teardown() {
 
 @test "two imports of one image: the second is told of the first" {
 	fault add drip --service ebs --rate 2000000
-	import "$AMI_EBS" 3>&- &
+	interruptible catalog import -q "$AMI_EBS" 3>&- &
 	first=$!
 	for _ in $(seq 100); do [ -e "$ACCLIMATE_STORE/partial/$AMI_EBS" ] && break; sleep 0.05; done
 	run --separate-stderr import "$AMI_EBS"
@@ -258,6 +258,9 @@ teardown() {
 	done
 }
 
+# A shell's background job ignores SIGINT, and what ignores it goes on doing so.
+interruptible() { exec perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$@"; }
+
 # wait_half: until the disk of the import under way has some MiB.
 wait_half() {
 	local i size
@@ -271,23 +274,25 @@ wait_half() {
 
 @test "SIGINT ends a bundle's import and leaves nothing" {
 	fault add drip --service s3 --match 'root.part.[3-9]' --rate 100000
-	catalog import -q "$AMI_BUNDLE" 3>&- &
+	interruptible catalog import -q "$AMI_BUNDLE" 3>&- &
 	pid=$!
 	wait_half "$AMI_BUNDLE" 1000000
 	kill -INT $pid
-	run wait $pid
-	[ "$status" -eq 130 ]
+	rc=0
+	wait $pid || rc=$?
+	[ "$rc" -eq 130 ]
 	store_is_empty
 }
 
 @test "SIGINT in the middle of a snapshot: the next import goes on" {
 	fault add drip --service ebs --match 'blocks/1[0-9][0-9]' --rate 100000
-	catalog import -q "$AMI_EBS" 3>&- &
+	interruptible catalog import -q "$AMI_EBS" 3>&- &
 	pid=$!
 	wait_half "$AMI_EBS" 8000000
 	kill -INT $pid
-	run wait $pid
-	[ "$status" -eq 130 ]
+	rc=0
+	wait $pid || rc=$?
+	[ "$rc" -eq 130 ]
 	[ -z "$(ls "$ACCLIMATE_STORE/images")" ]
 	fault clear
 	before=$(requests 'GET /snapshots/.*/blocks/[0-9]')
@@ -297,7 +302,6 @@ wait_half() {
 	[[ $stderr == *"went on at"* ]]
 	after=$(requests 'GET /snapshots/.*/blocks/[0-9]')
 	# Blocks before the checkpoint were not asked for again.
-	[ "$(requests 'GET /snapshots/.*/blocks/60?')" -eq "$(requests 'GET /snapshots/.*/blocks/60?')" ]
 	[ $((after - before)) -lt 100 ]
 	same_ebs "$AMI_EBS"
 }
