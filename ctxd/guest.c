@@ -22,6 +22,7 @@ void guest_release(struct guest *g)
 {
 	strlist_release(&g->told);
 	strlist_release(&g->wrote);
+	free(g->own_root);
 }
 
 char *guest_path(const struct guest *g, const char *path)

@@ -22,11 +22,14 @@
 
 struct guest {
 	const char *root;     /* "" or a folder without a final '/' */
+	char *own_root;       /* root, where it is this struct's to free */
 	bool dry_run;         /* tell, change nothing */
 	bool live;            /* root is the running system: its kernel and programs may be told */
 	struct strlist told;  /* what was, or would be, done: a line each */
 	struct strlist wrote; /* entries for GUEST_LIST that are new */
 };
+
+#define GUEST_INIT ((struct guest){.root = "", .live = true})
 
 void guest_release(struct guest *g);
 DEFINE_AUTO_STRUCT(struct guest, guest_release);

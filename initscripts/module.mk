@@ -1,2 +1,2 @@
 # Files below initscripts/ that are put into guests.
-GUEST_FILES :=
+GUEST_FILES := systemd/ctxd-local.service systemd/ctxd-imds.service

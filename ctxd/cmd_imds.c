@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctxd imds: serves the context that `ctxd local` found at 169.254.169.254, to this machine. */
+#include <stdio.h>
+
+#include "ctxd/account.h"
+#include "ctxd/commands.h"
+#include "ctxd/loopback.h"
+#include "ctxd/serve.h"
+#include "ctxd/state.h"
+#include "lib/str.h"
+
+#define NOBODY 65534
+
+enum {
+	OPT_LISTEN = 512,
+	OPT_DOWN,
+};
+
+/* An account of our own if the guest has one, else nobody. */
+static int find_user(const struct guest *g, struct serve_opts *o, struct err *e)
+{
+	static const char *const names[] = {"_ctxd", "nobody"};
+
+	o->uid = o->gid = NOBODY;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		struct account a = {0};
+		int rc = account_find(g, names[i], &a, e);
+
+		free(a.home);
+		if (rc < 0)
+			return rc;
+		if (rc > 0 && a.uid != 0) {
+			o->uid = a.uid;
+			o->gid = a.gid;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* ADDRESS:PORT; cut is the address's memory, the caller's to free. */
+static int parse_listen(const char *text, struct serve_opts *o, char **cut, struct err *e)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t port;
+
+	if (!colon || str_to_u64(colon + 1, 0, 65535, &port, NULL) < 0)
+		return err_set(e, EINVAL, "--listen: '%s' is not ADDRESS:PORT", text);
+	free(*cut);
+	*cut = strndup(text, (size_t)(colon - text));
+	if (!*cut)
+		return err_nomem(e);
+	o->address = *cut;
+	o->port = (unsigned)port;
+	o->interface = NULL;
+	return 0;
+}
+
+static int run(const struct guest *g, struct serve_opts *o, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL;
+	AUTO(instance_free) struct instance *in = NULL;
+	int rc = state_load(g, &c, e);
+
+	if (rc < 0)
+		return rc;
+	rc = instance_new("self", &c, &in, e);
+	if (rc == 0)
+		rc = instance_render(in, e);
+	if (rc == 0)
+		rc = find_user(g, o, e);
+	if (rc == 0 && o->interface)
+		rc = loopback_take(e);
+	return rc < 0 ? rc : serve(in, o, e);
+}
+
+int cmd_imds(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"listen", required_argument, NULL, OPT_LISTEN},
+		{"down", no_argument, NULL, OPT_DOWN},
+		{"root", required_argument, NULL, OPT_ROOT},
+		{0},
+	};
+	AUTO(guest_release) struct guest g = GUEST_INIT;
+	AUTO_FREE char *address = NULL;
+	struct serve_opts o = {
+		.address = LOOPBACK_ADDRESS,
+		.port = 80,
+		.interface = LOOPBACK_NAME,
+	};
+	bool down = false;
+	struct err e;
+	int opt, rc = 0;
+
+	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "", options)) != -1) {
+		if (opt == OPT_LISTEN)
+			rc = parse_listen(optarg, &o, &address, &e);
+		else if (opt == OPT_DOWN)
+			down = true;
+		else if (opt == OPT_ROOT)
+			rc = set_root(&g, optarg, &e);
+	}
+	if (rc < 0)
+		return cli_usage(self, "%s", e.msg);
+	if (optind != argc)
+		return cli_usage(self, "no argument is expected");
+	rc = down ? loopback_drop(&e) : run(&g, &o, &e);
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctxd undo: takes away what ctxd wrote, now and on earlier boots. */
+#include <stdio.h>
+
+#include "ctxd/apply.h"
+#include "ctxd/commands.h"
+#include "ctxd/loopback.h"
+#include "ctxd/state.h"
+
+static int run(struct guest *g, struct err *e)
+{
+	int rc = apply_nothing(g, e);
+
+	if (rc == 0)
+		rc = guest_undo(g, e);
+	if (rc >= 0)
+		rc = state_remove(g, e);
+	if (rc == 0 && g->live && !g->dry_run)
+		rc = loopback_drop(e);
+	return rc;
+}
+
+int cmd_undo(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"dry-run", no_argument, NULL, 'n'},
+		{"root", required_argument, NULL, OPT_ROOT},
+		{0},
+	};
+	AUTO(guest_release) struct guest g = GUEST_INIT;
+	struct err e;
+	int opt, rc = 0;
+
+	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "n", options)) != -1) {
+		if (opt == 'n')
+			g.dry_run = true;
+		else if (opt == OPT_ROOT)
+			rc = set_root(&g, optarg, &e);
+	}
+	if (rc < 0)
+		return cli_usage(self, "%s", e.msg);
+	if (optind != argc)
+		return cli_usage(self, "no argument is expected");
+	rc = run(&g, &e);
+	for (size_t i = 0; i < g.told.n; i++)
+		puts(g.told.v[i]);
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+}

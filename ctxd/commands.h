@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside ctxd/: its subcommands and what they share. */
+#ifndef CTXD_COMMANDS_H
+#define CTXD_COMMANDS_H
+
+#include "ctxd/detect.h"
+#include "ctxd/guest.h"
+#include "lib/cli.h"
+
+int cmd_detect(const struct cli_command *self, int argc, char **argv);
+int cmd_local(const struct cli_command *self, int argc, char **argv);
+int cmd_imds(const struct cli_command *self, int argc, char **argv);
+int cmd_undo(const struct cli_command *self, int argc, char **argv);
+
+#define WAIT_MS_DEFAULT 10000
+
+enum {
+	OPT_ROOT = 256,
+	OPT_DEV,
+	OPT_WAIT,
+	OPT_FORCE,
+};
+
+/* --root DIR. Sets root and live. Errors: EINVAL. */
+int set_root(struct guest *g, const char *dir, struct err *e);
+/* --wait SECONDS. Errors: EINVAL. */
+int set_wait(struct detect_opts *o, const char *seconds, struct err *e);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctxd: finds a guest's context, applies it, and serves it on to what expects EC2. */
+#include "ctxd/commands.h"
+#include "ctxd/nonss.h"
+
+#define ROOT_HELP "      --root DIR              work on the tree DIR, not on this system\n"
+#define FIND_HELP                                                                                  \
+	ROOT_HELP "      --dev DIR               image files in DIR stand for the disks\n"         \
+		  "      --wait SECONDS          at most, for disks that are still being found\n"  \
+		  "      --force                 take also what is hardly the platform's\n"
+
+static const struct cli_command commands[] = {
+	{
+		"local",
+		"[OPTION]...",
+		"find the context on this machine's own media and apply it",
+		"  -n, --dry-run               print what would change, change nothing\n" FIND_HELP,
+		cmd_local,
+	},
+	{
+		"imds",
+		"[OPTION]...",
+		"serve the context that was found at http://169.254.169.254/",
+		"      --listen ADDRESS:PORT   there instead; touches no interface\n"
+		"      --down                  only take the address away again\n" ROOT_HELP,
+		cmd_imds,
+	},
+	{
+		"detect",
+		"[OPTION]...",
+		"say where the context is (exit status 3: there is none)",
+		"  -e, --explain               show all that was looked at\n"
+		"  -o, --output FORMAT         text (default) or json\n" FIND_HELP,
+		cmd_detect,
+	},
+	{
+		"undo",
+		"[OPTION]...",
+		"remove everything that ctxd wrote",
+		"  -n, --dry-run               print what would change, change nothing\n" ROOT_HELP,
+		cmd_undo,
+	},
+	{0},
+};
+
+int main(int argc, char **argv)
+{
+	nonss_init();
+	return cli_main(
+		"ctxd",
+		"Finds a guest's context, applies it, and serves it on to what expects EC2.",
+		"sources: opennebula (ISO image, folder /context)", commands, argc, argv);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options that several subcommands have: see ctxd/commands.h. */
+#include <sys/stat.h>
+
+#include "ctxd/commands.h"
+#include "lib/str.h"
+
+#define WAIT_MAX 600 /* seconds */
+
+/* "" and "/" are the running system. */
+int set_root(struct guest *g, const char *dir, struct err *e)
+{
+	struct stat st;
+	size_t len = strlen(dir);
+	char *copy;
+
+	if (stat(dir, &st) < 0)
+		return err_errno(e, errno, "'%s'", dir);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "'%s' is no folder", dir);
+	while (len && dir[len - 1] == '/')
+		len--;
+	if (!len)
+		return 0;
+	copy = strndup(dir, len);
+	if (!copy)
+		return err_nomem(e);
+	free(g->own_root);
+	g->root = g->own_root = copy;
+	g->live = false;
+	return 0;
+}
+
+int set_wait(struct detect_opts *o, const char *seconds, struct err *e)
+{
+	uint64_t n;
+	int rc = str_to_u64(seconds, 0, WAIT_MAX, &n, e);
+
+	if (rc < 0)
+		return err_wrap(e, "--wait");
+	o->wait_ms = (unsigned)n * 1000;
+	return 0;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The metadata service inside the guest. */
+#ifndef CTXD_SERVE_H
+#define CTXD_SERVE_H
+
+#include "context/imds.h"
+
+struct serve_opts {
+	const char *address;   /* numeric IPv4 */
+	unsigned port;         /* 0: any free one */
+	const char *interface; /* NULL: any */
+	unsigned uid, gid;     /* what to become once bound; 0: stay */
+};
+
+/*
+ * Serves in's tree until SIGTERM or SIGINT. Tells the service manager when it listens; prints
+ * "listening on ADDRESS:PORT" to the log. Errors: errno of bind and the like.
+ */
+int serve(const struct instance *in, const struct serve_opts *o, struct err *e);
+
+#endif

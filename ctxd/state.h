@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What `ctxd local` leaves for the rest of the boot, in /run/ctxd (mode 0700): the context, as
+ * ctxd/wire.h writes it. That it is there means that this machine has a context of its own, so
+ * ctxd-imds.service is started on that condition.
+ */
+#ifndef CTXD_STATE_H
+#define CTXD_STATE_H
+
+#include "ctxd/guest.h"
+
+#define STATE_DIR "/run/ctxd"
+#define STATE_CONTEXT STATE_DIR "/context"
+
+int state_save(struct guest *g, const struct context *c, struct err *e);
+/* Errors: ENOENT there is none, EBADMSG. */
+int state_load(const struct guest *g, struct context **ret, struct err *e);
+int state_remove(struct guest *g, struct err *e);
+
+#endif
