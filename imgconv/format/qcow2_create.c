@@ -192,7 +192,8 @@ static int resume_l1(struct qcow2_writer *w, const struct image_checkpoint *c, s
 	rc = fs_pread(w->common.fd, w->l2, (size_t)w->cluster_size, w->l2_offset, e);
 	if (rc < 0)
 		return rc;
-	for (uint64_t i = (c->position % covers) >> w->cluster_bits; i < w->l2_entries; i++)
+	/* The position is inside of a cluster only at the disk's end: that cluster is whole. */
+	for (uint64_t i = div_up(c->position % covers, w->cluster_size); i < w->l2_entries; i++)
 		be64_put(w->l2 + i * 8, 0);
 	return 0;
 }

@@ -200,6 +200,9 @@ static int take_packed(struct qcow2_writer *w, size_t len, uint64_t *ret_offset,
 	uint64_t first, n;
 	int rc;
 
+	/* Only the current refcount block can count one more. */
+	if ((w->packed >> w->cluster_bits) / w->block_entries != w->block_index)
+		rest = 0;
 	/* On into the clusters behind, if they are free and counted by the same block. */
 	if (rest && len > rest) {
 		uint64_t more = div_up(len - rest, w->cluster_size);
