@@ -22,7 +22,7 @@ int image_create_clone(const char *path, const char *backing, const char *backin
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO_FREE char *real = realpath(backing, NULL);
 	struct image_create_opts o = {.backing_format = backing_format};
-	uint64_t least;
+	uint64_t least = 0;
 	int rc;
 
 	if (!real)

@@ -256,7 +256,7 @@ static int copy_stream(const struct convert *c, struct image_writer *w, struct p
 {
 	AUTO_FREE uint8_t *buf = malloc(STREAM_PIECE);
 	uint64_t off = 0;
-	size_t n;
+	size_t n = 0;
 	int rc;
 
 	if (!buf)
