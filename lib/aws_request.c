@@ -15,6 +15,7 @@
 #define EC2_VERSION "2016-11-15"
 #define EC2_MAX_RESPONSE (64u << 20)
 #define S3_DEFAULT_REGION "us-east-1"
+#define MAX_SKEW_S 300
 #define MAX_EXTRA_HEADERS 4 /* of ours: date, token, payload hash, authorization */
 
 /* A request while its attempts run. */
@@ -314,6 +315,21 @@ static void describe(const struct aws_error *error, bool quiet, char *out, size_
 		 message);
 }
 
+/* EC2 says it both of a session token that has expired and of a request that is too old. */
+static bool is_request_expired(const char *code)
+{
+	return !strcmp(code, "RequestExpired");
+}
+
+/* The server's clock and ours are further apart than services allow (5 minutes for some). */
+static bool is_skewed(const struct sending *s, const struct httpc_response *r)
+{
+	const char *date = httpc_header(r, "Date");
+	int64_t theirs = date ? httpc_date(date) : -1, ours = s->a->now();
+
+	return theirs >= 0 && (theirs > ours ? theirs - ours : ours - theirs) > MAX_SKEW_S;
+}
+
 static void clock_error(const struct sending *s, const struct httpc_response *r, struct err *e)
 {
 	const char *date = httpc_header(r, "Date");
@@ -335,11 +351,9 @@ static void set_failure(const struct sending *s, const struct httpc_response *r,
 	const char *source = s->credentials.source ? s->credentials.source : "nowhere (anonymous)";
 	char said[800], todo[300];
 
-	/* EC2 says the same of a session token that has expired and of a request that is too old. */
-	if (!strcmp(error->code, "RequestExpired") && s->credentials.session_token) {
+	if (is_request_expired(error->code) && s->credentials.session_token && !is_skewed(s, r)) {
 		err_set(e, EKEYEXPIRED,
-			"HTTP %d %s: the temporary credentials from %s have expired (or this "
-			"machine's clock is wrong)",
+			"HTTP %d %s: the temporary credentials from %s have expired: get new ones",
 			error->status, error->code, source);
 		return;
 	}
@@ -450,7 +464,9 @@ static enum httpc_verdict classify(void *opaque, const struct httpc_response *r,
 		err_set(e, EIO, "%s", said);
 		return HTTPC_RETRY;
 	}
-	if (is_expired_token(error->code) && !s->renewed && aws_credentials_forget(s->a)) {
+	if ((is_expired_token(error->code) ||
+	     (is_request_expired(error->code) && !is_skewed(s, r))) &&
+	    !s->renewed && aws_credentials_forget(s->a)) {
 		s->renewed = true;
 		err_set(e, EKEYEXPIRED, "the credentials have expired");
 		return HTTPC_AGAIN;
