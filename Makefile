@@ -64,6 +64,8 @@ FOLDERS := lib imgconv context bundle ctxd metadata-server catalog
 #   X_LIBS     archives that X needs, after its own
 #   X_PKGS     pkg-config packages whose headers or libraries X needs
 #   X_LDLIBS   libraries without a .pc file
+#   X_PRELIBS  libraries before those of the packages: a static one that a program is to have in
+#              place of the shared one
 #   X_STATIC   1: the program is one static file (not in the sanitizer modes)
 #   X_MAN      manual pages
 include $(foreach f,$(FOLDERS),$(f)/module.mk)
@@ -112,7 +114,7 @@ $(BINDIR)/$(1): $$($(1)_OBJS) $(foreach l,$(call deps_of,$(1)),$(call archive,$(
 	@mkdir -p $$(@D) bin
 	$$(Q)$$(CC) $(if $(and $($(1)_STATIC),$(if $(SANITIZED),,1)),-static $(filter-out -pie,$(LDFLAGS_ALL)),$(LDFLAGS_PROG) $(LDFLAGS_ALL)) \
 		-o $$@ $$($(1)_OBJS) -Wl,--start-group $(foreach l,$(call deps_of,$(1)),$(call archive,$(l))) -Wl,--end-group \
-		$(if $($(1)_STATIC),$($(1)_LDLIBS),$$(shell $(PKG_CONFIG) --libs $(call pkgs_of,$(1))) $(call ldlibs_of,$(1)))
+		$(if $($(1)_STATIC),$($(1)_LDLIBS),$($(1)_PRELIBS) $$(shell $(PKG_CONFIG) --libs $(call pkgs_of,$(1))) $(call ldlibs_of,$(1)))
 	@ln -sfn ../$$@ bin/$(1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))

@@ -16,6 +16,7 @@ struct strlist {
 };
 int strlist_add(struct strlist *l, const char *s); /* copies; 0 or -ENOMEM */
 void strlist_release(struct strlist *l);
+DEFINE_AUTO_STRUCT(struct strlist, strlist_release);
 
 enum nic_method {
 	NIC_STATIC,

@@ -83,6 +83,11 @@ struct imds_policy {
 			      .hop_limit = 1,                                                      \
 			      .instance_tags = true})
 
+/* Where in its file something was said; from 1, 0 unknown. */
+struct source_place {
+	unsigned line, column;
+};
+
 /* By what a host knows that it is this guest that asks. */
 struct instance_identify {
 	bool given;
@@ -90,10 +95,13 @@ struct instance_identify {
 	char *interface;    /* that the connection comes in by; NULL: any (needs trust_address) */
 	char *address;      /* the guest's, numeric, as context_format_ip writes it; NULL: any */
 	char mac[18];       /* what the host's neighbour table must say; "": not asked */
+	struct source_place place;
 };
 
 struct instance {
 	char *name; /* of the YAML file without its ending; ctxd: "self" */
+	char *file; /* the YAML file; NULL: there is none */
+	struct source_place id_place;
 	struct context *context;
 	struct instance_identify identify;
 	struct imds_policy imds;

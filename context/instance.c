@@ -21,6 +21,7 @@ int instance_new(const char *name, struct context **context, struct instance **r
 void instance_free(struct instance *in)
 {
 	free(in->name);
+	free(in->file);
 	if (in->context)
 		context_free(in->context);
 	free(in->identify.interface);

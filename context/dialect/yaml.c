@@ -70,7 +70,6 @@ int yaml_set_text(const struct value *v, yaml_check_fn *check, char **at, struct
 	}                                                                                          \
 	struct name##_needs_semicolon_
 
-TEXT_HANDLER(instance_id, context_check_instance_id);
 TEXT_HANDLER(hostname, context_check_hostname);
 TEXT_HANDLER(public_hostname, context_check_hostname);
 TEXT_HANDLER(ami_id, context_check_token);
@@ -83,6 +82,14 @@ TEXT_HANDLER(account_id, context_check_token);
 TEXT_HANDLER(architecture, context_check_token);
 TEXT_HANDLER(kernel_id, context_check_token);
 TEXT_HANDLER(ramdisk_id, context_check_token);
+
+static int on_instance_id(const struct value *v, void *object, struct err *e)
+{
+	struct yaml_reader *r = object;
+
+	r->in->id_place = (struct source_place){v->line, v->column};
+	return yaml_set_text(v, context_check_instance_id, &r->c->instance_id, e);
+}
 
 static int on_launch_index(const struct value *v, void *object, struct err *e)
 {
@@ -387,6 +394,7 @@ static int on_identify(const struct value *v, void *object, struct err *e)
 	if (value_bind_all(v, identify_fields, r, yaml_fault, r))
 		return 0;
 	r->in->identify.given = true;
+	r->in->identify.place = (struct source_place){v->line, v->column};
 	if (id->interface)
 		return 0;
 	if (!id->address)
@@ -469,7 +477,8 @@ int instance_parse_yaml(const char *name, const char *filename, const void *data
 	r.in = in;
 	r.c = in->context;
 	r.c->source = str_format("yaml %s", filename);
-	if (!r.c->source)
+	in->file = strdup(filename);
+	if (!r.c->source || !in->file)
 		return err_nomem(e);
 	if (yaml_parse(filename, data, len, &limits, &root, &why)) {
 		yaml_fault(&r, &why);

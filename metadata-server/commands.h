@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The subcommands of metadata-server; main.c has them in the order in which --help shows them. */
+#ifndef METADATA_SERVER_COMMANDS_H
+#define METADATA_SERVER_COMMANDS_H
+
+#include "lib/cli.h"
+
+extern const struct cli_command serve_command;
+extern const struct cli_command check_command;
+extern const struct cli_command list_command;
+extern const struct cli_command show_command;
+extern const struct cli_command get_command;
+extern const struct cli_command iso_command;
+
+int cmd_iso(const struct cli_command *self, int argc, char **argv);
+
+#endif

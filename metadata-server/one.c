@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An instance named on the command line: a file, or a name in a folder. */
+#include "metadata-server/one.h"
+
+#include "lib/cli.h"
+#include "lib/fs.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+void report_fault(void *arg, const struct err *e)
+{
+	size_t *n = arg;
+
+	(*n)++;
+	log_err("%s", e->msg);
+}
+
+int one_load(const char *arg, const char *dir, size_t *faults, struct instance **ret, struct err *e)
+{
+	AUTO_FREE char *file = NULL;
+	AUTO_FREE char *path = NULL;
+
+	if (strchr(arg, '/') || str_has_suffix(arg, ".yaml"))
+		return instance_read_yaml(arg, report_fault, faults, ret, e);
+	if (!dir)
+		return err_set(e, EINVAL,
+			       "instance '%s': is not a file NAME.yaml, and without --instances "
+			       "there is no folder to find it in",
+			       arg);
+	if (!name_is_plain(arg))
+		return err_set(e, EINVAL, "instance '%s': is not a name", arg);
+	file = str_format("%s.yaml", arg);
+	path = file ? path_join(dir, file) : NULL;
+	if (!path)
+		return err_nomem(e);
+	return instance_read_yaml(path, report_fault, faults, ret, e);
+}
+
+int one_fail(size_t faults, const struct err *e)
+{
+	return faults ? EXIT_FAILED : cli_fail(e);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The INSTANCE of a command line. */
+#ifndef METADATA_SERVER_ONE_H
+#define METADATA_SERVER_ONE_H
+
+#include "context/imds.h"
+
+/* For faults in definitions: one line each on stderr; arg counts them (size_t). */
+void report_fault(void *arg, const struct err *e);
+
+/*
+ * Reads one instance: a file, if arg has a '/' or ends in ".yaml", else NAME.yaml in folder dir
+ * (NULL: there is none, EINVAL). Faults are reported as by report_fault; *faults counts them.
+ */
+int one_load(const char *arg, const char *dir, size_t *faults, struct instance **ret,
+	     struct err *e);
+
+/* Ends a command that failed: says why, unless the faults were told already. */
+int one_fail(size_t faults, const struct err *e);
+
+#endif
