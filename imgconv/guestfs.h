@@ -74,6 +74,9 @@ int guest_fs_write_file(struct guest_fs *fs, const char *path, const void *data,
 /* EEXIST if there is anything of that name. */
 int guest_fs_mkdir(struct guest_fs *fs, const char *path, const struct overlay_attr *a,
 		   struct err *e);
+/* Sets an extended attribute ("user.x", "security.capability") of what path names; not followed. */
+int guest_fs_set_xattr(struct guest_fs *fs, const char *path, const char *key, const void *value,
+		       size_t len, struct err *e);
 /* Creates a symbolic link, or replaces a file or link by it. */
 int guest_fs_symlink(struct guest_fs *fs, const char *path, const char *target, struct err *e);
 /* Removes a file, a link, or a folder with all in it. ENOENT is an error. */

@@ -54,6 +54,25 @@ static const struct cli_command commands[] = {
 		"      --force                 replace DST if it exists\n",
 		cmd_bootable,
 	},
+	{
+		"inject",
+		"[-f FMT] [-o text|json] [CHANGE...] [--partition N] [--dry-run] IMAGE",
+		"puts files into the file system inside a disk image, in place; shows what is "
+		"there",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -o, --output text|json      how to show what was changed, or --list\n"
+		"      --overlay DIR|TAR       lay a folder (owner root) or a tar archive over the "
+		"root\n"
+		"      --ctxd                  put in ctxd and the units that start it\n"
+		"      --file SRC:DST[:MODE[:UID:GID]]\n"
+		"                              put in one file\n"
+		"      --delete PATH           remove a file, or a folder with all in it\n"
+		"      --partition N           the file system to change; else the root is found\n"
+		"      --dry-run               try it all, write nothing\n"
+		"      --list PATH             show a folder of the guest\n"
+		"      --cat PATH              write a file of the guest to standard output\n",
+		cmd_inject,
+	},
 	{NULL, NULL, NULL, NULL, NULL},
 };
 

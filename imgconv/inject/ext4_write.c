@@ -202,21 +202,45 @@ static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct
 	return rc ? err_nomem(e) : 0;
 }
 
-static int set_label(struct guest_fs *g, ext2_ino_t ino, const struct buf *label, struct err *e)
+static int set_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, const void *value,
+		     size_t len, struct err *e)
 {
 	struct ext2_xattr_handle *h = NULL;
-	errcode_t rc;
+	errcode_t rc = ext2fs_xattrs_open(g->fs, ino, &h);
 
-	if (!label->len)
-		return 0;
-	rc = ext2fs_xattrs_open(g->fs, ino, &h);
 	if (!rc)
 		rc = ext2fs_xattrs_read(h);
 	if (!rc)
-		rc = ext2fs_xattr_set(h, SELINUX_KEY, label->data, label->len);
+		rc = ext2fs_xattr_set(h, key, value, len);
 	if (h)
 		ext2fs_xattrs_close(&h);
-	return rc ? ext4_error(g, rc, e, "SELinux label") : 0;
+	return rc ? ext4_error(g, rc, e, "attribute %s", key) : 0;
+}
+
+static int set_label(struct guest_fs *g, ext2_ino_t ino, const struct buf *label, struct err *e)
+{
+	return label->len ? set_xattr(g, ino, SELINUX_KEY, label->data, label->len, e) : 0;
+}
+
+int guest_fs_set_xattr(struct guest_fs *g, const char *path, const char *key, const void *value,
+		       size_t len, struct err *e)
+{
+	AUTO(ext4_path_release) struct ext4_path p = {0};
+	struct ext2_inode inode;
+	int rc = begin_change(g, len, e);
+
+	if (rc < 0)
+		return rc;
+	if (!ext2fs_has_feature_xattr(g->fs->super))
+		return err_set(e, ENOTSUP, "the file system has no extended attributes");
+	rc = ext4_path_resolve(g, path, 0, &p, e);
+	if (rc >= 0)
+		rc = ext4_inode_get(g, p.ino, &inode, e);
+	if (rc >= 0)
+		rc = check_flags(&inode, path, e);
+	if (rc < 0)
+		return rc;
+	return end_change(g, set_xattr(g, p.ino, key, value, len, e), path, e);
 }
 
 static int label_for(struct guest_fs *g, const struct ext4_path *p, struct buf *out, struct err *e)

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applying an overlay to the guest's root: everything on the copy-on-write layer, then one commit.
+ * What is there already just so is left alone, so that a second run changes nothing.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "imgconv/inject/ctxd.h"
+#include "imgconv/inject/distro.h"
+#include "imgconv/inject/overlay.h"
+#include "imgconv/inject/root.h"
+#include "lib/stop.h"
+#include "lib/str.h"
+
+struct apply {
+	struct guest_fs *fs;
+	struct inject_report *report;
+	struct err *e;
+};
+
+static const struct overlay_attr new_dir = {.mode = 0755};
+
+static int note(struct apply *a, char sign, const char *path)
+{
+	struct buf *b = &a->report->changes;
+
+	if (buf_addc(b, sign) < 0 || buf_addc(b, ' ') < 0 ||
+	    str_escape(path, strlen(path), SIZE_MAX, b) < 0 || buf_addc(b, '\n') < 0)
+		return err_nomem(a->e);
+	return 0;
+}
+
+/* 1 if something has that name, 0 if nothing has; a link is not followed unless asked for. */
+static int look(struct apply *a, const char *path, bool follow, struct guest_stat *st)
+{
+	int rc = guest_fs_stat(a->fs, path, follow, st, a->e);
+
+	if (rc == -ENOENT)
+		return 0;
+	return rc < 0 ? rc : 1;
+}
+
+static int make_dir(struct apply *a, const char *path, const struct overlay_attr *attr)
+{
+	int rc = guest_fs_mkdir(a->fs, path, attr, a->e);
+
+	return rc < 0 ? rc : note(a, '+', path);
+}
+
+/* The folder exists, as one of the guest or made now; a link to a folder is good. */
+static int need_dir(struct apply *a, const char *path, const struct overlay_attr *attr)
+{
+	struct guest_stat st;
+	int rc = look(a, path, true, &st);
+
+	if (rc < 0)
+		return rc;
+	if (rc && S_ISDIR(st.mode))
+		return 0;
+	if (rc || look(a, path, false, &st) > 0)
+		return err_set(a->e, ENOTDIR, "'%s' is not a folder in the guest", path);
+	return make_dir(a, path, attr);
+}
+
+static int need_parents(struct apply *a, const char *path)
+{
+	AUTO_FREE char *copy = strdup(path);
+
+	if (!copy)
+		return err_nomem(a->e);
+	for (char *s = copy + 1; (s = strchr(s, '/')); s++) {
+		int rc;
+
+		*s = '\0';
+		rc = need_dir(a, copy, &new_dir);
+		*s = '/';
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool same_file(struct apply *a, const struct overlay_entry *x, const struct guest_stat *st)
+{
+	AUTO_BUF data = BUF_INIT;
+
+	if (!S_ISREG(st->mode) || (st->mode & 07777) != x->attr.mode || st->uid != x->attr.uid ||
+	    st->gid != x->attr.gid || st->size != x->len || x->n_xattrs)
+		return false;
+	return guest_fs_read_file(a->fs, x->path, x->len, &data, NULL) >= 0 && data.len == x->len &&
+	       (!x->len || !memcmp(data.data, x->data, x->len));
+}
+
+static int apply_file(struct apply *a, const struct overlay_entry *x)
+{
+	struct guest_stat st;
+	int there = look(a, x->path, false, &st);
+	int rc;
+
+	if (there < 0)
+		return there;
+	if (there && same_file(a, x, &st))
+		return 0;
+	rc = guest_fs_write_file(a->fs, x->path, x->data, x->len, &x->attr, a->e);
+	return rc < 0 ? rc : note(a, there ? '~' : '+', x->path);
+}
+
+static int apply_symlink(struct apply *a, const struct overlay_entry *x)
+{
+	AUTO_BUF target = BUF_INIT;
+	struct guest_stat st;
+	int there = look(a, x->path, false, &st);
+	int rc;
+
+	if (there < 0)
+		return there;
+	if (there && S_ISLNK(st.mode) && guest_fs_readlink(a->fs, x->path, &target, NULL) >= 0 &&
+	    target.len == x->len && !memcmp(target.data, x->data, x->len))
+		return 0;
+	rc = guest_fs_symlink(a->fs, x->path, x->data, a->e);
+	return rc < 0 ? rc : note(a, there ? '~' : '+', x->path);
+}
+
+static int apply_delete(struct apply *a, const struct overlay_entry *x)
+{
+	struct guest_stat st;
+	int rc = look(a, x->path, false, &st);
+
+	if (rc <= 0)
+		return rc;
+	rc = guest_fs_remove(a->fs, x->path, a->e);
+	return rc < 0 ? rc : note(a, '-', x->path);
+}
+
+static int apply_entry(struct apply *a, const struct overlay_entry *x)
+{
+	int rc = 0;
+
+	if (x->kind == OVERLAY_DELETE)
+		return apply_delete(a, x);
+	rc = need_parents(a, x->path);
+	if (rc < 0)
+		return rc;
+	if (x->kind == OVERLAY_DIR)
+		return need_dir(a, x->path, &x->attr);
+	rc = x->kind == OVERLAY_FILE ? apply_file(a, x) : apply_symlink(a, x);
+	for (size_t i = 0; i < x->n_xattrs && rc >= 0; i++)
+		rc = guest_fs_set_xattr(a->fs, x->path, x->xattrs[i].key, x->xattrs[i].value,
+					x->xattrs[i].len, a->e);
+	return rc;
+}
+
+static int apply_all(struct apply *a, const struct overlay *o, const struct distro *d)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		AUTO(overlay_free) struct overlay *ctxd = NULL;
+		int rc = stop_check(a->e);
+
+		if (rc >= 0 && o->entries[i].kind == OVERLAY_CTXD) {
+			rc = overlay_new(&ctxd, a->e);
+			if (rc >= 0)
+				rc = ctxd_expand(a->fs, d, ctxd, a->e);
+			if (rc >= 0)
+				rc = apply_all(a, ctxd, d);
+		} else if (rc >= 0) {
+			rc = apply_entry(a, &o->entries[i]);
+		}
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int inject(struct image *im, const struct overlay *o, const struct inject_opts *opts,
+		  struct inject_report *r, struct err *e)
+{
+	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
+	AUTO(distro_release) struct distro d = {0};
+	struct apply a = {.report = r, .e = e};
+	int rc = root_open(im, opts->partition, GUEST_FS_WRITE, &fs, &r->partition, e);
+
+	if (rc < 0)
+		return rc;
+	guest_fs_set_time(fs, opts->now);
+	rc = distro_detect(fs, &d, e);
+	if (rc < 0)
+		return rc;
+	r->distro = STEAL(d.name);
+	r->init = strdup(d.init);
+	if (!r->init)
+		return err_nomem(e);
+	a.fs = fs;
+	rc = apply_all(&a, o, &d);
+	if (rc < 0)
+		return err_wrap(e, "'%s'", image_name(im));
+	return opts->dry_run ? 0 : guest_fs_commit(fs, e);
+}
+
+int inject_apply(struct image *im, const struct overlay *o, const struct inject_opts *opts,
+		 struct inject_report *ret, struct err *e)
+{
+	int rc;
+
+	*ret = (struct inject_report){0};
+	rc = inject(im, o, opts, ret, e);
+	if (rc < 0)
+		inject_report_release(ret);
+	return rc;
+}
+
+void inject_report_release(struct inject_report *r)
+{
+	free(r->distro);
+	free(r->init);
+	buf_release(&r->changes);
+	*r = (struct inject_report){0};
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which of an image's file systems is the guest's root. */
+#ifndef IMGCONV_INJECT_ROOT_H
+#define IMGCONV_INJECT_ROOT_H
+
+#include "imgconv/guestfs.h"
+
+/*
+ * Opens the file system of partition `wanted` (0: the one that looks like a root: /etc and an init
+ * or an os-release); flags as guest_fs_open. *ret_partition is its number, 0 for a bare one.
+ * Errors: ENOENT no such partition, or no root; EINVAL several roots; ENOTSUP what is there is not
+ * ext2/3/4 (named); those of guest_fs_open.
+ */
+int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs **ret,
+	      unsigned *ret_partition, struct err *e);
+
+#endif
