@@ -101,13 +101,18 @@ static bool refill(struct gunzip *g)
 	return true;
 }
 
+static int no_further_member(const struct gunzip *g, struct err *e)
+{
+	return err_set(e, EBADMSG,
+		       "gzip: bytes near 0x%" PRIx64
+		       " follow the end of the data but are no further member",
+		       input_position(g));
+}
+
 static int corrupt(const struct gunzip *g, int rc, struct err *e)
 {
 	if (g->in_header && g->members > 1)
-		return err_set(e, EBADMSG,
-			       "gzip: bytes near 0x%" PRIx64
-			       " follow the end of the data but are no further member",
-			       input_position(g));
+		return no_further_member(g, e);
 	return err_set(e, EBADMSG, "gzip: member %" PRIu64 ", near 0x%" PRIx64 ": %s", g->members,
 		       input_position(g), reason(rc));
 }
@@ -165,6 +170,8 @@ int gunzip_output(struct gunzip *g, void *out, size_t cap, size_t *ret_len, stru
 
 int gunzip_finish(struct gunzip *g, struct err *e)
 {
+	if (g->in_header && g->members > 1)
+		return no_further_member(g, e);
 	if (g->inside)
 		return err_set(e, EBADMSG, "gzip: data ends inside of member %" PRIu64, g->members);
 	if (!g->members)
