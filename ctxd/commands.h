@@ -12,7 +12,7 @@ int cmd_local(const struct cli_command *self, int argc, char **argv);
 int cmd_imds(const struct cli_command *self, int argc, char **argv);
 int cmd_undo(const struct cli_command *self, int argc, char **argv);
 
-#define WAIT_MS_DEFAULT 10000
+#define WAIT_MS_DEFAULT 60000
 
 enum {
 	OPT_ROOT = 256,

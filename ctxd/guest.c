@@ -63,6 +63,11 @@ int guest_tell(struct guest *g, struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	rc = buf_vaddf(&text, fmt, ap);
 	va_end(ap);
+	/* With dry_run what is still there is found a second time. */
+	for (size_t i = 0; rc == 0 && i < g->told.n; i++) {
+		if (strcmp(g->told.v[i], buf_str(&text)) == 0)
+			return 0;
+	}
 	return rc < 0 || strlist_add(&g->told, buf_str(&text)) < 0 ? err_nomem(e) : 0;
 }
 

@@ -57,41 +57,44 @@ enum tag {
 };
 
 /* Texts of the context and of a NIC, and lists of them, by where they are kept. */
-static const struct {
+struct place {
 	enum tag tag;
 	size_t offset;
-} texts[] =
-	{
-		{TAG_SOURCE, offsetof(struct context, source)},
-		{TAG_INSTANCE_ID, offsetof(struct context, instance_id)},
-		{TAG_HOSTNAME, offsetof(struct context, hostname)},
-		{TAG_AMI_ID, offsetof(struct context, ami_id)},
-		{TAG_INSTANCE_TYPE, offsetof(struct context, instance_type)},
-		{TAG_AVAILABILITY_ZONE, offsetof(struct context, availability_zone)},
-		{TAG_REGION, offsetof(struct context, region)},
-		{TAG_RESERVATION_ID, offsetof(struct context, reservation_id)},
-		{TAG_ACCOUNT_ID, offsetof(struct context, account_id)},
-		{TAG_ARCHITECTURE, offsetof(struct context, architecture)},
-		{TAG_AVAILABILITY_ZONE_ID, offsetof(struct context, availability_zone_id)},
-		{TAG_KERNEL_ID, offsetof(struct context, kernel_id)},
-		{TAG_RAMDISK_ID, offsetof(struct context, ramdisk_id)},
-		{TAG_PUBLIC_HOSTNAME, offsetof(struct context, public_hostname)},
-},
-  lists[] =
-	  {
-		  {TAG_SECURITY_GROUP, offsetof(struct context, security_groups)},
-		  {TAG_SSH_KEY, offsetof(struct context, ssh_keys)},
-},
-  nic_texts[] =
-	  {
-		  {TAG_NIC_GATEWAY, offsetof(struct nic, gateway)},
-		  {TAG_NIC_GATEWAY6, offsetof(struct nic, gateway6)},
-},
-  nic_lists[] = {
-	  {TAG_NIC_ADDRESS, offsetof(struct nic, addresses)},
-	  {TAG_NIC_DNS, offsetof(struct nic, dns)},
-	  {TAG_NIC_SEARCH, offsetof(struct nic, search)},
-	  {TAG_NIC_ROUTE, offsetof(struct nic, routes)},
+};
+
+static const struct place texts[] = {
+	{TAG_SOURCE, offsetof(struct context, source)},
+	{TAG_INSTANCE_ID, offsetof(struct context, instance_id)},
+	{TAG_HOSTNAME, offsetof(struct context, hostname)},
+	{TAG_AMI_ID, offsetof(struct context, ami_id)},
+	{TAG_INSTANCE_TYPE, offsetof(struct context, instance_type)},
+	{TAG_AVAILABILITY_ZONE, offsetof(struct context, availability_zone)},
+	{TAG_REGION, offsetof(struct context, region)},
+	{TAG_RESERVATION_ID, offsetof(struct context, reservation_id)},
+	{TAG_ACCOUNT_ID, offsetof(struct context, account_id)},
+	{TAG_ARCHITECTURE, offsetof(struct context, architecture)},
+	{TAG_AVAILABILITY_ZONE_ID, offsetof(struct context, availability_zone_id)},
+	{TAG_KERNEL_ID, offsetof(struct context, kernel_id)},
+	{TAG_RAMDISK_ID, offsetof(struct context, ramdisk_id)},
+	{TAG_PUBLIC_HOSTNAME, offsetof(struct context, public_hostname)},
+};
+
+static const struct place lists[] = {
+	{TAG_SECURITY_GROUP, offsetof(struct context, security_groups)},
+	{TAG_SSH_KEY, offsetof(struct context, ssh_keys)},
+};
+
+static const struct place nic_texts[] = {
+	{TAG_NIC_GATEWAY, offsetof(struct nic, gateway)},
+	{TAG_NIC_GATEWAY6, offsetof(struct nic, gateway6)},
+	{TAG_NIC_PUBLIC_IPV4, offsetof(struct nic, public_ipv4)},
+};
+
+static const struct place nic_lists[] = {
+	{TAG_NIC_ADDRESS, offsetof(struct nic, addresses)},
+	{TAG_NIC_DNS, offsetof(struct nic, dns)},
+	{TAG_NIC_SEARCH, offsetof(struct nic, search)},
+	{TAG_NIC_ROUTE, offsetof(struct nic, routes)},
 };
 
 #define FIELD(type, base, at) ((type *)((char *)(base) + (at)))
