@@ -204,7 +204,8 @@ int menulst_parse(const char *text, size_t len, struct menulst *ret, struct err 
 	for (size_t at = 0; at < len && rc >= 0;) {
 		const char *nl = memchr(text + at, '\n', len - at);
 		size_t n = nl ? (size_t)(nl - text) - at : len - at;
-		bool joined = nl && n && text[at + n - 1] == '\\';
+		/* The last line is not joined to anything. */
+		bool joined = n && text[at + n - 1] == '\\' && at + n + 1 < len;
 
 		number++;
 		if (buf_add(&line, text + at, joined ? n - 1 : n) < 0)

@@ -51,6 +51,24 @@ static int read_data(struct archive *a, const char *tar, size_t room, struct buf
 	}
 }
 
+/* A sparse file's hole at its end is not among its data. */
+static int pad_data(struct archive_entry *x, const char *tar, size_t room, struct buf *data,
+		    struct err *e)
+{
+	uint64_t size = archive_entry_size_is_set(x) ? (uint64_t)archive_entry_size(x) : 0;
+
+	if (size <= data->len)
+		return 0;
+	if (size > room)
+		return err_set(e, EFBIG, "'%s': more than %llu MiB of files", tar,
+			       (unsigned long long)(OVERLAY_BYTES_MAX / MIB));
+	if (buf_reserve(data, size - data->len) < 0)
+		return err_nomem(e);
+	memset(data->data + data->len, 0, size - data->len + 1);
+	data->len = size;
+	return 0;
+}
+
 static int add_xattrs(struct overlay *o, struct archive_entry *x, struct err *e)
 {
 	const char *key;
@@ -97,6 +115,8 @@ static int add_entry(struct overlay *o, struct archive *a, struct archive_entry 
 	switch (archive_entry_filetype(x)) {
 	case AE_IFREG:
 		rc = read_data(a, tar, OVERLAY_BYTES_MAX - o->bytes, &data, e);
+		if (rc >= 0)
+			rc = pad_data(x, tar, OVERLAY_BYTES_MAX - o->bytes, &data, e);
 		if (rc >= 0)
 			rc = overlay_add_file(o, path, data.data, data.len, &attr, e);
 		break;
