@@ -123,6 +123,8 @@ int context_check_ssh_key(const char *s, struct err *e)
 		return err_set(e, EBADMSG, "is not one line of an authorized_keys file");
 	if (context_check_text(s, e))
 		return -EBADMSG;
+	if (*s == '#')
+		return err_set(e, EBADMSG, "is a comment, not an SSH public key");
 	if (!is_key_type(s, (size_t)(end - s)) && *end) { /* options may come first */
 		s = end + strspn(end, " ");
 		end = word_end(s);

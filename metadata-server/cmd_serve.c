@@ -38,7 +38,7 @@ static void on_reload(void *arg, int signo)
 
 	(void)signo;
 	if (!server_load(s, &faults, &e)) {
-		log_info("loaded again: %zu instances", s->store ? store_count(s->store) : 1);
+		log_info("loaded again, instances: %zu", s->store ? store_count(s->store) : 1);
 		return;
 	}
 	if (!faults)
