@@ -268,7 +268,7 @@ static int set_up(struct parse *p, const char *name)
 {
 	p->doc = calloc(1, sizeof(*p->doc));
 	p->open = calloc(p->limits.depth, sizeof(*p->open));
-	/* The encoding given here overrides the declaration's, so every input is read as UTF-8. */
+	/* The encoding given here overrides the declaration's. */
 	p->parser = XML_ParserCreateNS("UTF-8", NS_SEPARATOR);
 	if (!p->doc || !p->open || !p->parser)
 		return -ENOMEM;
@@ -298,6 +298,9 @@ int xml_parse(const char *name, const void *data, size_t len, const struct xml_l
 		p.limits.nodes = DEFAULT_NODES;
 	if (len > p.limits.bytes || len > INT_MAX)
 		return err_set(e, EFBIG, "%s: more than %zu bytes", name, p.limits.bytes);
+	/* Before expat, which takes a byte order mark of UTF-16 for more than what it is told. */
+	if (len && !utf8_valid(data, len))
+		return err_set(e, EILSEQ, "%s: not UTF-8", name);
 	if (set_up(&p, name) < 0)
 		return err_nomem(e);
 	if (XML_Parse(p.parser, data ? data : "", (int)len, XML_TRUE) != XML_STATUS_OK) {

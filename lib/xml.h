@@ -51,7 +51,8 @@ struct xml_node {
 
 /*
  * Parses len bytes; name is for messages; limits may be NULL. *ret is the root, the caller's.
- * Errors: EBADMSG malformed; ENOTSUP refused as above; EFBIG over a limit; ENOMEM.
+ * Errors: EBADMSG malformed; EILSEQ not UTF-8; ENOTSUP refused as above; EFBIG over a limit;
+ * ENOMEM.
  */
 int xml_parse(const char *name, const void *data, size_t len, const struct xml_limits *limits,
 	      struct xml_node **ret, struct err *e);

@@ -116,9 +116,9 @@ static void hostile_documents_are_refused_with_their_place(void **state)
 		{"<a/><b/>", -EBADMSG, "junk after"},
 		{"<a b='1' b='2'/>", -EBADMSG, "duplicate attribute"},
 		{"<o:a/>", -EBADMSG, "unbound prefix"},
-		{"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>", -EBADMSG,
-		 "invalid token"},
-		{"\xff\xfe<\0a\0/\0>\0", -EBADMSG, "t.xml"},
+		{"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe9</a>", -EILSEQ,
+		 "t.xml: not UTF-8"},
+		{"\xff\xfe<\0a\0/\0>\0", -EILSEQ, "t.xml: not UTF-8"},
 		{"<a>\x01</a>", -EBADMSG, "invalid token"},
 		{"<a xmlns='x&#10;y'/>", -EBADMSG, "t.xml"},
 	};
