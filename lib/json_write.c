@@ -38,6 +38,24 @@ static size_t utf8_char(const unsigned char *s, size_t len)
 	return n;
 }
 
+/*
+ * The code of a character of two or three bytes that YAML does not let stand as it is (1.2 section
+ * 5.1: C1 controls, line and paragraph separators, byte order mark, U+FFFE, U+FFFF), else 0.
+ * Escaped, what is written can be read as YAML too.
+ */
+static unsigned not_for_yaml(const unsigned char *s, size_t n)
+{
+	unsigned c = 0;
+
+	if (n == 2)
+		c = (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
+	else if (n == 3)
+		c = (s[0] & 0x0fu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
+	return (c >= 0x80 && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c >= 0xfffe
+		       ? c
+		       : 0;
+}
+
 static void put_string(struct jsonw *w, const void *data, size_t len)
 {
 	static const char named[] = "btn?fr"; /* for \b .. \r, 0x08 .. 0x0d */
@@ -56,6 +74,8 @@ static void put_string(struct jsonw *w, const void *data, size_t len)
 			keep(w, buf_addf(w->out, "\\%c", named[s[i] - 0x08]));
 		} else if (s[i] < 0x20 || s[i] == 0x7f) {
 			keep(w, buf_addf(w->out, "\\u%04x", s[i]));
+		} else if (not_for_yaml(s + i, n)) {
+			keep(w, buf_addf(w->out, "\\u%04x", not_for_yaml(s + i, n)));
 		} else {
 			keep(w, buf_add(w->out, s + i, n));
 		}

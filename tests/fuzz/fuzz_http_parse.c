@@ -23,7 +23,7 @@ static void check_request(const struct http_request *rq, const struct http_parse
 {
 	size_t n;
 
-	check(p->head_len >= 18 && !memcmp(data + p->head_len - 4, "\r\n\r\n", 4));
+	check(p->head_len >= 16 && !memcmp(data + p->head_len - 4, "\r\n\r\n", 4));
 	check_slice(rq->method, data, p->head_len);
 	check_slice(rq->target, data, p->head_len);
 	check(rq->method.len && rq->target.len && rq->target.p[0] == '/');

@@ -139,6 +139,8 @@ static void what_is_written_is_read_back_the_same(void **state)
 		"instance-id: i-1\n",
 		"instance-id: i-1\nuser-data: ''\n",
 		"instance-id: i-1\nuser-data: \"\\ttab \\\\ \\\" \\x01 \\0 \\xe9\\u2028\\n\\n\"\n",
+		"instance-id: i-1\nuser-data: "
+		"\"\\u0080\\u0085\\u2028\\u2029\\ufeff\\ufffe\\U0001F600\\x7f\"\n",
 		"instance-id: i-1\nuser-data-base64: /////w==\n",
 		"instance-id: i-1\nhostname: a.b\nssh-keys: [ssh-rsa AAAA x y]\nnics: [{mac: "
 		"'02:00:00:00:00:01', addresses: [10.0.0.1/8], gateway: 10.0.0.2, gateway6: "
