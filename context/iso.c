@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ISO 9660 with Rock Ridge and Joliet, by libarchive: see context/iso.h.
+ * Writing ISO 9660 with Rock Ridge and Joliet, by libarchive: see context/iso.h.
  *
- * Followed: ECMA-119 (ISO 9660:1988), Joliet 1995, SUSP/RRIP 1.12. What this file itself looks at:
+ * Followed: ECMA-119 (ISO 9660:1988), Joliet 1995, SUSP/RRIP 1.12. What this file itself changes:
  *
  *   sector 16 ..      volume descriptors of 2048 bytes, until one of type 255
  *     +0              type: 1 primary, 2 supplementary (Joliet), 255 last
@@ -16,7 +16,7 @@
  *     +32             length of the name            +33  name, a pad byte if that is even, SUSP
  *   SUSP field        2 bytes tag, length, version; "TF" has flags at +4 and dates from +5
  *
- * Not supported: several sessions, El Torito, files of several extents when writing.
+ * Not supported: folders, links, files of several extents.
  *
  * libarchive stamps the volume and the root folder with the clock; normalise() sets those dates
  * to a fixed one, so that the same context gives the same bytes.
@@ -47,14 +47,10 @@
 #define TF_FIRST 5
 #define JOLIET_ID_CHARS 16
 #define NAME_MAX_BYTES 64
-#define READ_CHUNK (32 * KIB)
 #define FIXED_TIME 315532800 /* 1980-01-01 00:00:00 UTC */
 
-DEFINE_AUTO(struct archive *, archive_read_free);
 DEFINE_AUTO(struct archive *, archive_write_free);
 DEFINE_AUTO(struct archive_entry *, archive_entry_free);
-
-/* ---- writing --------------------------------------------------------------------------- */
 
 static int failed(struct archive *a, const char *what, struct err *e)
 {
@@ -285,251 +281,4 @@ int iso_write(const char *path, const char *volume_id, const struct iso_file *fi
 	else if (rc == 0)
 		rc = fs_write_file(path, image.data, image.len, 0600, e);
 	return rc < 0 ? err_wrap(e, "writing '%s'", path) : 0;
-}
-
-/* ---- reading --------------------------------------------------------------------------- */
-
-int iso_volume_id(int fd, char ret[ISO_VOLUME_ID_MAX + 1], struct err *e)
-{
-	unsigned char vd[SECTOR];
-	size_t got = 0, len = ISO_VOLUME_ID_MAX;
-
-	while (got < sizeof(vd)) {
-		off_t at = (off_t)FIRST_DESCRIPTOR * SECTOR + (off_t)got;
-		ssize_t n = pread(fd, vd + got, sizeof(vd) - got, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, errno, "reading sector %u", FIRST_DESCRIPTOR);
-		if (n == 0)
-			return 0; /* shorter than any image */
-		got += (size_t)n;
-	}
-	if (vd[0] != VD_PRIMARY || memcmp(vd + 1, "CD001", 5) != 0)
-		return 0;
-	while (len && (vd[VD_VOLUME_ID + len - 1] == ' ' || vd[VD_VOLUME_ID + len - 1] == '\0'))
-		len--;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = vd[VD_VOLUME_ID + i];
-
-		ret[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
-	}
-	ret[len] = '\0';
-	return 1;
-}
-
-/* libarchive's view of a descriptor: read by offset, so that it may be shared. */
-struct source {
-	int fd;
-	uint64_t at;
-	char chunk[READ_CHUNK];
-};
-
-static la_ssize_t source_read(struct archive *a, void *data, const void **bytes)
-{
-	struct source *s = data;
-	ssize_t n;
-
-	do {
-		n = pread(s->fd, s->chunk, sizeof(s->chunk), (off_t)s->at);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0) {
-		archive_set_error(a, errno, "%s", strerror(errno));
-		return -1;
-	}
-	s->at += (uint64_t)n;
-	*bytes = s->chunk;
-	return n;
-}
-
-static la_int64_t source_seek(struct archive *a, void *data, la_int64_t off, int whence)
-{
-	struct source *s = data;
-	off_t end;
-
-	switch (whence) {
-	case SEEK_SET:
-		break;
-	case SEEK_CUR:
-		if (__builtin_add_overflow((la_int64_t)s->at, off, &off))
-			off = -1;
-		break;
-	default:
-		end = lseek(s->fd, 0, SEEK_END);
-		if (end < 0 || __builtin_add_overflow((la_int64_t)end, off, &off))
-			off = -1;
-	}
-	if (off < 0) {
-		archive_set_error(a, EINVAL, "seek outside of the image");
-		return ARCHIVE_FATAL;
-	}
-	s->at = (uint64_t)off;
-	return off;
-}
-
-/* Moves ahead as far as asked; what lies past the end is found out when it is read. */
-static la_int64_t source_skip(struct archive *a, void *data, la_int64_t by)
-{
-	struct source *s = data;
-
-	(void)a;
-	if (by < 0 || s->at > (uint64_t)(INT64_MAX - by))
-		return 0;
-	s->at += (uint64_t)by;
-	return by;
-}
-
-static int malformed(struct archive *a, const char *where, struct err *e)
-{
-	const char *text = archive_error_string(a);
-	int code = archive_errno(a);
-
-	if (code == ENOMEM)
-		return err_nomem(e);
-	if (code == EIO || code == ENOMEDIUM)
-		return err_set(e, code, "reading '%s': %s", where, text ? text : strerror(code));
-	return err_set(e, EBADMSG, "'%s' is no sound ISO 9660 image: %s", where,
-		       text ? text : "it ends early");
-}
-
-static int open_source(struct source *s, struct archive **ret, const char *where, struct err *e)
-{
-	AUTO(archive_read_free) struct archive *a = archive_read_new();
-
-	if (!a)
-		return err_nomem(e);
-	if (archive_read_support_format_iso9660(a) != ARCHIVE_OK ||
-	    archive_read_set_read_callback(a, source_read) != ARCHIVE_OK ||
-	    archive_read_set_seek_callback(a, source_seek) != ARCHIVE_OK ||
-	    archive_read_set_skip_callback(a, source_skip) != ARCHIVE_OK ||
-	    archive_read_set_callback_data(a, s) != ARCHIVE_OK ||
-	    archive_read_open1(a) != ARCHIVE_OK)
-		return malformed(a, where, e);
-	*ret = STEAL(a);
-	return 0;
-}
-
-/* Reads the current entry's bytes to their end. */
-static int read_data(struct archive *a, const char *where, const char *name, size_t limit,
-		     struct buf *out, struct err *e)
-{
-	size_t start = out->len;
-
-	for (;;) {
-		la_ssize_t n;
-
-		if (buf_reserve(out, READ_CHUNK) < 0)
-			return err_nomem(e);
-		n = archive_read_data(a, out->data + out->len, READ_CHUNK);
-		if (n < 0)
-			return malformed(a, where, e);
-		if (n == 0)
-			return 0;
-		out->len += (size_t)n;
-		out->data[out->len] = '\0';
-		if (out->len - start > limit)
-			return err_set(e, EFBIG, "'%s' in '%s' is larger than %zu bytes", name,
-				       where, limit);
-	}
-}
-
-/* Takes back what was appended since len was start. */
-static void cut(struct buf *b, size_t start)
-{
-	if (b->data) {
-		b->len = start;
-		b->data[start] = '\0';
-	}
-}
-
-/* What a walk over the folder found. */
-struct found {
-	bool exact, other; /* a file of that name; one whose name differs in case */
-	char *link;        /* the name that it shares its content with, or NULL */
-};
-
-static int note_entry(struct archive_entry *entry, const char *name, struct found *f, struct err *e)
-{
-	const char *path = archive_entry_pathname(entry);
-	const char *link = archive_entry_hardlink(entry);
-	bool exact;
-
-	if (!path || strchr(path, '/') || strcasecmp(path, name) != 0)
-		return 0;
-	if (!link && archive_entry_filetype(entry) != AE_IFREG)
-		return 0;
-	exact = strcmp(path, name) == 0;
-	if (f->exact || (f->other && !exact))
-		return 0;
-	f->exact = exact;
-	f->other = !exact;
-	free(f->link);
-	f->link = link ? strdup(link) : NULL;
-	if (link && !f->link)
-		return err_nomem(e);
-	return 1;
-}
-
-/*
- * One walk over the image. libarchive gives entries by where their data lies, and names a second
- * file over the same data as a link to the first, without the data.
- */
-static int walk(int fd, const char *where, const char *name, size_t limit, struct buf *out,
-		struct found *f, struct err *e)
-{
-	AUTO(archive_read_free) struct archive *a = NULL;
-	AUTO_FREE struct source *s = malloc(sizeof(*s));
-	size_t start = out->len;
-	int rc;
-
-	if (!s)
-		return err_nomem(e);
-	s->fd = fd;
-	s->at = 0;
-	rc = open_source(s, &a, where, e);
-	for (size_t n = 0; rc == 0; n++) {
-		struct archive_entry *entry;
-		int got = archive_read_next_header(a, &entry);
-
-		if (got == ARCHIVE_EOF)
-			return 0;
-		if (got != ARCHIVE_OK && got != ARCHIVE_WARN)
-			return malformed(a, where, e);
-		if (n >= ISO_FILES_MAX)
-			return err_set(e, EFBIG, "'%s' holds more than %d files", where,
-				       ISO_FILES_MAX);
-		rc = note_entry(entry, name, f, e);
-		if (rc > 0 && !f->link) {
-			cut(out, start); /* an exact name after one that differs in case */
-			rc = read_data(a, where, name, limit, out, e);
-		} else if (rc > 0) {
-			rc = 0;
-		}
-	}
-	return rc;
-}
-
-int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
-		  struct buf *out, struct err *e)
-{
-	struct found f = {0}, target = {0};
-	size_t start = out->len;
-	AUTO_FREE char *link = NULL;
-	int rc = walk(fd, name_for_messages, name, limit, out, &f, e);
-
-	link = f.link;
-	if (rc < 0)
-		return rc;
-	if (!f.exact && !f.other)
-		return err_set(e, ENOENT, "no file '%s' in '%s'", name, name_for_messages);
-	if (!link)
-		return 0;
-	cut(out, start);
-	rc = walk(fd, name_for_messages, link, limit, out, &target, e);
-	free(target.link);
-	if (rc == 0 && (!target.exact || target.link))
-		rc = err_set(e, EBADMSG, "'%s' in '%s' is a link that leads nowhere", name,
-			     name_for_messages);
-	return rc;
 }

@@ -2,7 +2,8 @@
 /*
  * ISO 9660 images as clouds hand a context to a guest: a volume id by which the guest knows the
  * image, and a flat root of a few small files. Written with Rock Ridge and Joliet; read by Rock
- * Ridge, else Joliet, else bare upper-case names. Nothing is mounted.
+ * Ridge, else Joliet, else bare upper-case names. Nothing is mounted, and nothing is allocated that
+ * the image does not hold.
  */
 #ifndef CONTEXT_ISO_H
 #define CONTEXT_ISO_H
@@ -12,7 +13,7 @@
 
 #define ISO_VOLUME_ID_MAX 32     /* bytes in the primary volume descriptor */
 #define ISO_WRITE_MAX (64 * MIB) /* bytes of all files together that are written */
-#define ISO_FILES_MAX 4096       /* directory entries looked at when reading */
+#define ISO_FOLDER_MAX MIB       /* bytes of a root folder that is read */
 
 struct iso_file {
 	const char *name; /* plain, at most 64 bytes, ASCII */
@@ -42,7 +43,8 @@ int iso_volume_id(int fd, char ret[ISO_VOLUME_ID_MAX + 1], struct err *e);
 /*
  * The content of the file `name` in the root, appended to out. An exact name is preferred to one
  * that differs in case. name_for_messages names fd.
- * Errors: ENOENT, EFBIG past limit or ISO_FILES_MAX, EBADMSG malformed, errno of reading.
+ * Errors: ENOENT, EFBIG past limit or ISO_FOLDER_MAX, EBADMSG malformed, ENOTSUP compressed or
+ * interleaved, errno of reading.
  */
 int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
 		  struct buf *out, struct err *e);

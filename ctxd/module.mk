@@ -2,6 +2,6 @@
 ctxd_LIBS := context lib
 ctxd_PKGS := libevent_core
 ctxd_STATIC := 1
-# libarchive's ISO reader needs zlib; the token's cipher is nettle's.
-ctxd_LDLIBS := -levent_core -larchive -lz -lnettle
+# nettle has the token's cipher.
+ctxd_LDLIBS := -levent_core -lnettle
 ctxd_MAN := ctxd.8

@@ -135,10 +135,13 @@ static int put_methods(struct writer *w, const char *prefix, const struct nic *n
 	}
 	if (n->method == NIC_DHCP || (n->method == NIC_SKIP && v4))
 		rc = put2(w, prefix, "_METHOD", names[n->method]);
-	if (rc == 0 && (n->method6 == NIC_DHCP || n->method6 == NIC_AUTO ||
-			(n->method6 == NIC_SKIP && (v6 || n->method == NIC_DHCP)) ||
-			(n->method6 == NIC_STATIC && v6 && n->method == NIC_DHCP)))
+	/* Unless told, a reader takes IPv6 to be as IPv4 is. */
+	if (rc == 0 && (n->method6 == NIC_DHCP || n->method6 == NIC_AUTO))
 		rc = put2(w, prefix, "_IP6_METHOD", names[n->method6]);
+	else if (rc == 0 && n->method6 == NIC_STATIC && v6 && n->method != NIC_STATIC)
+		rc = put2(w, prefix, "_IP6_METHOD", names[NIC_STATIC]);
+	else if (rc == 0 && ((n->method6 == NIC_SKIP && v6) || (n->method == NIC_DHCP && !v6)))
+		rc = put2(w, prefix, "_IP6_METHOD", names[NIC_SKIP]);
 	return rc;
 }
 
