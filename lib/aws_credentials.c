@@ -89,14 +89,11 @@ int aws_time_parse(const char *s, int64_t *ret, struct err *e)
 	if (p && *p == '.')
 		p += 1 + strspn(p + 1, "0123456789");
 	if (p && (*p == '+' || *p == '-')) {
-		unsigned hours, minutes;
-		int used = 0;
+		struct tm away = {0};
+		const char *behind = strptime(p + 1, "%H:%M", &away);
 
-		if (sscanf(p + 1, "%2u:%2u%n", &hours, &minutes, &used) != 2 || used != 5)
-			p = NULL;
-		else
-			offset = (*p == '-' ? -60 : 60) * (int64_t)(hours * 60 + minutes);
-		p = p ? p + 6 : NULL;
+		offset = (*p == '-' ? -60 : 60) * (int64_t)(away.tm_hour * 60 + away.tm_min);
+		p = behind;
 	} else if (p && *p == 'Z') {
 		p++;
 	} else {
@@ -460,16 +457,17 @@ int aws_imds_get(const struct aws *a, const char *path, struct buf *out, struct 
 {
 	AUTO(httpc_free) struct httpc *c = NULL;
 	AUTO(wipe_buf) struct buf token = BUF_INIT;
-	AUTO_FREE char *base = strdup(imds_endpoint());
+	AUTO_FREE char *base = NULL;
 	AUTO_FREE char *url = NULL;
+	const char *endpoint = imds_endpoint();
+	size_t len = strlen(endpoint);
 	int rc;
 
-	if (!base)
-		return err_nomem(e);
 	if (aws_env_true("AWS_EC2_METADATA_DISABLED"))
 		return err_set(e, ENOTSUP, "disabled by AWS_EC2_METADATA_DISABLED");
-	if (*base && base[strlen(base) - 1] == '/')
-		base[strlen(base) - 1] = '\0';
+	base = strndup(endpoint, len && endpoint[len - 1] == '/' ? len - 1 : len);
+	if (!base)
+		return err_nomem(e);
 	url = str_format("%s%s", base, path);
 	if (!url)
 		return err_nomem(e);
@@ -495,7 +493,7 @@ static int from_imds(const struct aws *a, struct aws_credentials *ret, struct er
 		return NOTHING;
 	/* One role's name, maybe with a newline behind it. */
 	role.len = strcspn(buf_str(&role), "\r\n");
-	if (!role.len || role.len > 128)
+	if (!role.data || !role.len || role.len > 128)
 		return NOTHING;
 	role.data[role.len] = '\0';
 	if (buf_adds(&url, path) < 0 || httpc_percent_encode(role.data, role.len, false, &url) < 0)

@@ -91,7 +91,7 @@ static int locate(const struct aws *a, const char *service, const char *region, 
 	buf_clear(signed_path);
 	rc = buf_addf(url, "%s://%s%s%s", u.scheme, in_host ? bucket : "", in_host ? "." : "",
 		      u.authority);
-	if (rc == 0 && strcmp(u.path, "/") != 0)
+	if (rc == 0 && u.path && strcmp(u.path, "/") != 0)
 		rc = buf_adds(signed_path, u.path);
 	if (rc == 0 && bucket && !in_host)
 		rc = buf_addf(signed_path, "/%s", bucket);
@@ -247,37 +247,37 @@ static bool is_expired_token(const char *code)
 /* What the user can do about a code; the key's source and the region are filled in. */
 struct advice {
 	const char *code;
-	int rc; /* positive errno */
 	const char *text;
+	int rc;     /* positive errno */
 	bool quiet; /* the service's own message can hold what was signed: do not show it */
 };
 
 static const struct advice advices[] = {
-	{"AuthFailure", EACCES, "the access key from %s is not accepted in region %s", true},
-	{"InvalidClientTokenId", EACCES, "the access key from %s is not known in region %s", false},
-	{"InvalidAccessKeyId", EACCES, "the access key from %s is not known in region %s", false},
-	{"UnrecognizedClientException", EACCES,
-	 "the access key or token from %s is not known in region %s", false},
-	{"InvalidToken", EACCES, "the session token from %s is not accepted in region %s", false},
-	{"SignatureDoesNotMatch", EACCES,
-	 "the secret key from %s does not fit its access key (region %s)", true},
-	{"InvalidSignatureException", EACCES,
-	 "the secret key from %s does not fit its access key (region %s)", true},
-	{"IncompleteSignature", EACCES, "the access key from %s is malformed (region %s)", true},
-	{"MissingAuthenticationToken", EACCES, "credentials are needed (now: %s; region %s)",
+	{"AuthFailure", "the access key from %s is not accepted in region %s", EACCES, true},
+	{"InvalidClientTokenId", "the access key from %s is not known in region %s", EACCES, false},
+	{"InvalidAccessKeyId", "the access key from %s is not known in region %s", EACCES, false},
+	{"UnrecognizedClientException", "the access key or token from %s is not known in region %s",
+	 EACCES, false},
+	{"InvalidToken", "the session token from %s is not accepted in region %s", EACCES, false},
+	{"SignatureDoesNotMatch", "the secret key from %s does not fit its access key (region %s)",
+	 EACCES, true},
+	{"InvalidSignatureException",
+	 "the secret key from %s does not fit its access key (region %s)", EACCES, true},
+	{"IncompleteSignature", "the access key from %s is malformed (region %s)", EACCES, true},
+	{"MissingAuthenticationToken", "credentials are needed (now: %s; region %s)", EACCES,
 	 false},
-	{"ExpiredToken", EKEYEXPIRED, "the credentials from %s have expired: get new ones (%s)",
+	{"ExpiredToken", "the credentials from %s have expired: get new ones (%s)", EKEYEXPIRED,
 	 false},
-	{"ExpiredTokenException", EKEYEXPIRED,
-	 "the credentials from %s have expired: get new ones (%s)", false},
-	{"TokenRefreshRequired", EKEYEXPIRED,
-	 "the credentials from %s have expired: get new ones (%s)", false},
-	{"UnauthorizedOperation", EACCES, "the credentials from %s do not allow it in region %s",
+	{"ExpiredTokenException", "the credentials from %s have expired: get new ones (%s)",
+	 EKEYEXPIRED, false},
+	{"TokenRefreshRequired", "the credentials from %s have expired: get new ones (%s)",
+	 EKEYEXPIRED, false},
+	{"UnauthorizedOperation", "the credentials from %s do not allow it in region %s", EACCES,
 	 false},
-	{"AccessDenied", EACCES, "the credentials from %s do not allow it in region %s", false},
-	{"AccessDeniedException", EACCES, "the credentials from %s do not allow it in region %s",
+	{"AccessDenied", "the credentials from %s do not allow it in region %s", EACCES, false},
+	{"AccessDeniedException", "the credentials from %s do not allow it in region %s", EACCES,
 	 false},
-	{"OptInRequired", EACCES, "the account of the credentials from %s has not enabled it (%s)",
+	{"OptInRequired", "the account of the credentials from %s has not enabled it (%s)", EACCES,
 	 false},
 };
 

@@ -24,7 +24,7 @@
 #define MAX_HEADERS 256
 #define MAX_HEADER_BYTES (64u << 10)
 #define POLL_MS 100
-#define RECEIVE_BUFFER (256l << 10)
+#define RECEIVE_BUFFER (256L << 10)
 
 struct httpc {
 	CURL *easy;
@@ -70,25 +70,26 @@ static void init_curl(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+static int set_up(struct httpc *c, const struct httpc_config *cfg)
+{
+	c->connect_timeout_ms =
+		cfg->connect_timeout_ms ? cfg->connect_timeout_ms : DEFAULT_CONNECT_MS;
+	c->stall_timeout_ms = cfg->stall_timeout_ms ? cfg->stall_timeout_ms : DEFAULT_STALL_MS;
+	c->user_agent = strdup(cfg->user_agent ? cfg->user_agent : "acclimate/" ACCLIMATE_VERSION);
+	c->ca_file = cfg->ca_file ? strdup(cfg->ca_file) : NULL;
+	c->easy = curl_easy_init();
+	c->multi = curl_multi_init();
+	return c->user_agent && (c->ca_file || !cfg->ca_file) && c->easy && c->multi ? 0 : -ENOMEM;
+}
+
 int httpc_new(const struct httpc_config *cfg, struct httpc **ret, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	static const struct httpc_config none = {0};
 	AUTO(httpc_free) struct httpc *c = calloc(1, sizeof(*c));
 
 	pthread_once(&once, init_curl);
-	if (!c)
-		return err_nomem(e);
-	c->connect_timeout_ms =
-		cfg && cfg->connect_timeout_ms ? cfg->connect_timeout_ms : DEFAULT_CONNECT_MS;
-	c->stall_timeout_ms =
-		cfg && cfg->stall_timeout_ms ? cfg->stall_timeout_ms : DEFAULT_STALL_MS;
-	c->user_agent =
-		strdup(cfg && cfg->user_agent ? cfg->user_agent : "acclimate/" ACCLIMATE_VERSION);
-	if (cfg && cfg->ca_file)
-		c->ca_file = strdup(cfg->ca_file);
-	c->easy = curl_easy_init();
-	c->multi = curl_multi_init();
-	if (!c->user_agent || (cfg && cfg->ca_file && !c->ca_file) || !c->easy || !c->multi)
+	if (!c || set_up(c, cfg ? cfg : &none) < 0)
 		return err_nomem(e);
 	*ret = STEAL(c);
 	return 0;
@@ -341,9 +342,9 @@ static int set_method(CURL *c, const struct httpc_request *req)
 	CURLcode rc = CURLE_OK;
 
 	if (req->method == HTTPC_HEAD)
-		rc = curl_easy_setopt(c, CURLOPT_NOBODY, 1l);
+		rc = curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
 	if (req->method == HTTPC_PUT || req->method == HTTPC_POST || req->body) {
-		rc |= curl_easy_setopt(c, CURLOPT_POST, 1l);
+		rc |= curl_easy_setopt(c, CURLOPT_POST, 1L);
 		rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
 		rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDS, req->body ? req->body : "");
 	}
@@ -362,14 +363,14 @@ static int set_options(struct httpc *client, struct transfer *t)
 
 	curl_easy_reset(c); /* keeps the connections */
 	rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, client->errbuf);
-	rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1l);
+	rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	rc |= curl_easy_setopt(c, CURLOPT_URL, req->url);
 	rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	rc |= curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1l);
-	rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0l);
+	rc |= curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
 	rc |= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTP_CONTENT_DECODING, 0l);
-	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1l);
+	rc |= curl_easy_setopt(c, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	rc |= curl_easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
 	rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
 	rc |= curl_easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
@@ -380,7 +381,7 @@ static int set_options(struct httpc *client, struct transfer *t)
 	rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
 	rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	/* Do not wait for a name look-up that a stop request or a time limit has cut short. */
-	rc |= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1l);
+	rc |= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 	if (client->ca_file)
 		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
 	if (is_direct(t->url.host))
@@ -413,7 +414,7 @@ static int connect_error(struct httpc *c, struct transfer *t)
 
 static int broken_off(struct transfer *t, const char *detail)
 {
-	uint64_t length;
+	uint64_t length = 0;
 
 	if (t->head_complete && httpc_header_u64(t->r, "Content-Length", &length, NULL) == 0)
 		return err_set(t->e, ECONNRESET,
@@ -520,7 +521,7 @@ DEFINE_AUTO_STRUCT(struct transfer, transfer_release);
 int httpc_send(struct httpc *c, const struct httpc_request *req, struct httpc_response *r,
 	       struct err *e)
 {
-	struct err local;
+	struct err local = {.code = 0};
 	AUTO(transfer_release) struct transfer t = {.req = req, .r = r, .e = e ? e : &local};
 	int rc;
 

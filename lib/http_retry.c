@@ -510,7 +510,7 @@ int httpc_call(struct httpc *c, const struct httpc_call *call, struct httpc_resp
 {
 	AUTO(run_release) struct run run = {.call = call, .r = r};
 	const char *url = call->request.url ? call->request.url : "";
-	struct err local;
+	struct err local = {.code = 0};
 	int rc;
 
 	e = e ? e : &local;

@@ -106,7 +106,7 @@ static int grow_items(struct value *parent)
 
 	if (parent->n_items < parent->items_cap)
 		return 0;
-	items = reallocarray(parent->items, cap, sizeof(*items));
+	items = reallocarray(parent->items, cap, sizeof(struct value *));
 	if (!items)
 		return -ENOMEM;
 	parent->items = items;
@@ -191,11 +191,11 @@ int value_close(struct value *v, struct err *e)
 {
 	if (v->kind != VALUE_MAP || !v->n_items)
 		return 0;
-	v->sorted = reallocarray(NULL, v->n_items, sizeof(*v->sorted));
+	v->sorted = reallocarray(NULL, v->n_items, sizeof(struct value *));
 	if (!v->sorted)
 		return err_nomem(e);
-	memcpy(v->sorted, v->items, v->n_items * sizeof(*v->sorted));
-	qsort(v->sorted, v->n_items, sizeof(*v->sorted), by_key);
+	memcpy(v->sorted, v->items, v->n_items * sizeof(struct value *));
+	qsort(v->sorted, v->n_items, sizeof(struct value *), by_key);
 	for (size_t i = 1; i < v->n_items; i++) {
 		if (!strcmp(v->sorted[i - 1]->key, v->sorted[i]->key))
 			return value_err(v->sorted[i], e, EBADMSG, "the key is there twice");
@@ -228,7 +228,7 @@ const struct value *value_get(const struct value *v, const char *key)
 
 	if (!v || v->kind != VALUE_MAP || !v->sorted)
 		return NULL;
-	found = bsearch(key, v->sorted, v->n_items, sizeof(*v->sorted), key_against);
+	found = bsearch(key, v->sorted, v->n_items, sizeof(struct value *), key_against);
 	return found ? *found : NULL;
 }
 
@@ -398,7 +398,7 @@ int value_size(const struct value *v, uint64_t *ret, struct err *e)
 
 	if (v->kind == VALUE_INT)
 		return value_u64(v, 0, INT64_MAX, ret, e);
-	if (v->kind != VALUE_STRING || check_no_nul(v, NULL) < 0)
+	if (v->kind != VALUE_STRING || memchr(v->text, 0, v->text_len))
 		return value_err(v, e, EBADMSG, "must be a size such as 4096, 512M or 10G, not %s",
 				 value_kind_name(v->kind));
 	rc = str_to_size(v->text, ret, &inner);

@@ -405,10 +405,10 @@ int xml_need(const struct xml_node *n, const char *name, const struct xml_node *
 
 int xml_need_text(const struct xml_node *n, const char *name, const char **ret, struct err *e)
 {
-	const struct xml_node *child;
+	const struct xml_node *child = NULL;
 	int rc = xml_need(n, name, &child, e);
 
-	if (rc < 0)
+	if (rc < 0 || !child)
 		return rc;
 	if (child->first)
 		return xml_err(child, e, EBADMSG, "must hold text alone, not <%.64s>",
@@ -420,7 +420,7 @@ int xml_need_text(const struct xml_node *n, const char *name, const char **ret, 
 int xml_need_u64(const struct xml_node *n, const char *name, uint64_t min, uint64_t max,
 		 uint64_t *ret, struct err *e)
 {
-	const char *text;
+	const char *text = "";
 	struct err inner;
 	int rc = xml_need_text(n, name, &text, e);
 
@@ -446,7 +446,7 @@ int xml_need_attr(const struct xml_node *n, const char *name, const char **ret, 
 int xml_need_attr_u64(const struct xml_node *n, const char *name, uint64_t min, uint64_t max,
 		      uint64_t *ret, struct err *e)
 {
-	const char *text;
+	const char *text = "";
 	struct err inner;
 	int rc = xml_need_attr(n, name, &text, e);
 

@@ -193,7 +193,7 @@ static int resolve_tagged(struct loader *l, const yaml_event_t *ev, struct value
 		return resolve_as(v, VALUE_NULL, e);
 	if (core && !strcmp(core, "binary"))
 		return decode_binary(v, e);
-	return EVENT_ERR(l, ev, e, ENOTSUP, "the tag '%s' is not supported here", tag);
+	return EVENT_ERR(l, ev, e, ENOTSUP, "the tag '%.64s' is not supported here", tag);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -220,7 +220,7 @@ static int on_key(struct loader *l, const yaml_event_t *ev, struct err *e)
 	const char *tag = (const char *)ev->data.scalar.tag;
 
 	if (tag && strcmp(tag, "!") != 0 && strcmp(tag, TAG_PREFIX "str") != 0)
-		return EVENT_ERR(l, ev, e, ENOTSUP, "a key must not have the tag '%s'", tag);
+		return EVENT_ERR(l, ev, e, ENOTSUP, "a key must not have the tag '%.64s'", tag);
 	if (!strcmp(text, "<<") && ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		return EVENT_ERR(l, ev, e, ENOTSUP, "merge keys (<<) are not supported");
 	buf_clear(&l->key);
@@ -262,7 +262,7 @@ static int on_open(struct loader *l, const yaml_event_t *ev, enum value_kind kin
 	if (anchor)
 		return EVENT_ERR(l, ev, e, ENOTSUP, "anchors are not supported");
 	if (tag && strcmp((const char *)tag, own_tag) != 0)
-		return EVENT_ERR(l, ev, e, ENOTSUP, "the tag '%s' is not supported here", tag);
+		return EVENT_ERR(l, ev, e, ENOTSUP, "the tag '%.64s' is not supported here", tag);
 	if (wants_key(l))
 		return EVENT_ERR(l, ev, e, ENOTSUP, "a key must be a scalar, not %s",
 				 value_kind_name(kind));
