@@ -109,7 +109,8 @@ static void build(struct args *a, const struct vm *vm)
 	AUTO_FREE char *log = console ? escape(console) : NULL;
 
 	take(a, strdup("qemu-system-x86_64"));
-	add(a, "-machine", "pc,usb=off,accel=%s", vm->kvm ? "kvm" : "tcg,thread=multi");
+	add(a, "-machine", "pc,usb=off");
+	add(a, "-accel", "%s", vm->kvm ? "kvm" : "tcg,thread=multi");
 	add(a, "-cpu", "%s", vm->kvm ? "host" : "max");
 	add(a, "-smp", "%u", vm->cpus);
 	add(a, "-m", "%lluM", (unsigned long long)(vm->memory / MIB));

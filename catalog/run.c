@@ -123,14 +123,13 @@ static int make_metadata(struct run *r, struct err *e)
 	if (!instance || !key)
 		return err_nomem(e);
 	if (r->opts->metadata == RUN_OPENNEBULA) {
-		const char *argv[] = {server,       "iso",     instance, "--kind",
-				      "opennebula", "--force", NULL,     NULL};
-
 		r->vm.iso = path_join(r->dir, "context.iso");
 		if (!r->vm.iso)
 			return err_nomem(e);
-		argv[6] = r->vm.iso;
-		return proc_run(argv, NULL, 0, NULL, 0, 60, e);
+		(void)unlink(r->vm.iso); /* of a run before in the same folder */
+		return proc_run((const char *const[]){server, "iso", "--kind", "opennebula",
+						      instance, r->vm.iso, NULL},
+				NULL, 0, NULL, 0, 60, e);
 	}
 	/* Wrong definitions are to be seen here, not by the guest. */
 	rc = proc_run((const char *const[]){server, "check", instance, NULL}, NULL, 0, NULL, 0, 60,

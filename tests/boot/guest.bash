@@ -67,7 +67,11 @@ guest_wait_ssh() {
 		fi
 		sleep 2
 	done
-	echo "no way into the guest of $dir by SSH within $2 s; the last of its console:" >&2
+	if guest_alive "$dir"; then
+		echo "no way into the guest of $dir by SSH within $2 s; the last of its console:" >&2
+	else
+		echo "the guest of $dir ended before SSH answered; the last of its console:" >&2
+	fi
 	tail -n 40 "$dir/console.log" >&2
 	tail -n 5 "$dir/run.log" >&2
 	return 1
