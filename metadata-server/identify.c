@@ -35,9 +35,14 @@ void peer_address(const struct httpd_peer *peer, char out[46])
 void peer_interface(const struct httpd_peer *peer, char out[16])
 {
 	char name[IF_NAMESIZE];
+	struct ip_prefix ip;
 
 	out[0] = '\0';
-	if (peer->ifindex && if_indextoname(peer->ifindex, name))
+	if (!peer->ifindex || !peer_ip(peer, &ip))
+		return;
+	if (address_is_ours(peer->ifindex, &ip))
+		memcpy(out, "lo", sizeof("lo"));
+	else if (if_indextoname(peer->ifindex, name))
 		memcpy(out, name, sizeof(name));
 }
 
