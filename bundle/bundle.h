@@ -52,7 +52,7 @@ struct manifest {
 	struct buf text; /* the whole manifest as read */
 };
 
-#define MANIFEST_LIMIT (16 * 1024 * 1024) /* bytes of a manifest that we read */
+#define MANIFEST_LIMIT (16 * MIB) /* bytes of a manifest that we read */
 
 /*
  * Parses a manifest; origin is for messages. The layout is the one that ec2-ami-tools 1.5.3 and
@@ -109,7 +109,7 @@ int part_source_dir(const char *dir, const struct manifest *m, struct part_sourc
 void part_source_dir_free(struct part_source *s);
 DEFINE_AUTO_STRUCT(struct part_source, part_source_dir_free);
 
-#define BUNDLE_PART_LIMIT (32 * 1024 * 1024) /* bytes of a part; tools make 10 MiB */
+#define BUNDLE_PART_LIMIT (32 * MIB) /* bytes of a part; tools make 10 MiB */
 
 /*
  * Where the image's bytes go: write gets runs of data, front to back, never overlapping; what is

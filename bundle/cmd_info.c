@@ -125,9 +125,9 @@ int cmd_info(const struct cli_command *self, int argc, char **argv)
 	AUTO(manifest_free) struct manifest *m = NULL;
 	enum cli_output output = CLI_TEXT;
 	struct err e = {0};
-	int opt, rc;
+	int rc;
 
-	while ((opt = cli_getopt(self, argc, argv, "o:", options)) != -1) {
+	while (cli_getopt(self, argc, argv, "o:", options) != -1) {
 		if (cli_output_parse(optarg, &output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}

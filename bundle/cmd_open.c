@@ -69,7 +69,7 @@ static int open_bundle(const struct open_args *a, struct err *e)
 	AUTO(bundle_secret_wipe) struct bundle_secret secret = {0};
 	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
 	AUTO(part_source_dir_free) struct part_source src = {0};
-	const char *signer;
+	const char *signer = NULL;
 	int rc = check_target(a, e);
 
 	if (rc == 0)
@@ -84,7 +84,7 @@ static int open_bundle(const struct open_args *a, struct err *e)
 		rc = write_image(a, m, &secret, &src, f.fd, e);
 	if (rc == 0)
 		rc = atomic_file_commit(&f, file_mode(), e);
-	if (rc < 0)
+	if (rc < 0 || !m)
 		return rc;
 	log_info("'%s': %" PRIu64 " bytes, %s%s%s%s", a->output, m->size, a->format,
 		 signer ? ", signed by '" : "", signer ? signer : "", signer ? "'" : "");

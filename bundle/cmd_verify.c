@@ -11,7 +11,7 @@ static int verify(const struct bundle_args *a, struct err *e)
 	AUTO(manifest_free) struct manifest *m = NULL;
 	AUTO(bundle_secret_wipe) struct bundle_secret secret = {0};
 	AUTO(part_source_dir_free) struct part_source src = {0};
-	const char *signer;
+	const char *signer = NULL;
 	struct progress *p;
 	int rc = manifest_read(a->manifest, &m, e);
 

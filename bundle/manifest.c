@@ -35,8 +35,8 @@
 
 #define VERSION_OLDEST 3
 #define VERSION_NEWEST 20071010
-#define CIPHERTEXT_LIMIT 2048 /* bytes: RSA of 16384 bits */
-#define STRING_LIMIT 1024     /* bytes of a name or id */
+#define CIPHERTEXT_LIMIT ((size_t)2048) /* bytes: RSA of 16384 bits */
+#define STRING_LIMIT 1024               /* bytes of a name or id */
 #define SHA1_HEX 40
 
 /* A copy of the element's text, which must be one short line. */
@@ -51,7 +51,11 @@ static int copy_text(const struct xml_node *n, char **ret, struct err *e)
 			return xml_err(n, e, EBADMSG, "holds control characters");
 	}
 	*ret = strdup(n->text);
-	return *ret ? 0 : err_nomem(e);
+	if (!*ret) {
+		err_nomem(e);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 /* The child `name`, *ret NULL where there is none. */
@@ -67,7 +71,7 @@ static int at_most_one(const struct xml_node *n, const char *name, const struct 
 /* Text of a child that may be missing; empty counts as missing, too. */
 static int optional_text(const struct xml_node *n, const char *name, char **ret, struct err *e)
 {
-	const struct xml_node *child;
+	const struct xml_node *child = NULL;
 	int rc = at_most_one(n, name, &child, e);
 
 	return rc < 0 || !child || !*child->text ? rc : copy_text(child, ret, e);
@@ -75,14 +79,14 @@ static int optional_text(const struct xml_node *n, const char *name, char **ret,
 
 static int needed_text(const struct xml_node *n, const char *name, char **ret, struct err *e)
 {
-	const struct xml_node *child;
+	const struct xml_node *child = NULL;
 	int rc = xml_need(n, name, &child, e);
 
-	if (rc == 0)
-		rc = copy_text(child, ret, e);
-	if (rc == 0 && !**ret)
+	if (rc < 0 || !child)
+		return rc;
+	if (!child->text_len && !child->first)
 		return xml_err(child, e, EBADMSG, "is empty");
-	return rc;
+	return copy_text(child, ret, e);
 }
 
 static int check_algorithm(const struct xml_node *n, const char *want, struct err *e)
@@ -99,14 +103,14 @@ static int digest_text(const struct xml_node *n, char ret[SHA1_HEX + 1], struct 
 {
 	const struct xml_node *digest;
 	uint8_t raw[SHA1_HEX / 2];
-	const char *text;
+	const char *text = NULL;
 	int rc = xml_need(n, "digest", &digest, e);
 
 	if (rc == 0)
 		rc = check_algorithm(digest, "SHA1", e);
 	if (rc == 0)
 		rc = xml_need_text(n, "digest", &text, e);
-	if (rc < 0)
+	if (rc < 0 || !text)
 		return rc;
 	if (hex_decode(text, strlen(text), raw, sizeof(raw), NULL) < 0)
 		return xml_err(digest, e, EBADMSG, "is not %d hex digits", SHA1_HEX);
@@ -133,7 +137,8 @@ static int optional_hex(const struct xml_node *n, const char *name, char **ret, 
 		return rc;
 	if (child->first || child->text_len % 2 || child->text_len > 2 * CIPHERTEXT_LIMIT ||
 	    !is_hex(child->text, child->text_len))
-		return xml_err(child, e, EBADMSG, "is not an even number of hex digits, at most %d",
+		return xml_err(child, e, EBADMSG,
+			       "is not an even number of hex digits, at most %zu",
 			       2 * CIPHERTEXT_LIMIT);
 	*ret = strdup(child->text);
 	return *ret ? 0 : err_nomem(e);
@@ -410,7 +415,7 @@ static int add_slice(struct manifest *m, const char *origin, const char *name,
 static int parse_root(const struct xml_node *root, const char *origin, struct manifest *m,
 		      struct err *e)
 {
-	const struct xml_node *config, *image;
+	const struct xml_node *config = NULL, *image = NULL;
 	int rc;
 
 	if (strcmp(root->name, "manifest") != 0)

@@ -101,7 +101,7 @@ static int next_record(const char *p, size_t left, struct pax_attrs *a, size_t *
 {
 	const char *space = memchr(p, ' ', MIN(left, 20));
 	char key[32]; /* the longest that matters is GNU.sparse.numblocks */
-	uint64_t len;
+	uint64_t len = 0;
 	const char *body, *equals, *end;
 	size_t key_len;
 

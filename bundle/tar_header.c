@@ -175,7 +175,7 @@ static int map_entries(const uint8_t *block, size_t offset, unsigned n, struct t
 {
 	*ret_ended = false;
 	for (unsigned i = 0; i < n; i++, offset += (size_t)2 * TAR_NUMBER) {
-		uint64_t start, length;
+		uint64_t start = 0, length = 0;
 		int rc;
 
 		if (block[offset + TAR_NUMBER] == '\0') {
