@@ -7,19 +7,24 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/fs.h"
 #include "lib/proc.h"
 #include "lib/str.h"
 
 static pid_t misbehave_pid;
 static int misbehave_stdin = -1;
 static char misbehave_base[64]; /* "http://127.0.0.1:PORT" */
+static char misbehave_tls[64];  /* "https://localhost:PORT" */
+static char *misbehave_dir;     /* removed at the end */
+static char *misbehave_ca;      /* the certificate that TLS is served with */
 
 static inline int misbehave_start(void **state)
 {
-	static const char *const argv[] = {"tests/unit/lib/misbehave.py", NULL};
+	const char *argv[] = {"tests/unit/lib/misbehave.py", NULL, NULL};
 	struct proc_opts o = PROC_OPTS_INIT;
 	int in[2], out[2];
-	char line[16] = "";
+	char line[32] = "";
+	char *space;
 	ssize_t n = 0, got;
 	struct err e;
 
@@ -34,6 +39,10 @@ static inline int misbehave_start(void **state)
 		else
 			v++;
 	}
+	if (fs_make_temp_dir("/tmp/acclimate-test", &misbehave_dir, NULL) < 0)
+		return -1;
+	misbehave_ca = path_join(misbehave_dir, "cert.pem");
+	argv[1] = misbehave_ca;
 	if (pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
 		return -1;
 	o.stdin_fd = in[0];
@@ -51,8 +60,13 @@ static inline int misbehave_start(void **state)
 		n += got;
 	close(out[0]);
 	line[strcspn(line, "\n")] = '\0';
+	space = strchr(line, ' ');
+	if (!space)
+		return -1;
+	*space = '\0';
+	snprintf(misbehave_tls, sizeof(misbehave_tls), "https://localhost:%s", space + 1);
 	snprintf(misbehave_base, sizeof(misbehave_base), "http://127.0.0.1:%s", line);
-	return *line ? 0 : -1;
+	return 0;
 }
 
 static inline int misbehave_end(void **state)
@@ -60,6 +74,9 @@ static inline int misbehave_end(void **state)
 	(void)state;
 	close(misbehave_stdin);
 	proc_end(misbehave_pid, 5000);
+	fs_remove_tree(misbehave_dir, NULL);
+	free(misbehave_ca);
+	free(misbehave_dir);
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small HTTP server on loopback that misbehaves as its paths say: for test_http.c, test_aws.c.
 
-Prints its port, serves until its standard input ends. Paths (counts are kept for each path, query
+Usage: misbehave.py CERTIFICATE. Prints its port and that of TLS, for which it makes a certificate for localhost there;
+serves until its standard input ends. Paths (counts are kept for each path, query
 included):
 
   /echo                    what was asked, as JSON
@@ -30,6 +31,8 @@ import hashlib
 import json
 import os
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -312,17 +315,37 @@ class Connection:
         return self.reply(rq, 404, s3 % ("NoSuchKey", "The specified key does not exist.", ""))
 
 
-def main():
+def accept_all(server, context):
     global connections
-    server = socket.create_server(("127.0.0.1", 0), backlog=64)
-    print(server.getsockname()[1], flush=True)
-    # Ends with the test, however that ends.
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     while True:
         sock, _ = server.accept()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connections += 1
-        threading.Thread(target=Connection(sock, connections).serve, daemon=True).start()
+        threading.Thread(target=serve_one, args=(sock, connections, context), daemon=True).start()
+
+
+def serve_one(sock, number, context):
+    try:
+        sock = context.wrap_socket(sock, server_side=True) if context else sock
+    except OSError:
+        return
+    Connection(sock, number).serve()
+
+
+def main():
+    server = socket.create_server(("127.0.0.1", 0), backlog=64)
+    tls = socket.create_server(("127.0.0.1", 0), backlog=64)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost", "-keyout", sys.argv[1] + ".key",
+                    "-out", sys.argv[1]], check=True, stderr=subprocess.DEVNULL)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1], sys.argv[1] + ".key")
+    print(server.getsockname()[1], tls.getsockname()[1], flush=True)
+    # Ends with the test, however that ends.
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+    threading.Thread(target=accept_all, args=(tls, context), daemon=True).start()
+    accept_all(server, None)
 
 
 main()

@@ -223,6 +223,46 @@ static void loopback_and_link_local_go_past_proxies(void **state)
 	unsetenv("http_proxy");
 }
 
+/* The server plays the proxy: it gets the whole URL. */
+static void other_hosts_are_asked_through_the_proxy(void **state)
+{
+	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+	AUTO(httpc_free) struct httpc *c = NULL;
+	struct httpc_request req = {.url = "http://far.example/echo?x"};
+
+	(void)state;
+	setenv("http_proxy", misbehave_base, 1);
+	assert_int_equal(httpc_new(NULL, &c, NULL), 0);
+	assert_int_equal(httpc_send(c, &req, &r, NULL), 0);
+	assert_non_null(strstr(buf_str(&r.body), "\"target\": \"http://far.example/echo?x\""));
+	unsetenv("http_proxy");
+}
+
+static int get_tls(const char *host, const char *ca_file, struct err *e)
+{
+	struct httpc_config cfg = {.ca_file = ca_file};
+	AUTO(httpc_free) struct httpc *c = NULL;
+	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+	AUTO_FREE char *url =
+		str_format("https://%s:%s/echo", host, strrchr(misbehave_tls, ':') + 1);
+	struct httpc_call call = {.request = {.url = url}, .retry = &quick};
+
+	assert_int_equal(httpc_new(&cfg, &c, e), 0);
+	return httpc_call(c, &call, &r, e);
+}
+
+static void certificates_are_verified(void **state)
+{
+	struct err e = {.msg = ""};
+
+	(void)state;
+	assert_int_equal(get_tls("localhost", misbehave_ca, &e), 0);
+	assert_int_equal(get_tls("localhost", NULL, &e), -EKEYREJECTED);
+	assert_null(strstr(e.msg, "attempts"));
+	assert_int_equal(get_tls("127.0.0.1", misbehave_ca, &e), -EKEYREJECTED);
+	assert_int_equal(get_tls("localhost", "/no/such/file", &e), -EKEYREJECTED);
+}
+
 static void urls_are_taken_apart(void **state)
 {
 	AUTO(httpc_url_release) struct httpc_url u = {0};
@@ -597,6 +637,8 @@ int main(void)
 		cmocka_unit_test(a_closed_port_and_an_unknown_host_are_named),
 		cmocka_unit_test(requests_that_would_break_http_are_refused),
 		cmocka_unit_test(loopback_and_link_local_go_past_proxies),
+		cmocka_unit_test(other_hosts_are_asked_through_the_proxy),
+		cmocka_unit_test(certificates_are_verified),
 		cmocka_unit_test(urls_are_taken_apart),
 		cmocka_unit_test(server_errors_are_tried_again_with_notes),
 		cmocka_unit_test(attempts_are_bounded),
