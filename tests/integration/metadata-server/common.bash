@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of metadata-server share.
+# shellcheck disable=SC2034 # for those that load it
 
 TOP=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
 MS=${BINDIR:-$TOP/bin}/metadata-server

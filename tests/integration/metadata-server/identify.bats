@@ -13,13 +13,16 @@ setup_file() {
 	export NS=ms$$
 	cd "$BATS_FILE_TMPDIR" || return
 	ip netns add "$NS-host"
-	for g in a b c d e f r; do ip netns add "$NS-$g"; done
+	for g in a b c d f r; do ip netns add "$NS-$g"; done
+	# addresses are there at once, without a second of detecting duplicates
+	for g in host a b c d f r; do
+		ip netns exec "$NS-$g" sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0
+	done
 	host ip link set lo up
 	host ip link add br0 type bridge
 	host ip addr add 10.0.0.1/24 dev br0
 	host ip addr add 169.254.169.254/32 dev br0
 	host ip link set br0 up
-	host sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.br0.accept_dad=0
 	plug a br0 02:00:0a:00:00:02 10.0.0.2/24
 	plug b br0 02:00:0a:00:00:03 10.0.0.3/24
 	plug c '' 02:00:0a:00:00:04 10.0.1.2/24
@@ -42,7 +45,7 @@ setup_file() {
 
 teardown_file() {
 	[ -n "${NS:-}" ] || return 0
-	for g in host a b c d e f r; do ip netns del "$NS-$g"; done
+	for g in host a b c d f r; do ip netns del "$NS-$g"; done
 }
 
 setup() {
@@ -169,7 +172,7 @@ ask() {
 @test "IPv6 guests are known by their link-local address on their interface" {
 	address=$(ip -n "$NS-a" -6 addr show dev eth0 scope link | awk '/inet6/{print $2}')
 	define a "identify: {interface: br0, address: '${address%/*}', mac: '02:00:0a:00:00:02'}"
-	host ip -6 addr replace fe80::a9fe:a9fe/64 dev br0
+	host ip -6 addr replace fe80::a9fe:a9fe/64 dev br0 nodad
 	serve -d instances -l '[fe80::a9fe:a9fe]:80' --interface br0
 	[ "$(ip netns exec "$NS-a" curl -s -m 20 'http://[fe80::a9fe:a9fe%25eth0]/latest/meta-data/instance-id')" = i-a ]
 	[ "$(ip netns exec "$NS-b" curl -s -m 20 -o /dev/null -w '%{http_code}' 'http://[fe80::a9fe:a9fe%25eth0]/latest/')" = 404 ]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # SIGHUP: the folder is read again as a whole, or not at all.
+# shellcheck disable=SC2034 # TOKEN is for get
 
 bats_require_minimum_version 1.5.0
 load common
