@@ -1,0 +1,56 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# What the tests of imgconv share.
+: "${BINDIR:=$PWD/bin}"
+IMGCONV=$BINDIR/imgconv
+HERE=$PWD/tests/integration/imgconv
+export IMGCONV HERE
+
+# A folder in memory if it can be: syncing is waited for often enough elsewhere.
+make_work() {
+	WORK=$(mktemp -d /dev/shm/imgconv.XXXXXX 2>/dev/null || mktemp -d)
+	export WORK
+	cd "$WORK" || return
+}
+remove_work() {
+	cd / && rm -rf "$WORK" "$WORK.err"
+}
+
+# make_disk FILE SIZE: runs of noise, text and single bytes with holes between; the same each time.
+make_disk() {
+	rm -f "$1"
+	truncate -s "$2" "$1"
+	/usr/bin/python3 - "$1" <<-'PY'
+		import os, random, sys
+		rnd = random.Random(7)
+		size = os.path.getsize(sys.argv[1])
+		with open(sys.argv[1], "r+b") as f:
+		    for i in range(40):
+		        n = min(rnd.randrange(1, size // 30 + 2), size)
+		        f.seek(rnd.randrange(size - n + 1) if size else 0)
+		        f.write(rnd.randbytes(n) if i % 3 == 0 else
+		                (b"%d the quick brown fox " % i * (n // 20 + 1))[:n] if i % 3 == 1 else
+		                bytes([i]) * n)
+	PY
+}
+
+# same RAW IMAGE: qemu-img finds the image clean and its guest's bytes those of RAW.
+same() {
+	qemu-img check -q -f qcow2 "$2"
+	qemu-img compare -q -f raw -F qcow2 "$1" "$2"
+}
+
+# fails TEXT ARG...: imgconv ends with 1, says TEXT in its one line, and leaves no file behind.
+fails() {
+	local text=$1 before status=0
+	shift
+	before=$(ls -A)
+	"$IMGCONV" "$@" >/dev/null 2>"$WORK.err" || status=$?
+	if [ "$status" != 1 ] || [ "$(wc -l <"$WORK.err")" != 1 ] ||
+		! grep -qF -e "$text" "$WORK.err" || [ "$(ls -A)" != "$before" ]; then
+		echo "imgconv $*: status $status, wanted '$text', got:"
+		cat "$WORK.err"
+		ls -A
+		return 1
+	fi
+}

@@ -1,0 +1,229 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# imgconv convert and compare, with qemu-img and 7-Zip as the other side.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+	make_work
+	make_disk disk.raw 9M
+}
+
+teardown_file() { remove_work; }
+
+setup() {
+	cd "$WORK" || return
+	rm -f out* in*
+}
+
+@test "raw becomes qcow2 of every cluster size and compression" {
+	for size in 512 4K 64K 2M; do
+		for c in none zlib zstd; do
+			"$IMGCONV" convert -q -O qcow2 -o cluster_size=$size,compression=$c disk.raw out.qcow2
+			same disk.raw out.qcow2
+			[ "$c" = none ] || [ "$(qemu-img info --output=json out.qcow2 |
+				jq -r '."format-specific".data."compression-type"')" = $c ]
+			rm out.qcow2
+		done
+	done
+}
+
+@test "qcow2 of every kind that qemu-img makes becomes raw" {
+	for o in cluster_size=512 cluster_size=4096 cluster_size=2097152 compat=0.10 \
+		extended_l2=on preallocation=metadata preallocation=full refcount_bits=1 \
+		lazy_refcounts=on compression_type=zstd; do
+		for c in '' -c; do
+			[ "$c$o" != -cpreallocation=metadata ] || continue
+			[ "$c$o" != -cpreallocation=full ] || continue
+			qemu-img convert -q $c -f raw -O qcow2 -o $o disk.raw in.qcow2
+			"$IMGCONV" convert -q -O raw in.qcow2 out.raw
+			cmp disk.raw out.raw
+			"$IMGCONV" compare -q in.qcow2 disk.raw
+			rm in.qcow2 out.raw
+		done
+	done
+}
+
+@test "7-Zip reads what imgconv writes" {
+	"$IMGCONV" convert -q -c -O qcow2 disk.raw out.qcow2
+	7zz x -so out.qcow2 >out.raw 2>/dev/null
+	cmp disk.raw out.raw
+}
+
+@test "sizes from nothing to a tebibyte" {
+	for size in 0 512 1K 65024 64K 66048 1M; do
+		make_disk in.raw $size
+		"$IMGCONV" convert -q -c -O qcow2 in.raw out.qcow2
+		same in.raw out.qcow2
+		"$IMGCONV" convert -q -O raw out.qcow2 out.raw
+		cmp in.raw out.raw
+		rm out.*
+	done
+	truncate -s 1T in.raw
+	printf x | dd of=in.raw bs=1 seek=1099511627000 conv=notrunc status=none
+	"$IMGCONV" convert -q -O qcow2 in.raw out.qcow2
+	qemu-img check -q out.qcow2
+	"$IMGCONV" convert -q -O raw out.qcow2 out.raw
+	[ "$(stat -c %s out.raw)" = 1099511627776 ]
+	[ "$(stat -c %b out.raw)" -lt 2048 ]
+	[ "$(tail -c 776 out.raw | head -c 1)" = x ]
+}
+
+@test "a sparse disk of 16 TiB, in little memory" {
+	qemu-img create -q -f qcow2 in.qcow2 16T
+	qemu-io -f qcow2 -c "write -P 7 15T 1M" -c "write -P 8 8191G 64k" in.qcow2 >/dev/null
+	if [ "${MODE:-}" != asan ]; then
+		prlimit --as=$((256 << 20)) "$IMGCONV" convert -q -j 2 -c -O qcow2 in.qcow2 out.qcow2
+	else
+		"$IMGCONV" convert -q -O qcow2 in.qcow2 out.qcow2
+	fi
+	qemu-img check -q out.qcow2
+	qemu-io -r -f qcow2 -c "read -P 7 15T 1M" -c "read -P 8 8191G 64k" out.qcow2 | tee log
+	run ! grep -q 'Pattern verification failed' log
+	rm log
+}
+
+@test "a size that is no multiple of 512 is padded with a word" {
+	make_disk in.raw 100001
+	run --separate-stderr "$IMGCONV" convert -O qcow2 in.raw out.qcow2
+	[ "$status" = 0 ]
+	[[ $stderr == *"no multiple of 512: 351 zero bytes are added"* ]]
+	"$IMGCONV" convert -q -O raw in.raw out.raw
+	cmp in.raw out.raw
+	run "$IMGCONV" compare in.raw out.qcow2
+	[ "$status" = 0 ]
+	run "$IMGCONV" compare -s in.raw out.qcow2
+	[ "$status" = 3 ]
+	[[ $output == *"sizes differ: 100001 and 100352 bytes"* ]]
+}
+
+@test "holes stay holes and zeros become holes" {
+	head -c 64M /dev/zero >in.raw
+	cat disk.raw >>in.raw
+	"$IMGCONV" convert -q -O raw in.raw out.raw
+	cmp in.raw out.raw
+	[ "$(stat -c %b out.raw)" -lt 16384 ]
+}
+
+@test "the digest is the guest's, whatever the format" {
+	sum=$(sha256sum <disk.raw)
+	"$IMGCONV" convert -q -c -O qcow2 --digest sha256 disk.raw out.qcow2 >digest
+	[ "$(cat digest)" = "sha256:${sum%% *}" ]
+	"$IMGCONV" convert -q -O raw --digest SHA-256 out.qcow2 out.raw >digest
+	[ "$(cat digest)" = "sha256:${sum%% *}" ]
+	rm digest
+}
+
+@test "--verify passes what is right" {
+	"$IMGCONV" convert -q -O qcow2 -o compression=zstd --verify disk.raw out.qcow2
+	same disk.raw out.qcow2
+}
+
+@test "the result does not depend on the number of threads" {
+	for j in 1 2 7; do
+		"$IMGCONV" convert -q -c -j $j -O qcow2 disk.raw out$j.qcow2
+	done
+	cmp out1.qcow2 out2.qcow2
+	cmp out1.qcow2 out7.qcow2
+}
+
+@test "an existing target stays unless --force says so" {
+	echo precious >out.qcow2
+	fails "exists already" convert -O qcow2 disk.raw out.qcow2
+	[ "$(cat out.qcow2)" = precious ]
+	"$IMGCONV" convert -q --force -O qcow2 disk.raw out.qcow2
+	same disk.raw out.qcow2
+	fails "not a regular file" convert --force -O raw disk.raw /dev/null
+	mkdir outdir
+	fails "not a regular file" convert --force -O raw disk.raw outdir
+	rmdir outdir
+}
+
+@test "a pipe in, a pipe out" {
+	size=$(stat -c %s disk.raw)
+	# shellcheck disable=SC2002 # a pipe is what is tested
+	cat disk.raw | "$IMGCONV" convert -q -f raw --size "$size" -c -O qcow2 - out.qcow2
+	same disk.raw out.qcow2
+	"$IMGCONV" convert -q -O raw out.qcow2 - | cmp - disk.raw
+	"$IMGCONV" convert -q -O raw - out.raw <out.qcow2
+	cmp disk.raw out.raw
+	rm out.*
+	# shellcheck disable=SC2002
+	cat disk.raw | fails "standard input is longer" convert -f raw --size 1M -O raw - out.raw
+	# shellcheck disable=SC2002
+	cat disk.raw | fails "standard input ends after $size of 1073741824 bytes" \
+		convert -f raw --size 1G -O raw - out.raw
+}
+
+@test "what cannot be streamed says why" {
+	run "$IMGCONV" convert -O qcow2 disk.raw -
+	[ "$status" = 2 ]
+	[[ $output == *"tables are known only at the end"* ]]
+	run bash -c "cat disk.raw | $IMGCONV convert -O raw - out.raw"
+	[ "$status" = 2 ]
+	[[ $output == *"need to be read back and forth"* ]]
+	run bash -c "cat disk.raw | $IMGCONV convert -f raw -O raw - out.raw"
+	[ "$status" = 2 ]
+	[[ $output == *"--size"* ]]
+}
+
+@test "wrong usage ends with 2 and points to --help" {
+	for args in "" "-O" "-O raw" "-O raw a b c" "-O raw -o frob=1 a b" "-O raw -o cluster_size a b" \
+		"-O raw -o compression=lzo a b" "-O raw --digest crc a b" "-O raw -j 0 a b" "-x"; do
+		# shellcheck disable=SC2086 # words are wanted
+		run "$IMGCONV" convert $args
+		[ "$status" = 2 ]
+		[[ $output == *"try 'imgconv convert --help'"* ]]
+	done
+	fails "unknown image format 'vhs'" convert -f vhs -O raw disk.raw out.raw
+	fails "cannot write images of the format 'vhs'" convert -O vhs disk.raw out.raw
+	fails "opening 'nothing': No such file" convert -O raw nothing out.raw
+	fails "neither a regular file nor a block device" convert -O raw . out.raw
+}
+
+@test "a full disk leaves nothing" {
+	(
+		ulimit -f 512
+		fails "File too large" convert -O raw disk.raw out.raw
+		fails "File too large" convert -O qcow2 disk.raw out.qcow2
+		fails "File too large" convert -c -O qcow2 -o cluster_size=512 disk.raw out.qcow2
+	)
+}
+
+@test "SIGINT leaves nothing" {
+	mkfifo in.fifo
+	# The jobs of a shell ignore SIGINT, but for env.
+	env --default-signal=INT "$IMGCONV" convert -f raw --size 1G -O qcow2 - out.qcow2 <in.fifo 3>&- &
+	pid=$!
+	exec 9>in.fifo
+	head -c 3M disk.raw >&9
+	while ! ls .out.qcow2.*.tmp >/dev/null 2>&1; do sleep 0.05; done
+	kill -INT $pid
+	status=0
+	wait $pid || status=$?
+	exec 9>&-
+	[ "$status" = 130 ]
+	[ -z "$(find . -name "*out*")" ]
+}
+
+@test "compare finds the first difference" {
+	cp disk.raw in.raw
+	"$IMGCONV" convert -q -c -O qcow2 disk.raw out.qcow2
+	run "$IMGCONV" compare in.raw out.qcow2
+	[ "$status" = 0 ]
+	[ -z "$output" ]
+	byte=$(dd if=disk.raw bs=1 skip=7654321 count=1 status=none | xxd -p)
+	# shellcheck disable=SC2059 # the byte is the format
+	printf "\\x$(printf %02x $((0x$byte ^ 1)))" | dd of=in.raw bs=1 seek=7654321 conv=notrunc status=none
+	run "$IMGCONV" compare in.raw out.qcow2
+	[ "$status" = 3 ]
+	[ "$output" = "first difference at byte 7654321" ]
+}
+
+@test "progress is for terminals" {
+	run --separate-stderr "$IMGCONV" convert -O qcow2 disk.raw out.qcow2
+	[ "$status" = 0 ]
+	# shellcheck disable=SC2154 # set by run
+	[ -z "$stderr" ]
+}
