@@ -21,7 +21,8 @@ documented() {
 		for cmd in $("$BINDIR/$prog" --help | awk '/^commands:/{on=1;next} on&&/^  /{print $1}'); do
 			printf '%s' "$text" | grep -qw -e "$cmd" ||
 				{ echo "$page: no word of the command '$cmd'"; rc=1; }
-			for opt in $("$BINDIR/$prog" "$cmd" --help | grep -oE -e '--[a-z][a-z0-9-]+' | sort -u); do
+			for opt in $("$BINDIR/$prog" "$cmd" --help | grep -oE -e '--[a-z][a-z0-9-]+' |
+				grep -vx -e --help | sort -u); do
 				printf '%s' "$text" | grep -qF -e "$opt" ||
 					{ echo "$page: no word of '$cmd $opt'"; rc=1; }
 			done

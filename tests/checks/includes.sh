@@ -54,7 +54,6 @@ check "libcurl in lib/http.c alone" third 'curl/' lib/http.c
 check "libyaml in lib/yaml.c alone" third 'yaml[.]h' lib/yaml.c
 check "jansson in lib/json.c alone" third 'jansson[.]h' lib/json.c
 check "expat in lib/xml.c alone" third 'expat[.]h' lib/xml.c
-check "libext2fs in the two files of ext4" third 'ext2fs/' imgconv/inject/ext4.c \
-	imgconv/inject/ext4_io.c imgconv/inject/ext4_read.c imgconv/inject/ext4_write.c \
-	imgconv/inject/ext4.h
+# shellcheck disable=SC2046
+check "libext2fs in the files of ext4 alone" third 'ext2fs/' $(files 'imgconv/inject/ext4*')
 finish
