@@ -80,7 +80,7 @@ struct aws_options {
 	bool anonymous;                  /* --no-sign-request */
 	bool path_style;                 /* S3: never bucket.host */
 	const struct httpc_retry *retry; /* copied; NULL: defaults */
-	/* Tests only: the clock, and pauses. NULL: time(2). */
+	/* The clock, for tests; NULL: time(2). */
 	int64_t (*now)(void);
 };
 

@@ -8,6 +8,15 @@
 #include "lib/aws.h"
 #include "lib/ini.h"
 
+/* Releases a buffer that held a secret. */
+static inline void wipe_buf(struct buf *b)
+{
+	if (b->data)
+		explicit_bzero(b->data, b->len);
+	buf_release(b);
+}
+DEFINE_AUTO_STRUCT(struct buf, wipe_buf);
+
 struct aws {
 	char *profile;          /* name, never NULL */
 	bool profile_by_option; /* named on the command line: then the environment's keys do not
@@ -39,11 +48,27 @@ const char *aws_dns_suffix(const char *region);
 /* True if option, environment or profile name the endpoint, so that it is not AWS's own. */
 bool aws_endpoint_is_custom(const struct aws *a, const char *service);
 
+/* ---- aws_remote.c ---- */
+
 /*
  * GETs a path of the instance metadata service (version 2) into out, at most 64 KiB.
  * Errors: ENOENT (404); ENOTSUP disabled by environment; those of httpc_send.
  */
 int aws_imds_get(const struct aws *a, const char *path, struct buf *out, struct err *e);
+
+/* Sources of the chain: 0, AWS_NO_CREDENTIALS where there is no such service, or an error. */
+int aws_from_container(const struct aws *a, struct aws_credentials *ret, struct err *e);
+int aws_from_imds(const struct aws *a, struct aws_credentials *ret, struct err *e);
+#define AWS_NO_CREDENTIALS 1
+
+/* ---- aws_credentials.c ---- */
+
+/*
+ * Reads {AccessKeyId, SecretAccessKey, Expiration} and a token under its name; name is the source's
+ * for messages, which show no value.
+ */
+int aws_credentials_from_json(const char *name, const struct buf *text, const char *token_key,
+			      struct aws_credentials *ret, struct err *e);
 
 /* "2024-01-31T12:34:56Z", with or without fraction and offset, as seconds. Errors: EBADMSG. */
 int aws_time_parse(const char *s, int64_t *ret, struct err *e);
@@ -58,5 +83,20 @@ int aws_credentials_find(const struct aws *a, struct aws_credentials *ret, bool 
 			 struct err *e);
 /* Forgets the current credentials. True if new ones can be had from their source. */
 bool aws_credentials_forget(struct aws *a);
+
+/* ---- aws_error.c ---- */
+
+bool aws_error_is(const struct aws_error *error, const char *const *codes); /* NULL-ended */
+/* To be tried again after a pause: by its code, whatever the status, or HTTP 429. */
+bool aws_error_is_throttling(const struct aws_error *error);
+/* The session token has expired: new credentials would do. */
+bool aws_error_is_expiry(const struct aws_error *error, const struct httpc_response *r,
+			 int64_t now);
+/* "HTTP 503 SlowDown: its message", with that code. */
+void aws_error_describe(const struct aws_error *error, int code, struct err *e);
+/* The same with what the user can do about it, and the code that aws_send returns. */
+void aws_error_explain(const struct aws_error *error, const struct httpc_response *r,
+		       const struct aws_credentials *c, const char *region, int64_t now,
+		       struct err *e);
 
 #endif

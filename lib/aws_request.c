@@ -15,7 +15,6 @@
 #define EC2_VERSION "2016-11-15"
 #define EC2_MAX_RESPONSE (64u << 20)
 #define S3_DEFAULT_REGION "us-east-1"
-#define MAX_SKEW_S 300
 #define MAX_EXTRA_HEADERS 4 /* of ours: date, token, payload hash, authorization */
 
 /* A request while its attempts run. */
@@ -201,179 +200,6 @@ static void hash_payload(struct sending *s, bool is_https)
 	hex_encode(digest, digest_size(DIGEST_SHA256), s->payload_hash);
 }
 
-/* ---- judging a response --------------------------------------------------------------------- */
-
-static bool one_of(const char *s, const char *const *words)
-{
-	while (*words && strcmp(s, *words) != 0)
-		words++;
-	return *words;
-}
-
-/* As botocore's standard mode retries them, and S3's RequestTimeout. */
-static bool is_throttling(const char *code)
-{
-	static const char *const codes[] = {
-		"Throttling",
-		"ThrottlingException",
-		"ThrottledException",
-		"RequestThrottled",
-		"RequestThrottledException",
-		"RequestLimitExceeded",
-		"TooManyRequestsException",
-		"BandwidthLimitExceeded",
-		"LimitExceededException",
-		"EC2ThrottledException",
-		"SlowDown",
-		"PriorRequestNotComplete",
-		"TransactionInProgressException",
-		"ProvisionedThroughputExceededException",
-		"RequestTimeout",
-		"RequestTimeoutException",
-		NULL,
-	};
-
-	return one_of(code, codes);
-}
-
-static bool is_expired_token(const char *code)
-{
-	static const char *const codes[] = {"ExpiredToken", "ExpiredTokenException",
-					    "TokenRefreshRequired", NULL};
-
-	return one_of(code, codes);
-}
-
-/* What the user can do about a code; the key's source and the region are filled in. */
-struct advice {
-	const char *code;
-	const char *text;
-	int rc;     /* positive errno */
-	bool quiet; /* the service's own message can hold what was signed: do not show it */
-};
-
-static const struct advice advices[] = {
-	{"AuthFailure", "the access key from %s is not accepted in region %s", EACCES, true},
-	{"InvalidClientTokenId", "the access key from %s is not known in region %s", EACCES, false},
-	{"InvalidAccessKeyId", "the access key from %s is not known in region %s", EACCES, false},
-	{"UnrecognizedClientException", "the access key or token from %s is not known in region %s",
-	 EACCES, false},
-	{"InvalidToken", "the session token from %s is not accepted in region %s", EACCES, false},
-	{"SignatureDoesNotMatch", "the secret key from %s does not fit its access key (region %s)",
-	 EACCES, true},
-	{"InvalidSignatureException",
-	 "the secret key from %s does not fit its access key (region %s)", EACCES, true},
-	{"IncompleteSignature", "the access key from %s is malformed (region %s)", EACCES, true},
-	{"MissingAuthenticationToken", "credentials are needed (now: %s; region %s)", EACCES,
-	 false},
-	{"ExpiredToken", "the credentials from %s have expired: get new ones (%s)", EKEYEXPIRED,
-	 false},
-	{"ExpiredTokenException", "the credentials from %s have expired: get new ones (%s)",
-	 EKEYEXPIRED, false},
-	{"TokenRefreshRequired", "the credentials from %s have expired: get new ones (%s)",
-	 EKEYEXPIRED, false},
-	{"UnauthorizedOperation", "the credentials from %s do not allow it in region %s", EACCES,
-	 false},
-	{"AccessDenied", "the credentials from %s do not allow it in region %s", EACCES, false},
-	{"AccessDeniedException", "the credentials from %s do not allow it in region %s", EACCES,
-	 false},
-	{"OptInRequired", "the account of the credentials from %s has not enabled it (%s)", EACCES,
-	 false},
-};
-
-static const struct advice *advice_for(const char *code)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(advices); i++) {
-		if (!strcmp(advices[i].code, code))
-			return &advices[i];
-	}
-	return NULL;
-}
-
-static int rc_of_status(int status, const char *code)
-{
-	if (status == 404 || str_has_suffix(code, "NotFound") ||
-	    str_has_suffix(code, "NotFoundException") || str_has_prefix(code, "NoSuch"))
-		return ENOENT;
-	if (status == 401 || status == 403)
-		return EACCES;
-	return status >= 500 ? EIO : EINVAL;
-}
-
-/* "HTTP 403 AccessDenied: its message". */
-static void describe(const struct aws_error *error, bool quiet, char *out, size_t cap)
-{
-	const char *message = quiet ? "" : error->message;
-	/* IAM adds a cipher text of kilobytes. */
-	const char *encoded = strstr(message, "Encoded authorization failure message");
-	int len = encoded ? (int)(encoded - message) : (int)strlen(message);
-
-	while (len && strchr(" .\n", message[len - 1]))
-		len--;
-	snprintf(out, cap, "HTTP %d%s%s%s%s%s%.*s", error->status, *error->code ? " " : "",
-		 error->code, *error->reason ? " " : "", error->reason, len ? ": " : "", len,
-		 message);
-}
-
-/* EC2 says it both of a session token that has expired and of a request that is too old. */
-static bool is_request_expired(const char *code)
-{
-	return !strcmp(code, "RequestExpired");
-}
-
-/* The server's clock and ours are further apart than services allow (5 minutes for some). */
-static bool is_skewed(const struct sending *s, const struct httpc_response *r)
-{
-	const char *date = httpc_header(r, "Date");
-	int64_t theirs = date ? httpc_date(date) : -1, ours = s->a->now();
-
-	return theirs >= 0 && (theirs > ours ? theirs - ours : ours - theirs) > MAX_SKEW_S;
-}
-
-static void clock_error(const struct sending *s, const struct httpc_response *r, struct err *e)
-{
-	const char *date = httpc_header(r, "Date");
-
-	err_set(e, EACCES,
-		"HTTP %d %s: this machine's clock (%.4s-%.2s-%.2s %.2s:%.2s UTC) differs from the "
-		"server's (%s): set it",
-		s->error.status, s->error.code, s->signature.date, s->signature.date + 4,
-		s->signature.date + 6, s->signature.date + 9, s->signature.date + 11,
-		date ? date : "unknown");
-}
-
-static void set_failure(const struct sending *s, const struct httpc_response *r, struct err *e)
-{
-	static const char *const skewed[] = {"RequestTimeTooSkewed", "RequestExpired",
-					     "RequestInTheFuture", NULL};
-	const struct aws_error *error = &s->error;
-	const struct advice *advice = advice_for(error->code);
-	const char *source = s->credentials.source ? s->credentials.source : "nowhere (anonymous)";
-	char said[800], todo[300];
-
-	if (is_request_expired(error->code) && s->credentials.session_token && !is_skewed(s, r)) {
-		err_set(e, EKEYEXPIRED,
-			"HTTP %d %s: the temporary credentials from %s have expired: get new ones",
-			error->status, error->code, source);
-		return;
-	}
-	if (one_of(error->code, skewed) && s->credentials.access_key) {
-		clock_error(s, r, e);
-		return;
-	}
-	describe(error, advice && advice->quiet, said, sizeof(said));
-	if (!advice) {
-		err_set(e, rc_of_status(error->status, error->code), "%s", said);
-		return;
-	}
-	/* A row of the table above, with two %s. */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(todo, sizeof(todo), advice->text, source, s->region);
-#pragma GCC diagnostic pop
-	err_set(e, advice->rc, "%s (%s)", said, todo);
-}
-
 /* ---- another region ------------------------------------------------------------------------- */
 
 static bool says_wrong_region(const struct sending *s)
@@ -385,7 +211,7 @@ static bool says_wrong_region(const struct sending *s)
 
 	if (strcmp(s->req->service, "s3") != 0 || !s->req->bucket)
 		return false;
-	if (status == 301 || status == 302 || status == 307 || one_of(s->error.code, codes))
+	if (status == 301 || status == 302 || status == 307 || aws_error_is(&s->error, codes))
 		return true;
 	/* HEAD has no body to say why. */
 	return status == 400 && s->req->method == HTTPC_HEAD && *s->error.region;
@@ -417,7 +243,7 @@ static enum httpc_verdict redirect(struct sending *s, const struct httpc_respons
 	if (!*region)
 		ask_bucket(s, region);
 	if (!*region || s->redirected || !strcmp(region, s->region)) {
-		set_failure(s, r, e);
+		aws_error_explain(&s->error, r, &s->credentials, s->region, s->a->now(), e);
 		return HTTPC_FAIL;
 	}
 	if (!aws_region_is_valid(region) ||
@@ -441,50 +267,53 @@ static bool is_late_error(const struct sending *s, const struct httpc_response *
 	       *s->error.code;
 }
 
+static bool holds(const struct buf *body, const char *message, const char *secret)
+{
+	return secret && *secret &&
+	       (strstr(message, secret) ||
+		(body->len && memmem(body->data, body->len, secret, strlen(secret))));
+}
+
+/* Some services answer with all that was signed: what they say is not shown then. */
+static void hide_secrets(struct sending *s, const struct httpc_response *r)
+{
+	const struct aws_credentials *c = &s->credentials;
+	struct aws_error *error = &s->error;
+
+	if (holds(&r->body, error->message, c->secret_key) ||
+	    holds(&r->body, error->message, c->session_token))
+		snprintf(error->message, sizeof(error->message), "(its message held a secret)");
+}
+
 static enum httpc_verdict classify(void *opaque, const struct httpc_response *r, struct err *e)
 {
 	struct sending *s = opaque;
 	struct aws_error *error = &s->error;
-	char said[800];
 
 	aws_error_parse(r, error);
+	hide_secrets(s, r);
 	if (r->status >= 200 && r->status < 300 && !is_late_error(s, r)) {
 		*error = (struct aws_error){0};
 		return HTTPC_DONE;
 	}
 	if (says_wrong_region(s))
 		return redirect(s, r, e);
-	if (is_throttling(error->code) || r->status == 429) {
-		describe(error, false, said, sizeof(said));
-		err_set(e, EBUSY, "%s", said);
+	if (aws_error_is_throttling(error)) {
+		aws_error_describe(error, EBUSY, e);
 		return HTTPC_RETRY;
 	}
 	if (r->status == 200 || r->status == 408 || (r->status >= 500 && r->status != 501)) {
-		describe(error, false, said, sizeof(said));
-		err_set(e, EIO, "%s", said);
+		aws_error_describe(error, EIO, e);
 		return HTTPC_RETRY;
 	}
-	if ((is_expired_token(error->code) ||
-	     (is_request_expired(error->code) && !is_skewed(s, r))) &&
-	    !s->renewed && aws_credentials_forget(s->a)) {
+	if (aws_error_is_expiry(error, r, s->a->now()) && !s->renewed &&
+	    aws_credentials_forget(s->a)) {
 		s->renewed = true;
 		err_set(e, EKEYEXPIRED, "the credentials have expired");
 		return HTTPC_AGAIN;
 	}
-	set_failure(s, r, e);
+	aws_error_explain(&s->error, r, &s->credentials, s->region, s->a->now(), e);
 	return HTTPC_FAIL;
-}
-
-/* Last line of defence: whatever a server echoed, a secret does not get into a message. */
-static void redact(const struct sending *s, struct err *e)
-{
-	const struct aws_credentials *c = &s->credentials;
-
-	if (!e || !c->secret_key)
-		return;
-	if (strstr(e->msg, c->secret_key) || (c->session_token && strstr(e->msg, c->session_token)))
-		snprintf(e->msg, sizeof(e->msg), "HTTP %d %s (the message held a secret)",
-			 s->error.status, s->error.code);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -545,11 +374,9 @@ int aws_send(struct aws *a, struct httpc *c, const struct aws_request *req,
 	rc = httpc_call(c, &call, r, e);
 	if (rc < 0 && ret_error)
 		*ret_error = s.error;
-	if (rc < 0 && rc != -ECANCELED && s.made && e) {
+	if (rc < 0 && rc != -ECANCELED && s.made)
 		err_wrap(e, "%s %.*s", httpc_method_name(req->method),
 			 (int)strcspn(buf_str(&s.url), "?"), buf_str(&s.url));
-		redact(&s, e);
-	}
 	return rc;
 }
 

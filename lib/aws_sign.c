@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "lib/aws.h"
+#include "lib/aws_private.h"
 #include "lib/digest.h"
 #include "lib/str.h"
 
@@ -235,14 +235,6 @@ static int add_names(const struct header_set *set, struct buf *out)
 }
 
 /* ---- signing -------------------------------------------------------------------------------- */
-
-static void wipe_buf(struct buf *b)
-{
-	if (b->data)
-		explicit_bzero(b->data, b->len);
-	buf_release(b);
-}
-DEFINE_AUTO_STRUCT(struct buf, wipe_buf);
 
 static int canonical_request(const struct aws_signing *in, const struct header_set *set,
 			     struct buf *out)

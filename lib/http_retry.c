@@ -21,6 +21,7 @@
 #define DEFAULT_TOTAL_MS 300000
 #define SLEEP_SLICE_MS 50
 #define MAX_AGAIN 2
+#define MAX_LOOKUPS 3u
 #define PROGRESS_BYTES (64u << 10) /* as much makes a broken attempt count as progress */
 #define UNKNOWN UINT64_MAX
 
@@ -428,11 +429,14 @@ static int pause_before_next(struct run *run, struct err *e)
 {
 	uint64_t asked = retry_after_ms(run), wait = MAX(backoff_ms(run), asked);
 	uint64_t spent = now_ms() - run->started_ms;
+	/* A name that is not found is seldom found later. */
+	unsigned max = e->code == EAGAIN ? MIN(run->retry.max_attempts, MAX_LOOKUPS)
+					 : run->retry.max_attempts;
 	char text[320];
 	struct err stopped;
 	int rc;
 
-	if (run->attempt >= run->retry.max_attempts)
+	if (run->attempt >= max)
 		return run->attempt > 1 ? err_wrap(e, "after %u attempts", run->attempt) : -e->code;
 	if (spent + wait > run->retry.total_ms) {
 		if (asked)
@@ -440,7 +444,7 @@ static int pause_before_next(struct run *run, struct err *e)
 		return err_wrap(e, "after %" PRIu64 " s", spent / 1000);
 	}
 	snprintf(text, sizeof(text), "%.200s; attempt %u of %u in %.1f s", e->msg, run->attempt + 1,
-		 run->retry.max_attempts, (double)wait / 1000);
+		 max, (double)wait / 1000);
 	if (run->retry.note)
 		run->retry.note(run->retry.note_opaque, text);
 	rc = httpc_sleep_ms(wait, &stopped);
