@@ -94,7 +94,8 @@ DEFINE_AUTO_STRUCT(struct bundle_secret, bundle_secret_wipe);
  * *ret_len, 0 at its end; it returns 0 or a negative errno. Calls for a part end before those for
  * the next begin; all are made by one thread, but another one than the caller's of bundle_*.
  * Bytes of a part may be given before the source has it whole: the opener checks each part's
- * digest before it uses any of them, so it holds one part.
+ * digest before it uses any of them, so it holds one part. When another stage fails, the call that
+ * is under way is waited for: a source that can block has its own time limits and stop_check.
  */
 struct part_source {
 	int (*read)(void *ctx, size_t index, void *buf, size_t len, size_t *ret_len, struct err *e);

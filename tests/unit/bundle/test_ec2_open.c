@@ -437,6 +437,21 @@ static void an_archive_with_two_members_is_refused(void **state)
 	expect_bad(&x, EBADMSG, "tar at 0xa00: more than zeros follow the file");
 }
 
+static void an_archive_that_is_cut_is_refused_though_its_digest_fits(void **state)
+{
+	AUTO(release) struct made x;
+
+	(void)state;
+	init(&x, 2000);
+	make_tar(&x);
+	x.tar.len = 512 + 1999;
+	hex_sha1(&x.tar, x.m.digest);
+	make_gzip(&x);
+	make_aes(&x, -1);
+	make_parts(&x, 512, false);
+	expect_bad(&x, EBADMSG, "tar ends at 0x9cf, in the file's data");
+}
+
 static void errors_of_source_and_sink_come_through(void **state)
 {
 	AUTO(release) struct made x;
@@ -485,6 +500,7 @@ int main(void)
 		cmocka_unit_test(another_size_is_refused),
 		cmocka_unit_test(gzip_that_is_damaged_cut_or_followed_is_refused),
 		cmocka_unit_test(an_archive_with_two_members_is_refused),
+		cmocka_unit_test(an_archive_that_is_cut_is_refused_though_its_digest_fits),
 		cmocka_unit_test(errors_of_source_and_sink_come_through),
 		cmocka_unit_test(a_bomb_is_refused_by_its_header_or_its_trailer),
 	};
