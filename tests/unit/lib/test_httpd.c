@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's patience and its bounds, with limits small enough to be met in a test. */
+#include "tests/unit/cmocka.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
+
+#include "lib/httpd.h"
+
+struct server {
+	struct httpd *h;
+	pthread_t thread;
+	uint16_t port;
+	unsigned handled, logged, refused;
+	size_t body_seen;
+	size_t answer; /* bytes of a body */
+	unsigned hop_limit;
+	bool fail;
+};
+
+static int handle(void *arg, const struct httpd_exchange *x, struct http_response *res,
+		  struct err *e)
+{
+	struct server *s = arg;
+
+	s->handled++;
+	s->body_seen = x->body.len;
+	if (s->fail)
+		return err_set(e, EIO, "on purpose");
+	assert_true(x->peer->ifindex > 0 || x->peer->remote.ss_family == AF_UNSPEC);
+	res->status = 200;
+	res->hop_limit = s->hop_limit;
+	for (size_t i = 0; i < s->answer; i++)
+		if (buf_addc(&res->body, 'x'))
+			return err_nomem(e);
+	return buf_add(&res->body, x->request->target.p, x->request->target.len);
+}
+
+static void log_answer(void *arg, const struct httpd_exchange *x, const struct http_response *res,
+		       const char *why)
+{
+	struct server *s = arg;
+
+	(void)res;
+	s->logged++;
+	s->refused += !x->request && why;
+}
+
+static struct httpd_opts options(struct server *s)
+{
+	struct httpd_opts o = HTTPD_OPTS_DEFAULT;
+
+	o.arg = s;
+	o.handle = handle;
+	o.log = log_answer;
+	return o;
+}
+
+static void on_stop(void *arg, int signo)
+{
+	(void)signo;
+	httpd_stop(((struct server *)arg)->h);
+}
+
+static void *run(void *arg)
+{
+	struct server *s = arg;
+
+	return httpd_run(s->h, NULL) ? s : NULL;
+}
+
+static void start(struct server *s, const struct httpd_opts *o)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_storage bound;
+	struct err e = {0};
+
+	assert_int_equal(httpd_new(o, &s->h, &e), 0);
+	assert_int_equal(httpd_listen(s->h, (struct sockaddr *)&a, sizeof(a), NULL, &e), 0);
+	assert_int_equal(httpd_local_addr(s->h, 0, &bound, &e), 0);
+	assert_int_equal(httpd_local_addr(s->h, 1, &bound, &e), -ENOENT);
+	s->port = ntohs(((struct sockaddr_in *)&bound)->sin_port);
+	assert_int_equal(httpd_on_signal(s->h, SIGUSR1, on_stop, s, &e), 0);
+	assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+}
+
+static void stop(struct server *s)
+{
+	void *failed;
+
+	kill(getpid(), SIGUSR1);
+	assert_int_equal(pthread_join(s->thread, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(httpd_connections(s->h), 0);
+	httpd_free(s->h);
+}
+
+static int dial(const struct server *s)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+				.sin_port = htons(s->port),
+				.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct timeval patience = {.tv_sec = 30};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
+static void say(int fd, const char *text)
+{
+	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Everything until the server closes; *closed is false if it did not. */
+static void hear(int fd, struct buf *out)
+{
+	for (;;) {
+		char data[4096];
+		ssize_t n = recv(fd, data, sizeof(data), 0);
+
+		if (n < 0 && errno == ECONNRESET)
+			return;
+		assert_true(n >= 0); /* else it waits for ever */
+		if (!n)
+			return;
+		assert_int_equal(buf_add(out, data, (size_t)n), 0);
+	}
+}
+
+static size_t count(const struct buf *b, const char *text)
+{
+	size_t n = 0;
+
+	for (const char *p = buf_str(b); (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+static void an_idle_connection_is_closed_in_silence(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	(void)state;
+	o.idle_timeout_ms = 50;
+	start(&s, &o);
+	fd = dial(&s);
+	hear(fd, &got);
+	assert_int_equal(got.len, 0);
+	stop(&s);
+	assert_int_equal(s.logged, 0);
+}
+
+static void a_request_that_does_not_end_is_given_up(void **state)
+{
+	static const char *const begun[] = {
+		"G", "GET / HTTP/1.1\r\nHost: a\r\nX: ",
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"};
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+
+	(void)state;
+	o.request_timeout_ms = 50;
+	start(&s, &o);
+	for (size_t i = 0; i < ARRAY_SIZE(begun); i++) {
+		AUTO_BUF got = BUF_INIT;
+		AUTO_FD int fd = dial(&s);
+
+		say(fd, begun[i]);
+		hear(fd, &got);
+		assert_int_equal(count(&got, "HTTP/1.1 408 "), 1);
+		assert_int_equal(count(&got, "Connection: close\r\n"), 1);
+	}
+	stop(&s);
+	assert_int_equal(s.handled, 0);
+	assert_int_equal(s.refused, 3);
+}
+
+static void a_request_that_drips_is_given_up_too(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_FD int fd = -1;
+	bool closed = false;
+
+	(void)state;
+	o.request_timeout_ms = 100;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET / HTTP/1.1\r\nHost: a\r\nX: ");
+	/* a byte each few ms: no single wait is long */
+	for (int i = 0; i < 5000 && !closed; i++) {
+		char c;
+
+		closed = send(fd, "x", 1, MSG_NOSIGNAL) < 0 || recv(fd, &c, 1, MSG_DONTWAIT) >= 0;
+		usleep(5000);
+	}
+	assert_true(closed);
+	stop(&s);
+}
+
+static void a_client_that_does_not_read_is_given_up(void **state)
+{
+	struct server s = {.answer = 16 << 20};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	(void)state;
+	o.write_timeout_ms = 100;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	sleep(1);
+	hear(fd, &got);
+	assert_true(got.len < s.answer);
+	stop(&s);
+}
+
+static void bodies_come_whole_or_not_at_all(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	(void)state;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+	while (!count(&got, "\r\n\r\n")) {
+		char data[256];
+		ssize_t n = recv(fd, data, sizeof(data), 0);
+
+		assert_true(n > 0);
+		assert_int_equal(buf_add(&got, data, (size_t)n), 0);
+	}
+	assert_string_equal(got.data, "HTTP/1.1 100 Continue\r\n\r\n");
+	say(fd, "01234");
+	usleep(20000);
+	say(fd, "56789GET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	hear(fd, &got);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 2);
+	assert_int_equal(count(&got, "\r\n\r\n/a"), 1);
+	assert_int_equal(count(&got, "\r\n\r\n/b"), 1);
+	stop(&s);
+	assert_int_equal(s.handled, 2);
+}
+
+static void a_handler_that_fails_is_a_500_and_the_end(void **state)
+{
+	struct server s = {.fail = true};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	(void)state;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+	hear(fd, &got);
+	assert_int_equal(count(&got, "HTTP/1.1 "), 1);
+	assert_int_equal(count(&got, "HTTP/1.1 500 "), 1);
+	stop(&s);
+}
+
+static void a_connection_has_so_many_requests(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int fd = -1;
+
+	(void)state;
+	o.max_requests = 3;
+	start(&s, &o);
+	fd = dial(&s);
+	for (int i = 0; i < 5; i++)
+		say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	hear(fd, &got);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 3);
+	assert_int_equal(count(&got, "Connection: close\r\n"), 1);
+	stop(&s);
+}
+
+static void connections_above_the_limit_wait_their_turn(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	int fds[20];
+
+	(void)state;
+	o.max_connections = 4;
+	start(&s, &o);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = dial(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		AUTO_BUF got = BUF_INIT;
+
+		say(fds[i], "GET / HTTP/1.0\r\n\r\n");
+		hear(fds[i], &got);
+		assert_int_equal(count(&got, "HTTP/1.1 200 "), 1);
+		close(fds[i]);
+	}
+	stop(&s);
+}
+
+static void stopping_finishes_the_answer_in_hand(void **state)
+{
+	struct server s = {.answer = 8 << 20};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_FD int busy = -1;
+	AUTO_FD int idle = -1;
+	void *failed;
+	char c;
+
+	(void)state;
+	start(&s, &o);
+	busy = dial(&s);
+	idle = dial(&s);
+	say(busy, "GET /end HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_int_equal(recv(busy, &c, 1, MSG_PEEK), 1);
+	kill(getpid(), SIGUSR1);
+	hear(busy, &got);
+	assert_true(got.len > s.answer);
+	assert_string_equal(got.data + got.len - 5, "x/end");
+	assert_int_equal(recv(idle, &c, 1, 0), 0);
+	assert_int_equal(pthread_join(s.thread, &failed), 0);
+	assert_null(failed);
+	httpd_free(s.h);
+}
+
+static void a_connection_that_is_open_already_is_served_to_its_end(void **state)
+{
+	struct server s = {.hop_limit = 1};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	struct err e = {0};
+	int in[2], out[2];
+	char data[4096];
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(httpd_new(&o, &s.h, &e), 0);
+	dprintf(in[1], "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+	close(in[1]);
+	assert_int_equal(httpd_serve_fds(s.h, in[0], out[1], &e), 0);
+	assert_int_equal(httpd_run(s.h, &e), 0);
+	httpd_free(s.h);
+	close(in[0]);
+	close(out[1]);
+	while ((n = read(out[0], data, sizeof(data))) > 0)
+		assert_int_equal(buf_add(&got, data, (size_t)n), 0);
+	close(out[0]);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 2);
+	assert_int_equal(s.handled, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_idle_connection_is_closed_in_silence),
+		cmocka_unit_test(a_request_that_does_not_end_is_given_up),
+		cmocka_unit_test(a_request_that_drips_is_given_up_too),
+		cmocka_unit_test(a_client_that_does_not_read_is_given_up),
+		cmocka_unit_test(bodies_come_whole_or_not_at_all),
+		cmocka_unit_test(a_handler_that_fails_is_a_500_and_the_end),
+		cmocka_unit_test(a_connection_has_so_many_requests),
+		cmocka_unit_test(connections_above_the_limit_wait_their_turn),
+		cmocka_unit_test(stopping_finishes_the_answer_in_hand),
+		cmocka_unit_test(a_connection_that_is_open_already_is_served_to_its_end),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
