@@ -1,6 +1,8 @@
 # The main job, asserted: both AMIs imported from the cloud on loopback and booted side by side.
 # Everything is read inside the guests, over SSH.
 
+bats_require_minimum_version 1.5.0
+
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
 	export WORK SSH_KEY GUEST_IMDS GUEST_ISO BINDIR
@@ -132,7 +134,7 @@ fact() {
 	local pids
 	pids="$(cat "$GUEST_IMDS/pid" "$GUEST_ISO/pid")"
 	guest_stop "$GUEST_IMDS" "$GUEST_ISO"
-	for pid in $pids; do ! kill -0 "$pid" 2>/dev/null; done
-	! grep -q 'ending QEMU' "$GUEST_IMDS/run.log" "$GUEST_ISO/run.log"
+	for pid in $pids; do run ! kill -0 "$pid"; done
+	run ! grep -q 'ending QEMU' "$GUEST_IMDS/run.log" "$GUEST_ISO/run.log"
 	[ ! -e "$GUEST_IMDS/run.json" ]
 }

@@ -15,7 +15,7 @@ lint() {
 documented() {
 	rc=0
 	for prog in imgconv bundle catalog metadata-server ctxd; do
-		page=$(pages | grep -E "^$prog/$prog[.][18]\$" | head -n 1)
+		page=$(pages | grep -E "^$prog/${prog}[.][18]\$" | head -n 1)
 		[ -n "$page" ] || { echo "$prog has no manual page"; rc=1; continue; }
 		text=$(mandoc -T utf8 "$page" | sed 's/.\x08//g')
 		for cmd in $("$BINDIR/$prog" --help | awk '/^commands:/{on=1;next} on&&/^  /{print $1}'); do

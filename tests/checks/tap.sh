@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced by the checks: TAP output. `check NAME COMMAND...` is one test; its output is shown
 # when it fails. `finish` prints the plan.
 count=0

@@ -76,7 +76,7 @@ manifest_url() {
 changed_manifest() {
 	s3 cp "$(manifest_url)" "$BATS_TEST_TMPDIR/manifest.old"
 	sed "$1" "$BATS_TEST_TMPDIR/manifest.old" >"$BATS_TEST_TMPDIR/manifest.new"
-	! cmp -s "$BATS_TEST_TMPDIR/manifest.old" "$BATS_TEST_TMPDIR/manifest.new"
+	run ! cmp -s "$BATS_TEST_TMPDIR/manifest.old" "$BATS_TEST_TMPDIR/manifest.new"
 	s3 cp "$BATS_TEST_TMPDIR/manifest.new" "$(manifest_url)"
 }
 teardown() {

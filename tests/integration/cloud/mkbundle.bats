@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # mkbundle's bundles hold what they should: taken apart by openssl, gzip and tar.
 
+bats_require_minimum_version 1.5.0
+
 load helper
 
 MKBUNDLE=$TOP/tests/cloud/mkbundle
@@ -107,7 +109,7 @@ unbundle() {
 	[ "$status" = 2 ]
 	[ ! -e d ]
 	"$MKBUNDLE" --image image --name x --out d --keys k --unsigned
-	! grep -q signature d/x.manifest.xml
+	run ! grep -q signature d/x.manifest.xml
 	[ -z "$(find d -name '.mkbundle*')" ]
 	run "$MKBUNDLE" --image image --name x --out d --keys k
 	[ "$status" = 1 ]
