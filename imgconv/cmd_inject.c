@@ -159,8 +159,8 @@ static int parse_args(const struct cli_command *self, struct inject *x, int argc
 	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
 		int rc = parse_option(x, opt, e);
 
-		/* A wrong word is a usage error, a file that cannot be read is not. */
-		if (rc == -EINVAL || rc == -ERANGE)
+		/* A wrong word is a usage error; what a file or an archive holds is not. */
+		if ((rc == -EINVAL || rc == -ERANGE) && opt != OPT_OVERLAY)
 			return cli_usage(self, "%s", e->msg);
 		if (rc < 0)
 			return rc;
