@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The rules that what a guest is told must keep. */
 #include "tests/unit/cmocka.h"
 
 #include <sys/socket.h>

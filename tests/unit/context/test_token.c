@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Session tokens hold for one instance, one key and their time; keys in files. */
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Requests are taken strictly or refused, however their bytes come in; responses, dates. */
 #include "tests/unit/cmocka.h"
 
 #include <stdio.h>
