@@ -18,8 +18,8 @@
  *
  * Not supported: folders, links, files of several extents.
  *
- * libarchive stamps the volume and the root folder with the clock; normalise() sets those dates
- * to a fixed one, so that the same context gives the same bytes.
+ * libarchive stamps the volume and the root folder with the clock, and all dates with the time
+ * zone; normalise() sets them to a fixed one, so that the same context gives the same bytes.
  */
 #include "context/iso.h"
 
@@ -169,7 +169,7 @@ static void fix_record(unsigned char *rec, size_t len)
 	}
 }
 
-/* "." and ".." are the first two records of the root folder. */
+/* All records of the root folder; none crosses a sector's end. */
 static int fix_root(struct buf *image, const unsigned char *root, struct err *e)
 {
 	uint64_t at = (uint64_t)le32_get(root + REC_EXTENT) * SECTOR;
@@ -179,12 +179,15 @@ static int fix_root(struct buf *image, const unsigned char *root, struct err *e)
 	if (!range_within(at, size, image->len))
 		return err_set(e, EIO, "the new image's root folder lies outside of it");
 	dir = (unsigned char *)image->data + at;
-	for (int i = 0; i < 2; i++) {
-		if (size <= REC_NAME || dir[0] <= REC_NAME || dir[0] > size)
+	for (uint64_t off = 0; off < size;) {
+		if (!dir[off]) {
+			off = (off / SECTOR + 1) * SECTOR;
+			continue;
+		}
+		if (dir[off] <= REC_NAME || dir[off] > size - off)
 			return err_set(e, EIO, "the new image's root folder is not as expected");
-		fix_record(dir, dir[0]);
-		size -= dir[0];
-		dir += dir[0];
+		fix_record(dir + off, dir[off]);
+		off += dir[off];
 	}
 	return 0;
 }

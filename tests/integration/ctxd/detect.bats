@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# ctxd detect: which medium is taken for the context, and what is said about the others.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+	mkdir media ctx tree
+	echo "SET_HOSTNAME='x'" >ctx/context.sh
+}
+
+detect() { "$CTXD" detect --root tree --dev media "$@"; }
+
+@test "an image is known by its volume id, in either case, whoever made it" {
+	for id in CONTEXT context; do
+		xorriso -as mkisofs -quiet -V $id -J -R -o media/x ctx
+		[ "$(detect)" = "opennebula media/x" ]
+		genisoimage -quiet -V $id -o media/x ctx
+		[ "$(detect)" = "opennebula media/x" ]
+	done
+}
+
+@test "other media are looked at and left" {
+	genisoimage -quiet -V cidata -o media/a ctx
+	truncate -s 1M media/b
+	printf short >media/c
+	mkfs.ext4 -q -L CONTEXT -d ctx media/d 2M
+	run -3 detect --explain
+	has "$output" "media/a: ISO 9660 volume 'cidata'"
+	has "$output" "media/b: no ISO 9660 volume"
+	has "$output" "media/c: no ISO 9660 volume"
+	has "$output" "media/d: no ISO 9660 volume"
+	has "$output" "found: none"
+	run -3 detect
+	[ "$output" = none ]
+}
+
+@test "a CD-ROM comes before a disk" {
+	genisoimage -quiet -V CONTEXT -o media/sda ctx
+	cp media/sda media/sr1
+	cp media/sda media/sr0
+	[ "$(detect)" = "opennebula media/sr0" ]
+}
+
+@test "the folder of containers is taken where there is no medium" {
+	mkdir tree/context
+	cp ctx/context.sh tree/context
+	[ "$(detect)" = "opennebula tree/context/context.sh" ]
+	genisoimage -quiet -V CONTEXT -o media/x ctx
+	[ "$(detect)" = "opennebula media/x" ]
+	rm media/x tree/context/context.sh
+	ln -s /etc/passwd tree/context/context.sh
+	run -3 detect
+}
+
+@test "a volume on a user's disk of Amazon EC2 is not taken, unless forced" {
+	mkdir -p tree/sys/class/dmi/id
+	echo 'Amazon EC2' >tree/sys/class/dmi/id/sys_vendor
+	genisoimage -quiet -V CONTEXT -o media/nvme1n1 ctx
+	run -3 detect -e
+	has "$output" "not taken without --force"
+	has "$output" "machine: Amazon EC2"
+	[ "$(detect --force)" = "opennebula media/nvme1n1" ]
+	mv media/nvme1n1 media/vdb
+	[ "$(detect)" = "opennebula media/vdb" ]
+}
+
+@test "the account is there as JSON" {
+	genisoimage -quiet -V CONTEXT -o 'media/a"b' ctx
+	printf x >media/c
+	detect -o json >out
+	/usr/bin/python3 - <<-'END'
+	import json
+	d = json.load(open("out"))
+	assert d["found"] is True and d["kind"] == "opennebula" and d["where"] == 'media/a"b', d
+	assert [s["what"] for s in d["steps"]] == ['media/a"b'], d
+	END
+	rm media/a*
+	run -3 detect -o json
+	[ "$(jq -r '.found, .steps[0].why' <<<"$output")" = $'false\nno ISO 9660 volume' ]
+}
+
+@test "wrong usage says so" {
+	run -2 "$CTXD" detect --wat
+	run -2 "$CTXD" detect -o yaml
+	has "$output" "yaml"
+	run -2 "$CTXD" detect --root nowhere
+	run -2 "$CTXD" detect --wait 9999
+	run -2 "$CTXD" detect more
+	run -0 "$CTXD" detect --help
+}
