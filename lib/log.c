@@ -31,7 +31,7 @@ enum log_level log_get_level(void)
 	return log_level;
 }
 
-static void log_line(enum log_level level, const char *fmt, va_list ap)
+static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const words[] = {
 		[LOG_LEVEL_ERR] = "",
