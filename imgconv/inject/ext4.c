@@ -10,7 +10,7 @@
  *	56      2     magic 0xef53    58   2  state              76   4  revision
  *	84      4     first inode     96   4  incompat           100  4  ro_compat
  *	104     16    UUID            232  4  last orphan        336  4  blocks, high
- *	360     8     MMP block
+ *	88      2     inode size     350  2  extra bytes of a new inode   360  8  MMP block
  *
  * Read but not written: file systems with quota, shared blocks, attributes in inodes (ea_inode),
  * snapshots; encrypted and case-folded folders. Not read: compression, external journals.
@@ -33,12 +33,14 @@
 #define SB_MAGIC 56
 #define SB_STATE 58
 #define SB_FIRST_INODE 84
+#define SB_INODE_SIZE 88
 #define SB_INCOMPAT 96
 #define SB_RO_COMPAT 100
 #define SB_UUID 104
 #define SB_REV 76
 #define SB_LAST_ORPHAN 232
 #define SB_BLOCKS_HI 336
+#define SB_WANT_EXTRA_ISIZE 350
 #define SB_MMP_BLOCK 360
 
 #define MAGIC 0xef53
@@ -237,10 +239,28 @@ static int check_mmp(struct guest_fs *g, const uint8_t *sb, struct err *e)
 	return 0;
 }
 
+/* New inodes: where they begin, and how much of one its fields take, which libext2fs believes. */
+static int check_new_inodes(const uint8_t *sb, struct err *e)
+{
+	uint32_t first = le32_get(sb + SB_FIRST_INODE);
+	unsigned size = le16_get(sb + SB_INODE_SIZE), extra = le16_get(sb + SB_WANT_EXTRA_ISIZE);
+
+	if (le32_get(sb + SB_REV) == EXT2_GOOD_OLD_REV)
+		return 0;
+	if (first < EXT2_GOOD_OLD_FIRST_INO || first > le32_get(sb + SB_INODES))
+		return err_set(e, EBADMSG, "superblock: first inode is %" PRIu32, first);
+	if (size > EXT2_GOOD_OLD_INODE_SIZE &&
+	    (extra % 4 || extra > size - EXT2_GOOD_OLD_INODE_SIZE))
+		return err_set(e, EBADMSG, "superblock: %u extra bytes in an inode of %u", extra,
+			       size);
+	return 0;
+}
+
 static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
 {
 	uint32_t incompat = le32_get(sb + SB_INCOMPAT), ro = le32_get(sb + SB_RO_COMPAT);
 	uint32_t unknown = ro & ~(uint32_t)EXT2_LIB_FEATURE_RO_COMPAT_SUPP;
+	int rc;
 
 	if (unknown)
 		return refuse_features(unknown, ro_compat_names, "unknown read-only features", e);
@@ -265,16 +285,13 @@ static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
 		return err_set(e, EUCLEAN, "the file system is marked as %s: run e2fsck -fp on it",
 			       le16_get(sb + SB_STATE) & EXT2_ERROR_FS ? "having errors"
 								       : "not cleanly unmounted");
-	if (le32_get(sb + SB_FIRST_INODE) < EXT2_GOOD_OLD_FIRST_INO &&
-	    le32_get(sb + SB_REV) != EXT2_GOOD_OLD_REV)
-		return err_set(e, EBADMSG, "superblock: first inode is %" PRIu32,
-			       le32_get(sb + SB_FIRST_INODE));
 	if (sb_blocks(sb) > WRITE_BLOCKS_MAX)
 		return err_set(e, EFBIG, "file system of more than %" PRIu64 " blocks",
 			       WRITE_BLOCKS_MAX);
-	if (incompat & EXT4_FEATURE_INCOMPAT_MMP)
-		return check_mmp(g, sb, e);
-	return 0;
+	rc = check_new_inodes(sb, e);
+	if (rc >= 0 && (incompat & EXT4_FEATURE_INCOMPAT_MMP))
+		rc = check_mmp(g, sb, e);
+	return rc;
 }
 
 /* ---- open, close, commit ------------------------------------------------------------------------
