@@ -36,7 +36,8 @@ teardown() { [ -z "${PID:-}" ] || { kill "$PID" && wait "$PID"; } || true; }
 
 serve() { # FILE
 	local i
-	"$MS" serve -v --as "$1" --listen 127.0.0.1:0 2>log 3>&- &
+	: >log # not what the server before this one wrote
+	"$MS" serve -v --as "$1" --listen 127.0.0.1:0 2>>log 3>&- &
 	PID=$!
 	for ((i = 0; i < 500; i++)); do
 		! grep -q 'listening on' log || break

@@ -21,7 +21,8 @@ define() {
 # start OPTION...: a server; its log is in log, its pid in $PID, its ports in $PORT and $PORT6
 start() {
 	local i
-	"$MS" serve -v "$@" 2>log 3>&- &
+	: >log
+	"$MS" serve -v "$@" 2>>log 3>&- &
 	PID=$!
 	for ((i = 0; i < 500; i++)); do
 		[ "$(grep -c 'listening on' log)" -lt "$(printf '%s\n' "$@" | grep -c -e '^-l$' -e '^--listen$')" ] || break
