@@ -15,13 +15,13 @@
 
 #include "imgconv/format.h"
 
-#define MAGIC "ACLCKPT1"
+static const uint8_t magic[8] = {'A', 'C', 'L', 'C', 'K', 'P', 'T', '1'};
 #define CRC_OFFSET 40
 
 void image_checkpoint_encode(const struct image_checkpoint *c, uint8_t out[IMAGE_CHECKPOINT_SIZE])
 {
 	memset(out, 0, IMAGE_CHECKPOINT_SIZE);
-	memcpy(out, MAGIC, 8);
+	memcpy(out, magic, sizeof(magic));
 	be64_put(out + 8, c->size);
 	be64_put(out + 16, c->position);
 	be64_put(out + 24, c->file_end);
@@ -33,7 +33,7 @@ void image_checkpoint_encode(const struct image_checkpoint *c, uint8_t out[IMAGE
 int image_checkpoint_decode(const uint8_t in[IMAGE_CHECKPOINT_SIZE], struct image_checkpoint *ret,
 			    struct err *e)
 {
-	if (memcmp(in, MAGIC, 8) != 0)
+	if (memcmp(in, magic, sizeof(magic)) != 0)
 		return err_set(e, EBADMSG, "there is no checkpoint in the file");
 	if (be32_get(in + CRC_OFFSET) != (uint32_t)crc32(0, in, CRC_OFFSET))
 		return err_set(e, EBADMSG, "the checkpoint's checksum is wrong");

@@ -30,7 +30,7 @@ int image_create_clone(const char *path, const char *backing, const char *backin
 	if (!backing_format)
 		return err_set(e, EINVAL, "the format of the backing file must be named");
 	rc = backing_size(real, backing_format, &least, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (size && size < least)
 		return err_set(e, EINVAL, "a clone of %llu bytes is smaller than '%s'",

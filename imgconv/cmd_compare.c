@@ -17,7 +17,7 @@ static int compare(const char *const paths[2], const struct image_open_opts o[2]
 
 	if (rc == 0)
 		rc = image_open(paths[1], &o[1], &b, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (image_size(a) != image_size(b)) {
 		if (strict) {

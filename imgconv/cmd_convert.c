@@ -213,7 +213,7 @@ static int image_to_file(const struct convert *c, struct image *src, struct err 
 	if (rc == 0)
 		rc = image_create(f.fd, c->target, c->format, target_size(c, image_size(src)),
 				  &c->create, &w, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	p = progress_start("converting", image_size(src));
 	rc = image_copy_digest(src, w, c->digest, p, e);
@@ -236,7 +236,7 @@ static int read_stream(uint8_t *buf, size_t len, size_t *ret, struct err *e)
 		ssize_t n = read(STDIN_FILENO, buf + done, len - done);
 		int rc = stop_check(e);
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -263,7 +263,7 @@ static int copy_stream(const struct convert *c, struct image_writer *w, struct p
 		return err_nomem(e);
 	for (;;) {
 		rc = read_stream(buf, STREAM_PIECE, &n, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		if (n > c->size - off)
 			return err_set(e, EFBIG,
@@ -272,7 +272,7 @@ static int copy_stream(const struct convert *c, struct image_writer *w, struct p
 		if (!n)
 			break;
 		rc = image_writer_write(w, buf, n, off, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		if (c->digest)
 			digest_add(c->digest, buf, n);
@@ -295,7 +295,7 @@ static int stream_to_file(const struct convert *c, struct err *e)
 	if (rc == 0)
 		rc = image_create(f.fd, c->target, c->format, target_size(c, c->size), &c->create,
 				  &w, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	p = progress_start("converting", c->size);
 	rc = copy_stream(c, w, p, e);
@@ -369,7 +369,7 @@ static int convert(const struct convert *c, struct err *e)
 		return stream_to_file(c, e);
 	rc = strcmp(c->source, "-") == 0 ? open_stdin(c, &src, e)
 					 : image_open(c->source, &o, &src, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (strcmp(c->target, "-") == 0)
 		return image_to_stream(c, src, e);

@@ -32,7 +32,7 @@ static int make_report(const char *path, const char *format, struct report *r, s
 
 	if (rc == 0)
 		rc = image_info_read(r->im, &r->info, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	r->has_layout = image_layout_read(r->im, &r->layout, &r->layout_error) == 0;
 	return 0;

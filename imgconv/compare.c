@@ -33,7 +33,7 @@ static int piece_run(void *job, unsigned worker, struct err *e)
 	(void)worker;
 	if (rc == 0)
 		rc = read_padded(p->b, p->data + PIECE, p->len, p->off, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	p->differs = UINT64_MAX;
 	if (memcmp(x, y, p->len) == 0)
@@ -92,7 +92,7 @@ static int compare_range(struct compare *c, uint64_t off, uint64_t len, struct e
 
 		while (rc == 0 && !c->n_idle)
 			rc = take_oldest(c, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		p = c->idle[--c->n_idle];
 		p->off = off;
@@ -100,7 +100,7 @@ static int compare_range(struct compare *c, uint64_t off, uint64_t len, struct e
 		if (!p->data && !(p->data = malloc(2 * PIECE)))
 			return err_nomem(e);
 		rc = pool_submit(c->pool, piece_run, p, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		off += p->len;
 		len -= p->len;
@@ -123,7 +123,7 @@ static int compare_all(struct compare *c, struct err *e)
 			rc = extent_at(c->b, off, &y, e);
 		if (rc == 0)
 			rc = stop_check(e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		len = MIN(MIN(x.length, y.length), size - off);
 		if (x.kind == EXTENT_DATA || y.kind == EXTENT_DATA)
@@ -141,7 +141,7 @@ int image_compare(struct image *a, struct image *b, uint64_t *ret_offset, struct
 	struct compare c = {.a = a, .b = b, .differs = UINT64_MAX, .progress = p};
 	int rc = pool_new(0, &c.pool, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	c.window = MIN(2 * (size_t)pool_threads(c.pool), (size_t)WINDOW_MAX);
 	for (size_t i = 0; i < c.window; i++) {
@@ -153,7 +153,7 @@ int image_compare(struct image *a, struct image *b, uint64_t *ret_offset, struct
 	pool_free(c.pool, NULL);
 	for (size_t i = 0; i < c.window; i++)
 		free(c.pieces[i].data);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (c.differs == UINT64_MAX)
 		return 0;

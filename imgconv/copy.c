@@ -16,7 +16,7 @@ static int submit_range(struct image *src, struct image_writer *w, uint64_t star
 		uint64_t len = MIN(batch - off % batch, end - off);
 		int rc = writer_submit_copy(w, src, off, (size_t)len, e);
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 		off += len;
 		*next_job = off;
@@ -42,7 +42,7 @@ static int copy_extents(struct image *src, struct image_writer *w, struct err *e
 		}
 		if (rc == 0 && x.kind == EXTENT_DATA)
 			rc = submit_range(src, w, off, off + x.length, &next_job, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		off += x.length;
 	}

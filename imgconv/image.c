@@ -102,11 +102,11 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 	if (!data)
 		return err_nomem(e);
 	rc = image_fd_size(fd, &head.file_size, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	head.len = (size_t)MIN(head.file_size, (uint64_t)IMAGE_HEAD_MAX);
 	rc = fs_pread(fd, data, head.len, 0, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	for (size_t i = 0; image_formats[i]; i++) {
 		const struct image_format *f = image_formats[i];
@@ -189,7 +189,7 @@ int image_init(struct image *im, const struct image_format *f, const struct imag
 	im->flags = src->flags;
 	im->depth = src->depth;
 	rc = image_fd_size(src->fd, &im->file_size, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	im->name = strdup(src->name);
 	if (!im->name || (src->path && !(im->path = strdup(src->path))))
@@ -262,7 +262,7 @@ int image_open_backing(const struct image *im, const char *name, size_t len, con
 			"the format of the backing file '%s' is not named, and is not guessed",
 			plain);
 	rc = folder_of(im->path, &folder, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)

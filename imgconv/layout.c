@@ -54,7 +54,7 @@ struct mbr_entry {
 
 static struct mbr_entry mbr_entry(const uint8_t *sector, unsigned i)
 {
-	const uint8_t *p = sector + MBR_TABLE + i * 16;
+	const uint8_t *p = sector + MBR_TABLE + (size_t)i * 16;
 
 	return (struct mbr_entry){
 		.active = p[0],
@@ -122,7 +122,7 @@ static int read_logical(struct image *im, struct image_layout *l, const struct m
 		uint64_t ahead;
 		int rc = image_pread(im, sector, SECTOR, at, e);
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 		if (!has_signature(sector))
 			return err_set(e, EBADMSG, "no extended partition table at 0x%llx",
@@ -207,7 +207,7 @@ static int load_gpt(struct image *im, uint64_t lba, struct gpt *g, struct err *e
 	uint64_t entries_lba, len;
 	int rc = image_pread(im, h, SECTOR, lba * SECTOR, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (memcmp(h, "EFI PART", 8) != 0)
 		return err_set(e, EBADMSG, "no GPT header in sector %llu", (unsigned long long)lba);
@@ -238,7 +238,7 @@ static int load_gpt(struct image *im, uint64_t lba, struct gpt *g, struct err *e
 	if (!entries)
 		return err_nomem(e);
 	rc = image_pread(im, entries, (size_t)len, entries_lba * SECTOR, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if ((uint32_t)crc32(0, entries, (uInt)len) != le32_get(h + 88))
 		return err_set(e, EBADMSG, "the GPT entries have a wrong checksum");
@@ -277,7 +277,7 @@ static int read_gpt(struct image *im, struct image_layout *l, struct err *e)
 	/* The copy at the end is as good as the one at the beginning. */
 	if (rc == -EBADMSG && load_gpt(im, image_size(im) / SECTOR - 1, &g, &backup) == 0)
 		rc = 0;
-	if (rc < 0)
+	if (rc)
 		return rc;
 	entries = g.entries;
 	snprintf(l->table, sizeof(l->table), "gpt");
@@ -294,15 +294,15 @@ static int read_table(struct image *im, struct image_layout *l, struct err *e)
 	uint8_t sector[SECTOR] = {0};
 	int rc = image_pread(im, sector, (size_t)MIN(image_size(im), (uint64_t)SECTOR), 0, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
-	if (is_protective(sector) && image_size(im) >= 3 * SECTOR)
+	if (is_protective(sector) && image_size(im) >= 3ull * SECTOR)
 		return read_gpt(im, l, e);
 	if (mbr_is_sane(sector, image_size(im)))
 		return read_mbr(im, l, sector, e);
 	/* A boot sector may be a file system's own. */
 	rc = layout_probe_fs(im, &whole, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (whole.fs_type[0]) {
 		snprintf(l->table, sizeof(l->table), "none");

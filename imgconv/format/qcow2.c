@@ -39,7 +39,7 @@ static int qcow2_open(const struct image_source *src, struct image **ret, struct
 	rc = image_init(im, &image_format_qcow2, src, e);
 	if (rc == 0)
 		rc = qcow2_read_header(q, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (q->refusal.code && !(im->flags & IMAGE_INSPECT))
 		return err_set(e, q->refusal.code, "%s", q->refusal.msg);
@@ -50,7 +50,7 @@ static int qcow2_open(const struct image_source *src, struct image **ret, struct
 		rc = open_backing(q, e);
 	if (rc == 0 && im->flags & IMAGE_RDWR)
 		rc = qcow2_open_rdwr(q, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret = STEAL(im);
 	return 0;

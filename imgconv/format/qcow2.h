@@ -33,7 +33,7 @@
 
 #include "imgconv/format.h"
 
-#define QCOW2_MAGIC "QFI\xfb"
+#define QCOW2_MAGIC 0x514649fbu /* "QFI\xfb" */
 #define HDR_VERSION 4
 #define HDR_BACKING_OFFSET 8
 #define HDR_BACKING_LEN 16

@@ -74,7 +74,7 @@ int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
 			return err_nomem(e);
 		if (!fresh)
 			rc = load(fd, s->data, c->table_size, offset, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		s->offset = offset;
 	}
@@ -101,7 +101,7 @@ int qcow2_cache_write(struct qcow2_cache *c, int fd, struct err *e)
 		if (!s->dirty)
 			continue;
 		rc = fs_pwrite(fd, s->data, c->table_size, s->offset, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		s->dirty = false;
 		c->n_dirty--;

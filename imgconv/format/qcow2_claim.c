@@ -176,7 +176,7 @@ static int claim_tables(struct qcow2 *q, uint64_t off, uint64_t len, struct err 
 
 		if (rc == 0 && l2)
 			rc = claim_whole(q, "L2 table", l2, q->cluster_size, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 	}
 	return 0;
@@ -191,7 +191,7 @@ static int claim_subclusters(struct qcow2 *q, uint64_t off, struct err *e)
 		struct qcow2_run run;
 		int rc = qcow2_map(q, off, false, &run, e);
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 		if (run.kind == QCOW2_COMPRESSED)
 			return claim_compressed(q, &run, e);
@@ -209,7 +209,7 @@ static int claim_run(struct qcow2 *q, uint64_t off, uint64_t max, uint64_t *ret_
 	struct qcow2_run run;
 	int rc = qcow2_map(q, off, false, &run, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret_length = MAX(run.length - run.length % q->cluster_size, q->cluster_size);
 	if (run.kind == QCOW2_COMPRESSED)

@@ -96,7 +96,7 @@ static int write_first_blocks(struct qcow2_writer *w, uint64_t blocks, struct er
 		for (uint64_t c = i * w->block_entries; c < end; c++)
 			qcow2_writer_count(w, c);
 		rc = qcow2_writer_flush_block(w, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 	}
 	return 0;
@@ -120,7 +120,7 @@ static int new_writer(int fd, const char *name, uint64_t size, const struct imag
 		rc = take_backing(w, o, e);
 	if (rc == 0)
 		rc = lay_out(w, ret_blocks, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	w->l1 = calloc(w->n_l1 ? w->n_l1 : 1, sizeof(*w->l1));
 	w->reftable = calloc(w->n_reftable, sizeof(*w->reftable));
@@ -145,7 +145,7 @@ int qcow2_create(int fd, const char *name, uint64_t size, const struct image_cre
 	if (rc == 0 && to_writer(iw)->backing_file)
 		rc = fs_pwrite(fd, to_writer(iw)->backing_file, strlen(to_writer(iw)->backing_file),
 			       QCOW2_HEADER_BYTES, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret = STEAL(iw);
 	return 0;
@@ -190,7 +190,7 @@ static int resume_l1(struct qcow2_writer *w, const struct image_checkpoint *c, s
 	w->l2_index = current;
 	w->l2_offset = w->l1[current] & ENTRY_OFFSET_MASK;
 	rc = fs_pread(w->common.fd, w->l2, (size_t)w->cluster_size, w->l2_offset, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	/* The position is inside of a cluster only at the disk's end: that cluster is whole. */
 	for (uint64_t i = div_up(c->position % covers, w->cluster_size); i < w->l2_entries; i++)
@@ -213,7 +213,7 @@ static int resume_refcounts(struct qcow2_writer *w, const struct image_checkpoin
 			 w->reftable[i] >= c->file_end)
 			return damaged("refcount table", i, e);
 	}
-	if (rc < 0)
+	if (rc)
 		return rc;
 	w->block_index = current;
 	w->next_cluster = end;
@@ -234,7 +234,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 	uint64_t file_size, blocks;
 	int rc = image_fd_size(fd, &file_size, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (file_size < sizeof(h))
 		return err_set(e, EBADMSG, "there is no checkpoint in the file");
@@ -245,7 +245,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 		rc = image_checkpoint_decode(ext + 8, &c, e);
 	if (rc == 0)
 		rc = new_writer(fd, name, c.size, o, &iw, &blocks, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	w = to_writer(iw);
 	if (c.grain != iw->grain || c.compression != (uint32_t)w->compression)
@@ -263,7 +263,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 		rc = resume_refcounts(w, &c, e);
 	if (rc == 0 && ftruncate(fd, (off_t)c.file_end) < 0)
 		rc = err_errno(e, errno, "setting the file's size");
-	if (rc < 0)
+	if (rc)
 		return rc;
 	iw->position = c.position;
 	*ret = STEAL(iw);

@@ -14,7 +14,7 @@
 
 bool qcow2_probe(const struct image_head *head)
 {
-	return head->len >= 8 && memcmp(head->data, QCOW2_MAGIC, 4) == 0 &&
+	return head->len >= 8 && be32_get(head->data) == QCOW2_MAGIC &&
 	       be32_get(head->data + HDR_VERSION) >= 2;
 }
 
@@ -28,7 +28,7 @@ static void refuse(struct qcow2 *q, const struct err *why)
 static int read_fields(struct qcow2 *q, const uint8_t *h, size_t len, struct err *e)
 {
 	q->version = be32_get(h + HDR_VERSION);
-	if (memcmp(h, QCOW2_MAGIC, 4) != 0)
+	if (be32_get(h) != QCOW2_MAGIC)
 		return err_set(e, EBADMSG, "not a QCOW2 image: no magic number");
 	if (q->version != 2 && q->version != 3)
 		return err_set(e, ENOTSUP, "QCOW2 version %u is not supported", q->version);
@@ -165,7 +165,7 @@ static int read_extensions(struct qcow2 *q, const uint8_t *h, size_t end, const 
 			*ret_names = data;
 			*ret_names_len = len;
 		}
-		if (rc < 0)
+		if (rc)
 			return rc;
 		at += 8 + (size_t)round_up(len, 8);
 	}
@@ -297,17 +297,17 @@ int qcow2_read_header(struct qcow2 *q, struct err *e)
 	rc = fs_pread(q->common.fd, h, len, 0, e);
 	if (rc == 0)
 		rc = read_fields(q, h, len, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	len = (size_t)MIN((uint64_t)len, q->cluster_size);
 	rc = read_backing_name(q, h, len, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	extensions_end = len;
 	if (be64_get(h + HDR_BACKING_OFFSET))
 		extensions_end = (size_t)be64_get(h + HDR_BACKING_OFFSET);
 	rc = read_extensions(q, h, extensions_end, &names, &names_len, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	check_features(q, names, names_len);
 	q->entry_size = q->extended_l2 ? 16 : 8;

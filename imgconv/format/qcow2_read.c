@@ -155,7 +155,7 @@ int qcow2_map(struct qcow2 *q, uint64_t off, bool extents, struct qcow2_run *ret
 
 	*ret = (struct qcow2_run){.kind = QCOW2_UNALLOCATED};
 	rc = qcow2_l2_offset(q, i, &l2, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (!l2) {
 		while (i < q->l1_used && !q->l1[i])
@@ -180,7 +180,7 @@ int qcow2_next_extent(struct image *im, uint64_t off, struct extent *ret, struct
 	int rc = q->refusal.code ? err_set(e, q->refusal.code, "%s", q->refusal.msg)
 				 : qcow2_map(q, off, true, &run, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret = (struct extent){.start = off, .length = run.length, .kind = EXTENT_DATA};
 	if (run.kind == QCOW2_ZEROS)
@@ -280,7 +280,7 @@ static int reader_fill(struct qcow2 *q, struct qcow2_reader *r, const struct qco
 		want = MIN(MAX(want, run->host_len), q->file_end - run->host);
 		r->in_len = 0;
 		rc = fs_pread(q->common.fd, r->in, (size_t)want, run->host, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		r->in_off = run->host;
 		r->in_len = (size_t)want;
@@ -342,7 +342,7 @@ static int read_run(struct qcow2 *q, struct qcow2_reader **r, const struct qcow2
 	case QCOW2_COMPRESSED:
 		if (!*r)
 			rc = reader_get(q, r, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		return read_compressed(q, *r, run, (size_t)(off % q->cluster_size), buf, len,
 				       div_up(left, q->cluster_size), e);

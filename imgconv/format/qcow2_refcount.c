@@ -102,7 +102,7 @@ static int take_cluster(struct qcow2 *q, uint64_t *ret, struct err *e)
 		if (cluster << q->cluster_bits >= 1ull << 55)
 			return err_set(e, EFBIG, "the file is too large");
 		rc = qcow2_refcount_get(q, cluster, &count, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		q->file_end = (cluster + 1) << q->cluster_bits;
 		if (!count) {
@@ -142,7 +142,7 @@ static int grow_table(struct qcow2 *q, uint64_t i, struct err *e)
 	for (uint64_t n = 0; n < clusters; n++) {
 		int rc = count_new(q, first + n, e);
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 	}
 	return 0;
@@ -164,7 +164,7 @@ static int new_block(struct qcow2 *q, uint64_t i, struct err *e)
 	if (rc == 0)
 		rc = qcow2_cache_get(&c->refblocks, q->common.fd, cluster << q->cluster_bits, true,
 				     &s, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	qcow2_cache_dirty(&c->refblocks, s);
 	c->reftable[i] = cluster << q->cluster_bits;
@@ -184,7 +184,7 @@ static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e)
 		if (rc == 0)
 			rc = find_block(q, cluster, &s, e);
 	}
-	if (rc < 0)
+	if (rc)
 		return rc;
 	count_put(q, s->data, cluster % block_entries(q), 1);
 	qcow2_cache_dirty(&c->refblocks, s);
@@ -213,7 +213,7 @@ int qcow2_release(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e)
 		int rc = find_block(q, cluster, &s, e);
 		uint64_t count;
 
-		if (rc < 0)
+		if (rc)
 			return rc;
 		count = s ? count_get(q, s->data, i) : 0;
 		if (!count)

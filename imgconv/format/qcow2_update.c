@@ -202,7 +202,7 @@ static int table_to_change(struct qcow2 *q, uint64_t off, struct qcow2_slot **re
 		rc = qcow2_allocate(q, &l2, e);
 	if (rc == 0)
 		rc = qcow2_cache_get(&q->l2, q->common.fd, l2, true, ret, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	qcow2_cache_dirty(&q->l2, *ret);
 	q->l1[i] = l2 | ENTRY_COPIED;
@@ -258,7 +258,7 @@ static int replace(struct qcow2 *q, const struct qcow2_run *run, const void *buf
 
 	if (rc == 0)
 		rc = keep ? check_used_once(q, "cluster", host, e) : qcow2_allocate(q, &host, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = fs_pwrite(q->common.fd, q->changes->cluster, (size_t)q->cluster_size, host, e);
 	q->file_end = MAX(q->file_end, host + q->cluster_size);
@@ -283,7 +283,7 @@ static int change_cluster(struct qcow2 *q, const void *buf, size_t len, uint64_t
 
 	if (rc == 0)
 		rc = qcow2_map(q, off, false, &run, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (run.kind == QCOW2_DATA) {
 		rc = check_used_once(q, "cluster", run.host - off % q->cluster_size, e);

@@ -82,7 +82,7 @@ static int enter_block(struct qcow2_writer *w, struct err *e)
 	if (i >= w->n_reftable)
 		return err_set(e, EFBIG, "the image's file would be too large for its clusters");
 	rc = qcow2_writer_flush_block(w, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	memset(w->block, 0, (size_t)w->cluster_size);
 	w->block_index = i;
@@ -100,7 +100,7 @@ static int take_clusters(struct qcow2_writer *w, uint64_t want, bool counted, ui
 {
 	int rc = enter_block(w, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret_n = MIN(want, w->block_entries - w->next_cluster % w->block_entries);
 	*ret_first = w->next_cluster;
@@ -134,7 +134,7 @@ static int enter_l2(struct qcow2_writer *w, uint64_t off, struct err *e)
 	rc = flush_l2(w, e);
 	if (rc == 0)
 		rc = take_clusters(w, 1, true, &first, &n, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	memset(w->l2, 0, (size_t)w->cluster_size);
 	w->l2_index = i;
@@ -168,11 +168,11 @@ int qcow2_write(struct image_writer *iw, const void *data, size_t len, uint64_t 
 
 		if (rc == 0)
 			rc = take_clusters(w, want, true, &first, &n, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		bytes = (size_t)MIN((uint64_t)len, n << w->cluster_bits);
 		rc = write_clusters(w, at, bytes, first, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		for (uint64_t i = 0; i < n; i++)
 			set_entry(w, off + (i << w->cluster_bits),
@@ -223,7 +223,7 @@ static int take_packed(struct qcow2_writer *w, size_t len, uint64_t *ret_offset,
 	}
 	if (!rest) {
 		rc = take_clusters(w, 1, false, &first, &n, e);
-		if (rc < 0)
+		if (rc)
 			return rc;
 		w->packed = first << w->cluster_bits;
 	}
@@ -245,7 +245,7 @@ int qcow2_write_encoded(struct image_writer *iw, const void *data, size_t len, u
 		rc = flush_out(w, e);
 		w->out_offset = host;
 	}
-	if (rc < 0)
+	if (rc)
 		return rc;
 	memcpy(w->out + w->out_len, data, len);
 	w->out_len += len;
@@ -263,10 +263,10 @@ void qcow2_writer_header(const struct qcow2_writer *w, const struct image_checkp
 			 uint8_t h[QCOW2_HEADER_BYTES])
 {
 	uint8_t *ext = h + QCOW2_HEADER_LENGTH;
-	size_t format_len = w->backing_format ? strlen(w->backing_format) : 0;
+	size_t format_len;
 
 	memset(h, 0, QCOW2_HEADER_BYTES);
-	memcpy(h, QCOW2_MAGIC, 4);
+	be32_put(h, QCOW2_MAGIC);
 	be32_put(h + HDR_VERSION, 3);
 	be32_put(h + HDR_CLUSTER_BITS, w->cluster_bits);
 	be64_put(h + HDR_SIZE, w->common.size);
@@ -286,8 +286,9 @@ void qcow2_writer_header(const struct qcow2_writer *w, const struct image_checkp
 		image_checkpoint_encode(c, ext + 8);
 		ext += 8 + IMAGE_CHECKPOINT_SIZE;
 	}
-	if (!w->backing_file)
+	if (!w->backing_file || !w->backing_format)
 		return;
+	format_len = strlen(w->backing_format);
 	be64_put(h + HDR_BACKING_OFFSET, QCOW2_HEADER_BYTES);
 	be32_put(h + HDR_BACKING_LEN, (uint32_t)strlen(w->backing_file));
 	be32_put(ext, EXT_BACKING_FORMAT);
@@ -349,7 +350,7 @@ int qcow2_checkpoint(struct image_writer *iw, uint64_t position, struct err *e)
 	/* What comes from now on shares no cluster with what the checkpoint vouches for. */
 	w->packed = 0;
 	rc = write_tables(w, true, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	c = (struct image_checkpoint){.size = iw->size,
 				      .position = position,

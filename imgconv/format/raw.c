@@ -22,7 +22,7 @@ static int raw_open(const struct image_source *src, struct image **ret, struct e
 	if (!im)
 		return err_nomem(e);
 	rc = image_init(im, &image_format_raw, src, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	im->size = im->file_size;
 	*ret = STEAL(im);
@@ -91,7 +91,7 @@ static int raw_new_writer(int fd, const char *name, uint64_t size,
 	if (!w)
 		return err_nomem(e);
 	rc = image_writer_init(w, &image_format_raw, fd, name, size, o, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	w->grain = RAW_GRAIN;
 	*ret = STEAL(w);
@@ -160,24 +160,24 @@ static int raw_resume(int fd, const char *name, const struct image_create_opts *
 	uint64_t file_size;
 	int rc = image_fd_size(fd, &file_size, e);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (file_size < sizeof(record))
 		return err_set(e, EBADMSG, "there is no checkpoint in the file");
 	rc = fs_pread(fd, record, sizeof(record), file_size - sizeof(record), e);
 	if (rc == 0)
 		rc = image_checkpoint_decode(record, &c, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (c.size != file_size - sizeof(record) || c.grain != RAW_GRAIN ||
 	    (c.position % c.grain && c.position != c.size))
 		return err_set(e, EBADMSG, "the checkpoint does not fit the file");
 	rc = raw_new_writer(fd, name, c.size, o, &w, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	w->position = c.position;
 	rc = forget_tail(w, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*ret = STEAL(w);
 	return 0;
