@@ -30,7 +30,7 @@ static int copy_extents(struct image *src, struct image_writer *w, struct err *e
 	uint64_t off = 0;
 
 	while (off < src->size) {
-		struct extent x;
+		struct extent x = {0};
 		int rc = stop_check(e);
 
 		if (rc == 0)

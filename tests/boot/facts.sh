@@ -6,8 +6,8 @@ json() { # json FILE KEY: a string member, wherever it stands
 	sed -n "s/.*\"$2\": \"\([^\"]*\)\".*/\1/p" "$1" | head -n 1
 }
 
-fact host-name "$(hostname -f)"
-fact static-host-name "$(cat /etc/hostname)"
+fact host-name "$(hostname)"
+fact fqdn "$(hostname -f)"
 fact ssh-key "$(awk '/^ssh-/ {print $1, $2}' ~/.ssh/authorized_keys | sort -u | head -n 1)"
 fact user-data "$(cat /run/user-data-ran 2>/dev/null)"
 fact cloud-init "$(cloud-init status | sed -n 's/^status: //p')"

@@ -101,7 +101,7 @@ guest_stop() {
 	for dir in "$@"; do
 		[ -e "$dir/pid" ] || continue
 		while guest_alive "$dir"; do sleep 0.2; done
-		wait "$(cat "$dir/pid")" 2>/dev/null
+		wait "$(cat "$dir/pid")" 2>/dev/null || true # not always our child
 		rm -f "$dir/pid"
 	done
 	return 0

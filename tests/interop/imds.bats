@@ -138,7 +138,7 @@ cloud_init() { # PLATFORM
 	# its token's address is a constant: the copy that is run asks nobody but us
 	sed "s|169.254.169.254|${URL#http://}|" "${path%/lib/python3/*}/bin/ec2metadata" >ec2metadata.py
 	grep -q "instdata_host = \"${URL#http://}\"" ec2metadata.py
-	! grep -qF 169.254 ec2metadata.py
+	run ! grep -qF 169.254 ec2metadata.py
 	ec2metadata() { env -i /usr/bin/python3 ec2metadata.py "$@"; }
 	[ "$(ec2metadata --instance-id)" = i-0a1b2c3d4e5f60718 ]
 	[ "$(ec2metadata --availability-zone)" = eu-west-1b ]
