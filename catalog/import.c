@@ -358,7 +358,7 @@ int import_image(struct session *s, struct store *store, const struct import_opt
 		rc = look_up(&j, e);
 	if (rc == 0)
 		rc = store_import_begin(store, name, &j.import, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	rc = run_steps(&j, name, e);
 	if (rc < 0 && worth_keeping(&j, rc)) {

@@ -187,7 +187,7 @@ static int check_token(struct answer *a, unsigned *left, bool *refused)
 		return 0;
 	if (!f && a->in->imds.tokens == IMDS_TOKENS_OPTIONAL)
 		return 0;
-	if (n == 1 &&
+	if (f && n == 1 &&
 	    token_check(a->env->key, instance_id(a), a->env->now, f->value.p, f->value.len, left))
 		return 0;
 	*refused = true;

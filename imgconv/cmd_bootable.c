@@ -110,7 +110,7 @@ static int copy_partition(struct image *src, struct image_writer *w, struct prog
 		rc = stop_check(e);
 		if (rc == 0)
 			rc = image_next_extent(src, off, &x, e);
-		if (rc < 0)
+		if (rc)
 			break;
 		if (x.kind != EXTENT_DATA) {
 			off += x.length;
@@ -171,11 +171,12 @@ static int run(struct bootable *b, struct boot_report *ret, struct err *e)
 		rc = check_source(src, e);
 	if (rc == 0)
 		rc = boot_plan(src, 0, image_size(src), &b->boot, ret, e);
-	if (rc < 0 || b->dry_run)
+	if (rc || b->dry_run)
 		return rc;
 	boot_report_release(ret);
 	if (!b->format)
 		b->format = image_format_name(src);
+	ANALYZER_KNOWS(b->target);
 	if (!b->force && access(b->target, F_OK) == 0)
 		return err_set(e, EEXIST, "'%s' exists already; --force replaces it", b->target);
 	rc = atomic_file_begin(&f, b->target, b->force ? 0 : FS_NO_REPLACE, e);
@@ -218,6 +219,7 @@ static int show_text(const struct boot_report *r, struct err *e)
 		{"found by", r->source},
 	};
 
+	ANALYZER_KNOWS(r->kernel && r->cmdline && r->source);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		AUTO_BUF shown = BUF_INIT;
 

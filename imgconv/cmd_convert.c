@@ -320,7 +320,7 @@ static int image_to_stream(const struct convert *c, struct image *src, struct er
 		rc = stop_check(e);
 		if (rc == 0)
 			rc = image_next_extent(src, off, &x, e);
-		if (rc < 0)
+		if (rc)
 			break;
 		n = (size_t)MIN(x.length, STREAM_PIECE);
 		if (x.kind == EXTENT_DATA)
@@ -411,8 +411,10 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 	int status = parse_args(self, &c, argc, argv);
 
 	digest = c.digest;
-	if (status == 0)
+	if (status == 0) {
+		ANALYZER_KNOWS(c.source && c.target);
 		status = check_streams(self, &c);
+	}
 	if (status != 0)
 		return status;
 	if (convert(&c, &e) < 0)

@@ -145,7 +145,7 @@ static int open_source(const struct image_source *src, const char *format, struc
 			return err_set(e, ENOTSUP, "unknown image format '%s'", format);
 	} else {
 		rc = probe(src->fd, &f, e);
-		if (rc < 0)
+		if (rc)
 			return err_wrap(e, "'%s'", src->name);
 	}
 	rc = f->open(src, ret, e);

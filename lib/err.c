@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Errors on the caller's stack: see lib/err.h. */
+#define LIB_ERR_C
 #include "lib/err.h"
 
 #include <stdarg.h>

@@ -104,12 +104,12 @@ static int take_geometry(struct fetch *f, const struct value *root, struct err *
 	rc = value_u64(size, 1, 65536, &gib, e);
 	if (rc == 0)
 		rc = value_u64(bs, 512, BLOCK_MAX, &block, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (!is_pow2(block))
 		return value_err(bs, e, EBADMSG, "%llu is not a power of two",
 				 (unsigned long long)block);
-	if (f->block_size && (f->block_size != block || f->volume_size != gib * GIB))
+	if (f->volume_size && (f->block_size != block || f->volume_size != gib * GIB))
 		return value_err(root, e, EBADMSG, "the snapshot's size changed between pages");
 	f->block_size = block;
 	f->volume_size = gib * GIB;
@@ -124,10 +124,11 @@ static int take_block(struct fetch *f, const struct value *v, struct block *ret,
 
 	if (!index || !token)
 		return value_err(v, e, EBADMSG, "a block without BlockIndex or BlockToken");
+	ANALYZER_KNOWS(f->block_size);
 	rc = value_u64(index, 0, f->volume_size / f->block_size - 1, &ret->index, e);
 	if (rc == 0)
 		rc = value_string(token, &text, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	if (strlen(text) > TOKEN_MAX)
 		return value_err(token, e, EFBIG, "a token of more than %d bytes", TOKEN_MAX);
@@ -148,7 +149,7 @@ static int take_page(struct fetch *f, const struct httpc_response *r, struct err
 
 	if (rc == 0)
 		rc = take_geometry(f, root, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
 	blocks = value_get(root, "Blocks");
 	if (blocks) {
@@ -160,6 +161,7 @@ static int take_page(struct fetch *f, const struct httpc_response *r, struct err
 			return err_nomem(e);
 	}
 	value_foreach (v, blocks) {
+		ANALYZER_KNOWS(f->page);
 		rc = take_block(f, v, &f->page[f->n_page], e);
 		if (rc < 0)
 			return rc;
@@ -385,6 +387,7 @@ static int start_workers(struct fetch *f, struct err *e)
 /* Lists anew from the block at position; the first page was only for the geometry. */
 static int resume_at(struct fetch *f, uint64_t position, struct err *e)
 {
+	ANALYZER_KNOWS(f->block_size);
 	if (position % f->block_size || position > f->volume_size)
 		return err_set(e, EINVAL, "cannot resume at byte %llu: no block begins there",
 			       (unsigned long long)position);

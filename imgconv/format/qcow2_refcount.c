@@ -186,6 +186,7 @@ static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e)
 	}
 	if (rc)
 		return rc;
+	ANALYZER_KNOWS(s); /* there is a block now */
 	count_put(q, s->data, cluster % block_entries(q), 1);
 	qcow2_cache_dirty(&c->refblocks, s);
 	return 0;

@@ -266,7 +266,7 @@ static int replace(struct qcow2 *q, const struct qcow2_run *run, const void *buf
 		rc = table_to_change(q, off, &table, e);
 	if (rc == 0 && run->kind == QCOW2_COMPRESSED)
 		rc = free_later(q, run, e);
-	if (rc < 0) {
+	if (rc) {
 		if (!keep)
 			(void)qcow2_release(q, host, q->cluster_size, NULL);
 		return rc;

@@ -101,8 +101,9 @@ int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs
 	if (rc < 0)
 		return rc;
 	rc = wanted ? find_number(im, &layout, wanted, &p, e) : find_root(im, &layout, &p, e);
-	if (rc < 0)
+	if (rc)
 		return rc;
+	ANALYZER_KNOWS(p);
 	if (!is_ext(p) && p->fs_type[0])
 		return err_set(e, ENOTSUP, "'%s': partition %u is %s, not ext2/3/4", image_name(im),
 			       p->number, p->fs_type);
