@@ -67,21 +67,27 @@ setup() { fresh_store; }
 
 # ---- keys, manifest, parts ---------------------------------------------------------------------
 
-# with_object KEY: hands the object to stdin of the command and puts back what it prints.
-s3() { aws --endpoint-url "$AWS_ENDPOINT_URL_S3" s3 --quiet "$@"; }
+# s3 PUT|GET URL FILE, by curl, which signs.
+s3() {
+	local how=(-o "$3") sum=UNSIGNED-PAYLOAD
+	[ "$1" = GET ] || how=(-T "$3") sum=$(sha256sum <"$3" | cut -c -64)
+	curl -sS --fail --aws-sigv4 "aws:amz:$AWS_REGION:s3" \
+		--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-content-sha256: $sum" \
+		"${how[@]}" "$2"
+}
 manifest_url() {
-	catalog show "$AMI_BUNDLE" | sed -n 's/^ *location: /s3:\/\//p'
+	catalog show "$AMI_BUNDLE" | sed -n "s|^ *location: |$AWS_ENDPOINT_URL_S3/|p"
 }
 # changed_manifest SED-SCRIPT: until the test ends, the cloud serves another manifest.
 changed_manifest() {
-	s3 cp "$(manifest_url)" "$BATS_TEST_TMPDIR/manifest.old"
+	s3 GET "$(manifest_url)" "$BATS_TEST_TMPDIR/manifest.old"
 	sed "$1" "$BATS_TEST_TMPDIR/manifest.old" >"$BATS_TEST_TMPDIR/manifest.new"
 	run ! cmp -s "$BATS_TEST_TMPDIR/manifest.old" "$BATS_TEST_TMPDIR/manifest.new"
-	s3 cp "$BATS_TEST_TMPDIR/manifest.new" "$(manifest_url)"
+	s3 PUT "$(manifest_url)" "$BATS_TEST_TMPDIR/manifest.new"
 }
 teardown() {
 	if [ -e "$BATS_TEST_TMPDIR/manifest.old" ]; then
-		s3 cp "$BATS_TEST_TMPDIR/manifest.old" "$(manifest_url)"
+		s3 PUT "$(manifest_url)" "$BATS_TEST_TMPDIR/manifest.old"
 	fi
 }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of imgconv share.
-: "${BINDIR:=$PWD/bin}"
+: "${BINDIR:=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)/bin}"
 IMGCONV=$BINDIR/imgconv
 HERE=$PWD/tests/integration/imgconv
 export IMGCONV HERE

@@ -1,10 +1,10 @@
 # catalog import where the cloud makes it wait: what takes longer than the inner loop may.
 
 bats_require_minimum_version 1.5.0
-load ../integration/catalog/common
+load common
 
 setup_file() {
-	BATS_TEST_DIRNAME=$BATS_TEST_DIRNAME/../integration/catalog cloud_up
+	cloud_up
 }
 teardown_file() { cloud_down; }
 setup() { fresh_store; }
