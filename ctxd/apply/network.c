@@ -62,7 +62,7 @@ bool network_name(const struct guest *g, const char *mac, char ret[IF_NAMESIZE])
 		if (d->d_name[0] == '.' || strlen(d->d_name) >= IF_NAMESIZE || !address ||
 		    !first_line_is(address, mac) || is_virtual(nic))
 			continue;
-		snprintf(ret, IF_NAMESIZE, "%s", d->d_name);
+		memcpy(ret, d->d_name, strlen(d->d_name) + 1);
 		found = true;
 	}
 	if (dir)
