@@ -124,7 +124,7 @@ cloud_init() { # PLATFORM
 @test "awscli asks by the endpoint that it is told" {
 	serve v2.yaml
 	# a second, its default, is little on a busy machine
-	env -i PATH="$PATH" HOME="$PWD" AWS_EC2_METADATA_SERVICE_ENDPOINT="$URL" \
+	env -i PATH="$PATH" HOME="$PWD" AWS_EC2_METADATA_SERVICE_ENDPOINT="$URL/" \
 		AWS_METADATA_SERVICE_TIMEOUT=20 AWS_METADATA_SERVICE_NUM_ATTEMPTS=3 aws configure list >listed
 	cat listed
 	grep -qE 'region +eu-west-1|region +<not set>' listed

@@ -8,8 +8,11 @@ load common
 
 # All of the host's side is in a namespace too, so that nothing of this machine is touched.
 setup_file() {
+	local works
 	[ "$(id -u)" -eq 0 ] && ip netns add "ms$$" 2>/dev/null || return 0
+	works=$(ip netns exec "ms$$" echo yes 2>/dev/null)
 	ip netns del "ms$$"
+	[ -n "$works" ] || return 0
 	export NS=ms$$
 	cd "$BATS_FILE_TMPDIR" || return
 	ip netns add "$NS-host"
