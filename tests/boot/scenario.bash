@@ -4,6 +4,9 @@
 
 . tests/boot/guest.bash
 
+# An ordinary user has no sbin.
+PATH=$PATH:/usr/sbin:/sbin
+
 AMI_DIR=${AMI_DIR:-build/ami}
 HOST_IMDS=web1.example.org
 HOST_ISO=web2.example.org
