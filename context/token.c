@@ -7,8 +7,7 @@
  *	0       1      layout: 1
  *	1       5      end, Unix seconds, big endian
  *	6       10     random
- *	16      24     the first 24 bytes of HMAC-SHA256(key, LABEL NUL, instance id NUL, bytes
- *0..15)
+ *	16      24     the first 24 bytes of HMAC-SHA256(key, LABEL NUL, instance id NUL, offsets 0-15)
  *
  * in base64url with padding (RFC 4648 section 5): 56 characters, as EC2's tokens have.
  */

@@ -39,7 +39,7 @@ $(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ALL_ARCHIVES
 
 .PHONY: tests-built unit integration fuzz-replay fuzz check-fast check lint format check-format \
 	check-includes check-headers check-docs check-source demo
-.SECONDARY: $(call objects,$(UNIT_SOURCES) $(FUZZ_SOURCES))
+.SECONDARY: $(call objects,$(UNIT_SOURCES) $(FUZZ_SOURCES)) $(FUZZ_MAIN)
 
 tests-built: $(UNIT_TESTS) $(FUZZERS)
 

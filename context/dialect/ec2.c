@@ -6,9 +6,9 @@
  * and some give up on one that is not there.
  *
  *	meta-data/...                          one value, or one a line, no final newline
- *	meta-data/public-keys/                 lists "0=NAME"; 0/openssh-key is the key and a
- *newline dynamic/instance-identity/document     JSON, the same facts as in meta-data user-data
- *bytes as given; not there if there are none
+ *	meta-data/public-keys/                 lists "0=NAME"; 0/openssh-key: the key and a newline
+ *	dynamic/instance-identity/document     JSON, the same facts as in meta-data
+ *	user-data                              bytes as given; not there if there are none
  *
  * Not served: signatures of the identity document (signature, pkcs7, rsa2048), role credentials
  * (iam/, identity-credentials/), spot and Auto Scaling notices, subnet and VPC identifiers, and

@@ -8,9 +8,11 @@
  *	launch-index: N                launch-time: YYYY-MM-DDTHH:MM:SSZ
  *	ssh-keys, security-groups: [TEXT ...]
  *	nics: [{mac, addresses, gateway, gateway6, dns, search, routes, mtu, metric, method,
- *method6, public-ipv4} ...] user-data: TEXT | user-data-base64: TEXT | user-data-file: PATH tags,
- *block-devices, extra: {KEY: TEXT ...} identify: {interface, address, mac, trust} imds: {enabled,
- *tokens, hop-limit, instance-tags}
+ *	        method6, public-ipv4} ...]
+ *	user-data: TEXT | user-data-base64: TEXT | user-data-file: PATH
+ *	tags, block-devices, extra: {KEY: TEXT ...}
+ *	identify: {interface, address, mac, trust}
+ *	imds: {enabled, tokens, hop-limit, instance-tags}
  *
  * What the text may look like is in lib/yaml.h. Unknown keys are faults, and all faults are
  * reported with their places, not the first alone.
