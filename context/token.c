@@ -74,26 +74,34 @@ static int read_key(const char *path, struct token_key *ret, struct err *e)
 	return 0;
 }
 
-int token_key_load(const char *path, struct token_key *ret, struct err *e)
+/*
+ * Made under another name and linked into place: of several that do this at once one wins, the
+ * others get EEXIST, sooner or later, and nobody ever reads a key in part.
+ */
+static int make_key(const char *path, struct token_key *ret, struct err *e)
 {
 	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
+	int rc = token_key_random(ret, e);
+
+	if (rc == 0)
+		rc = atomic_file_begin(&f, path, FS_NO_REPLACE, e);
+	if (rc == 0)
+		rc = fs_pwrite(f.fd, ret->bytes, sizeof(ret->bytes), 0, e);
+	return rc ? rc : atomic_file_commit(&f, 0600, e);
+}
+
+int token_key_load(const char *path, struct token_key *ret, struct err *e)
+{
+	struct err made = {0};
 	int rc = read_key(path, ret, e);
-	struct err commit = {0};
 
 	if (rc != -ENOENT)
 		return rc;
-	/*
-	 * Made under another name and linked into place: of several that do this at once one wins,
-	 * and nobody ever reads a key in part.
-	 */
-	if (token_key_random(ret, e) || atomic_file_begin(&f, path, FS_NO_REPLACE, e) ||
-	    fs_pwrite(f.fd, ret->bytes, sizeof(ret->bytes), 0, e))
-		return err_wrap(e, "token key");
-	rc = atomic_file_commit(&f, 0600, &commit);
-	if (!rc)
+	rc = make_key(path, ret, &made);
+	if (rc == 0)
 		return 0;
 	if (rc != -EEXIST)
-		return err_set(e, -rc, "token key: %s", commit.msg);
+		return err_set(e, -rc, "token key: %s", made.msg);
 	rc = read_key(path, ret, e);
 	return rc == -ENOENT ? err_set(e, ENOENT, "token key '%s': vanished", path) : rc;
 }
