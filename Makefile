@@ -29,7 +29,8 @@ AR := ar
 PKG_CONFIG ?= pkg-config
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wwrite-strings \
-	-Wformat=2 -Wundef -Wpointer-arith -Wno-missing-field-initializers
+	-Wformat=2 -Wundef -Wpointer-arith -Wno-missing-field-initializers \
+	-Werror=implicit-function-declaration
 ifeq ($(DEV),1)
 WARN += -Werror
 endif

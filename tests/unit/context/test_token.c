@@ -3,6 +3,7 @@
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
