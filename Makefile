@@ -112,16 +112,16 @@ define program_rules
 $(1)_OBJS := $(call objects,$(call prog_sources,$(1)))
 $(BINDIR)/$(1): $$($(1)_OBJS) $(foreach l,$(call deps_of,$(1)),$(call archive,$(l)))
 	$$(call say,LINK,$$@)
-	@mkdir -p $$(@D) bin
+	@mkdir -p $$(@D)
 	$$(Q)$$(CC) $(if $(and $($(1)_STATIC),$(if $(SANITIZED),,1)),-static $(filter-out -pie,$(LDFLAGS_ALL)),$(LDFLAGS_PROG) $(LDFLAGS_ALL)) \
 		-o $$@ $$($(1)_OBJS) -Wl,--start-group $(foreach l,$(call deps_of,$(1)),$(call archive,$(l))) -Wl,--end-group \
 		$(if $($(1)_STATIC),$($(1)_LDLIBS),$($(1)_PRELIBS) $$(shell $(PKG_CONFIG) --libs $(call pkgs_of,$(1))) $(call ldlibs_of,$(1)))
-	@ln -sfn ../$$@ bin/$(1)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rules,$(p))))
 
 .PHONY: programs
 programs: $(foreach p,$(PROGRAMS),$(BINDIR)/$(p))
+	@mkdir -p bin && for p in $(PROGRAMS); do ln -sfn ../$(BINDIR)/$$p bin/$$p; done
 
 # What `imgconv inject --ctxd` puts into a guest, where programs look for it:
 # share/acclimate beside bin, in the build as after installation.
