@@ -70,8 +70,7 @@ void detection_release(struct detection *d)
 	*d = (struct detection){.fd = -1};
 }
 
-/* ---- the machine ------------------------------------------------------------------------------
- */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static bool dmi_is(const struct guest *g, const char *file, const char *text)
 {
@@ -103,8 +102,7 @@ static bool is_user_disk(const char *name)
 	return str_has_prefix(name, "nvme") || str_has_prefix(name, "xvd");
 }
 
-/* ---- block devices -----------------------------------------------------------------------------
- */
+/* ---- block devices --------------------------------------------------------------------------- */
 
 /* Devices that hold no medium of their own. */
 static bool is_uninteresting(const char *sys, const char *name)
@@ -217,8 +215,7 @@ static int look_at_devices(const struct detect_opts *o, struct detection *d, str
 	return rc;
 }
 
-/* ---- the folder of containers -------------------------------------------------------------------
- */
+/* ---- the folder of containers ---------------------------------------------------------------- */
 
 static int look_at_folder(const struct detect_opts *o, struct detection *d, struct err *e)
 {
@@ -242,8 +239,7 @@ static int look_at_folder(const struct detect_opts *o, struct detection *d, stru
 	return 1;
 }
 
-/* ---- all together
- * -------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static int look(const struct detect_opts *o, struct detection *d, struct err *e)
 {

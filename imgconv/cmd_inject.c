@@ -34,8 +34,7 @@ enum {
 	OPT_CAT,
 };
 
-/* ---- arguments
- * ----------------------------------------------------------------------------------- */
+/* ---- arguments ------------------------------------------------------------------------------- */
 
 static int octal(const char *s, unsigned *ret, struct err *e)
 {
@@ -174,8 +173,7 @@ static int parse_args(const struct cli_command *self, struct inject *x, int argc
 	return 0;
 }
 
-/* ---- looking inside
- * ----------------------------------------------------------------------------------- */
+/* ---- looking inside -------------------------------------------------------------------------- */
 
 struct listing {
 	struct guest_fs *fs;
@@ -305,8 +303,7 @@ static int look_inside(const struct inject *x, struct image *im, struct err *e)
 	return rc < 0 ? rc : fs_write(STDOUT_FILENO, buf_str(&data), data.len, e);
 }
 
-/* ---- changing
- * ------------------------------------------------------------------------------------------ */
+/* ---- changing -------------------------------------------------------------------------------- */
 
 /* What changes.data says, a line each: sign, space, path. */
 static void json_changes(struct jsonw *w, const struct buf *changes)

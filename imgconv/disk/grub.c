@@ -33,8 +33,7 @@ static const char *const modules[] = {
 	"echo",     "sleep",          "ls",    "minicmd", "reboot",   "halt",
 };
 
-/* ---- the menu ----------------------------------------------------------------------------------
- */
+/* ---- the menu -------------------------------------------------------------------------------- */
 
 /* A word of GRUB's script language, whatever is in it. */
 static int add_quoted(struct buf *out, const char *s, struct err *e)
@@ -95,8 +94,7 @@ int grub_config(const struct boot_report *r, const char *fs_uuid, struct buf *ou
 	return 0;
 }
 
-/* ---- the memory disk: a tar archive (POSIX.1-1988 ustar) of one file ---------------------------
- */
+/* ---- the memory disk: a tar archive (POSIX.1-1988 ustar) of one file ------------------------- */
 
 static int make_memdisk(const struct buf *config, struct buf *out, struct err *e)
 {
@@ -127,8 +125,7 @@ static int make_memdisk(const struct buf *config, struct buf *out, struct err *e
 	return 0;
 }
 
-/* ---- putting it together
- * -------------------------------------------------------------------------- */
+/* ---- putting it together --------------------------------------------------------------------- */
 
 static int read_grub_file(const char *dir, const char *name, struct buf *out, struct err *e)
 {

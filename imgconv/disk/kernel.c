@@ -70,8 +70,7 @@ int kernel_version_compare(const char *a, const char *b)
 	return (unsigned char)*a - (unsigned char)*b;
 }
 
-/* ---- is it a kernel that boots here? ------------------------------------------------------------
- */
+/* ---- is it a kernel that boots here? --------------------------------------------------------- */
 
 static bool is_file(struct guest_fs *fs, const char *path)
 {
@@ -141,8 +140,7 @@ static int check_kernel(struct guest_fs *fs, const char *path, struct err *e)
 	return check_config(fs, real, e);
 }
 
-/* ---- candidates
- * -------------------------------------------------------------------------------------- */
+/* ---- candidates ------------------------------------------------------------------------------ */
 
 static int report(struct boot_report *ret, const char *kernel, const char *initrd,
 		  const char *cmdline, const char *source, struct err *e)
@@ -319,8 +317,7 @@ static int from_boot(struct guest_fs *fs, struct boot_report *ret, struct err *e
 	return -n.why.code;
 }
 
-/* ---- choice
- * -------------------------------------------------------------------------------------------- */
+/* ---- choice ---------------------------------------------------------------------------------- */
 
 static bool same_file(struct guest_fs *fs, const char *a, const char *b)
 {
@@ -400,8 +397,7 @@ int kernel_find(struct guest_fs *fs, const struct boot_opts *o, struct boot_repo
 	return rc;
 }
 
-/* ---- command line
- * ------------------------------------------------------------------------------------------ */
+/* ---- command line ---------------------------------------------------------------------------- */
 
 /* Words that make sense under Xen alone. */
 static bool is_xen_word(const char *w)

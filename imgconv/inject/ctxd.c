@@ -17,8 +17,7 @@ static const struct overlay_attr program_attr = {.mode = 0755};
 static const struct overlay_attr unit_attr = {.mode = 0644};
 static const struct overlay_attr dir_attr = {.mode = 0755};
 
-/* ---- unit files -------------------------------------------------------------------------------
- */
+/* ---- unit files ------------------------------------------------------------------------------ */
 
 static const char *const keys[][2] = {
 	{"WantedBy=", ".wants"},
@@ -66,8 +65,7 @@ int unit_install_targets(const char *text,
 	return 0;
 }
 
-/* ---- where things go
- * ----------------------------------------------------------------------------- */
+/* ---- where things go ------------------------------------------------------------------------- */
 
 /* The folder that holds the guest's own units: with /usr merged or not. */
 static const char *unit_dir(struct guest_fs *fs)

@@ -16,8 +16,7 @@
 #define EI_DATA 5
 #define E_MACHINE 18
 
-/* ---- small helpers
- * -------------------------------------------------------------------------------- */
+/* ---- small helpers --------------------------------------------------------------------------- */
 
 static bool exists(struct guest_fs *fs, const char *path)
 {
@@ -44,8 +43,7 @@ static char *first_line(const char *text)
 	return len ? strndup(text, MIN(len, NAME_SHOWN)) : NULL;
 }
 
-/* ---- os-release
- * -------------------------------------------------------------------------------------- */
+/* ---- os-release ------------------------------------------------------------------------------ */
 
 /* A shell word as os-release(5) allows it: quotes and backslashes, no expansions. */
 static char *unquote(const char *s)
@@ -128,8 +126,7 @@ static char *find_name(struct guest_fs *fs)
 	return NULL;
 }
 
-/* ---- init
- * ---------------------------------------------------------------------------------------------- */
+/* ---- init ------------------------------------------------------------------------------------ */
 
 static const char *const init_paths[] = {"/sbin/init", "/usr/sbin/init", "/bin/init",
 					 "/usr/bin/init"};
@@ -177,8 +174,7 @@ void distro_release(struct distro *d)
 	d->name = NULL;
 }
 
-/* ---- machine
- * ---------------------------------------------------------------------------------------------- */
+/* ---- machine --------------------------------------------------------------------------------- */
 
 int elf_machine_of(const void *head, size_t len, struct elf_machine *ret)
 {

@@ -123,8 +123,7 @@ int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt,
 	return err_set(e, errno_of(rc), "%s: %s", what, error_message(rc));
 }
 
-/* ---- what the superblock says ------------------------------------------------------------------
- */
+/* ---- what the superblock says ---------------------------------------------------------------- */
 
 struct feature {
 	uint32_t bit;
@@ -294,8 +293,7 @@ static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
 	return rc;
 }
 
-/* ---- open, close, commit ------------------------------------------------------------------------
- */
+/* ---- open, close, commit --------------------------------------------------------------------- */
 
 static int open_library(struct guest_fs *g, struct err *e)
 {
@@ -424,8 +422,7 @@ int guest_fs_commit(struct guest_fs *g, struct err *e)
 	return 0;
 }
 
-/* ---- reading
- * -------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 int guest_fs_stat(struct guest_fs *g, const char *path, bool follow, struct guest_stat *ret,
 		  struct err *e)

@@ -180,8 +180,7 @@ int ext4_dir_lookup(struct guest_fs *g, ext2_ino_t dir, const char *name, size_t
 	return rc < 0 ? rc : 0;
 }
 
-/* ---- before a change: everything that libext2fs takes for granted -----------------------------
- */
+/* ---- before a change: everything that libext2fs takes for granted ---------------------------- */
 
 enum {
 	SEEN_NODE = 1,

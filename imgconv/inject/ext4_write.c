@@ -15,8 +15,7 @@
 #define REMOVE_DEPTH_MAX 512
 #define SELINUX_KEY "security.selinux"
 
-/* ---- common to all changes
- * ----------------------------------------------------------------------- */
+/* ---- common to all changes ------------------------------------------------------------------- */
 
 static int begin_change(struct guest_fs *g, uint64_t bytes, struct err *e)
 {
@@ -107,8 +106,7 @@ static int touch(struct guest_fs *g, ext2_ino_t ino, struct err *e)
 	return rc ? ext4_error(g, rc, e, "inode %u", ino) : 0;
 }
 
-/* ---- entries
- * ---------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static int add_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2_ino_t ino, int type,
 		     struct err *e)
@@ -173,8 +171,7 @@ static int edit_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2
 	return rc ? 0 : err_set(e, EBADMSG, "folder %u lost its entry '%s'", dir, name);
 }
 
-/* ---- labels
- * ------------------------------------------------------------------------------------------ */
+/* ---- labels ---------------------------------------------------------------------------------- */
 
 static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct err *e)
 {
@@ -254,8 +251,7 @@ static int label_for(struct guest_fs *g, const struct ext4_path *p, struct buf *
 	return rc;
 }
 
-/* ---- giving back what an inode holds
- * --------------------------------------------------------------------- */
+/* ---- giving back what an inode holds --------------------------------------------------------- */
 
 static int free_inode(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode_large *inode,
 		      bool is_dir, struct err *e)
@@ -304,8 +300,7 @@ static int drop_inode(struct guest_fs *g, ext2_ino_t ino, struct err *e)
 	return err ? ext4_error(g, err, e, "inode %u", ino) : 0;
 }
 
-/* ---- writing a file
- * ------------------------------------------------------------------------------------------ */
+/* ---- writing a file -------------------------------------------------------------------------- */
 
 static void set_owner(struct ext2_inode *inode, const struct overlay_attr *a)
 {
@@ -433,8 +428,7 @@ int guest_fs_write_file(struct guest_fs *g, const char *path, const void *data, 
 	return end_change(g, rc, path, e);
 }
 
-/* ---- links and folders
- * ----------------------------------------------------------------------------------------- */
+/* ---- links and folders ----------------------------------------------------------------------- */
 
 int guest_fs_symlink(struct guest_fs *g, const char *path, const char *target, struct err *e)
 {
@@ -545,9 +539,7 @@ int guest_fs_mkdir(struct guest_fs *g, const char *path, const struct overlay_at
 	return end_change(g, rc, path, e);
 }
 
-/* ---- removing
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- removing -------------------------------------------------------------------------------- */
 
 struct children {
 	ext2_ino_t *list;

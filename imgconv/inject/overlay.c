@@ -40,8 +40,7 @@ void overlay_free(struct overlay *o)
 	free(o);
 }
 
-/* ---- paths --------------------------------------------------------------------------------------
- */
+/* ---- paths ----------------------------------------------------------------------------------- */
 
 static int check_name(const char *path, const char *name, size_t len, struct err *e)
 {
@@ -87,8 +86,7 @@ static int canonical(const char *path, char **ret, struct err *e)
 	return *ret ? 0 : err_nomem(e);
 }
 
-/* ---- entries
- * ------------------------------------------------------------------------------------- */
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static int make_room(struct overlay *o, size_t len, struct err *e)
 {
@@ -211,8 +209,7 @@ int overlay_add_ctxd(struct overlay *o, struct err *e)
 	return overlay_add(o, OVERLAY_CTXD, NULL, NULL, 0, NULL, e);
 }
 
-/* ---- from the host
- * ---------------------------------------------------------------------------------- */
+/* ---- from the host --------------------------------------------------------------------------- */
 
 int overlay_add_host_file(struct overlay *o, const char *path, const char *host_path,
 			  const struct overlay_attr *a, struct err *e)

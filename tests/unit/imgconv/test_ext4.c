@@ -515,8 +515,7 @@ static void labels_are_inherited(void **state)
 	assert_debugfs("label", "ea_get /etc/newdir/link security.selinux", "etc_t:s0");
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------
- */
+/* ---- refusals -------------------------------------------------------------------------------- */
 
 static void refused(const char *name, int code, const char *word)
 {

@@ -77,8 +77,7 @@ static void expect_failure(const char *script, const struct boot_opts *o, int co
 
 static const struct boot_opts none;
 
-/* ---- choice
- * ----------------------------------------------------------------------------------------- */
+/* ---- choice ---------------------------------------------------------------------------------- */
 
 static void the_default_entry_of_menu_lst_is_booted(void **state)
 {
@@ -181,8 +180,7 @@ static void versions_compare_by_their_numbers(void **state)
 	assert_true(kernel_version_compare("1.010", "1.9") > 0);
 }
 
-/* ---- menu.lst
- * ------------------------------------------------------------------------------------------ */
+/* ---- menu.lst -------------------------------------------------------------------------------- */
 
 static void menus_are_read_as_grub_reads_them(void **state)
 {
@@ -258,8 +256,7 @@ static void odd_menus_are_harmless(void **state)
 	assert_fails(parse_text(big.data, &m, e), EFBIG, "bytes");
 }
 
-/* ---- command line and menu
- * ----------------------------------------------------------------------------- */
+/* ---- command line and menu ------------------------------------------------------------------- */
 
 static void command_lines_fit_the_new_disk(void **state)
 {

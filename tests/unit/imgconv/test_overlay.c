@@ -28,8 +28,7 @@ static void shell(const char *fmt, ...)
 
 static const struct overlay_attr plain = {.mode = 0644};
 
-/* ---- what goes in
- * ---------------------------------------------------------------------------------- */
+/* ---- what goes in ---------------------------------------------------------------------------- */
 
 static void paths_are_made_canonical_or_refused(void **state)
 {
@@ -139,8 +138,7 @@ static void hostile_archives_are_refused(void **state)
 	}
 }
 
-/* ---- the guest
- * -------------------------------------------------------------------------------------- */
+/* ---- the guest ------------------------------------------------------------------------------- */
 
 static void make_guest(const char *script)
 {

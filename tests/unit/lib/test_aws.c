@@ -12,8 +12,7 @@
 static const struct httpc_retry quick = {.max_attempts = 4, .base_ms = 2, .cap_ms = 8};
 static char *dir;
 
-/* ---- a clean machine --------------------------------------------------------------------------
- */
+/* ---- a clean machine ------------------------------------------------------------------------- */
 
 static int64_t the_clock = 1700000000; /* 2023-11-14T22:13:20Z */
 
