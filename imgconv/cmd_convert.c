@@ -10,8 +10,6 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
-#define STREAM_PIECE MIB
-
 struct convert {
 	const char *source_format;
 	const char *format;
@@ -227,113 +225,45 @@ static int image_to_file(const struct convert *c, struct image *src, struct err 
 
 /* ---- streams ------------------------------------------------------------------------------- */
 
-/* Reads up to len bytes, less only at the end. */
-static int read_stream(uint8_t *buf, size_t len, size_t *ret, struct err *e)
-{
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = read(STDIN_FILENO, buf + done, len - done);
-		int rc = stop_check(e);
-
-		if (rc)
-			return rc;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, errno, "reading standard input");
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	*ret = done;
-	return 0;
-}
-
-/* The stream must be of the size that was given: more or less is an error. */
-static int copy_stream(const struct convert *c, struct image_writer *w, struct progress *p,
-		       struct err *e)
-{
-	AUTO_FREE uint8_t *buf = malloc(STREAM_PIECE);
-	uint64_t off = 0;
-	size_t n = 0;
-	int rc;
-
-	if (!buf)
-		return err_nomem(e);
-	for (;;) {
-		rc = read_stream(buf, STREAM_PIECE, &n, e);
-		if (rc)
-			return rc;
-		if (n > c->size - off)
-			return err_set(e, EFBIG,
-				       "standard input is longer than the %llu bytes of --size",
-				       (unsigned long long)c->size);
-		if (!n)
-			break;
-		rc = image_writer_write(w, buf, n, off, e);
-		if (rc)
-			return rc;
-		if (c->digest)
-			digest_add(c->digest, buf, n);
-		off += n;
-		progress_set(p, off);
-	}
-	if (off < c->size)
-		return err_set(e, EBADMSG, "standard input ends after %llu of %llu bytes",
-			       (unsigned long long)off, (unsigned long long)c->size);
-	return 0;
-}
-
 static int stream_to_file(const struct convert *c, struct err *e)
 {
 	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
 	AUTO(image_writer_free) struct image_writer *w = NULL;
+	AUTO(image_stream_free) struct image_stream *s = NULL;
 	struct progress *p;
-	int rc = begin_target(c, &f, e);
+	int rc =
+		image_stream_open(STDIN_FILENO, "standard input", c->source_format, c->size, &s, e);
 
+	if (rc == 0)
+		rc = begin_target(c, &f, e);
 	if (rc == 0)
 		rc = image_create(f.fd, c->target, c->format, target_size(c, c->size), &c->create,
 				  &w, e);
 	if (rc)
 		return rc;
-	p = progress_start("converting", c->size);
-	rc = copy_stream(c, w, p, e);
+	p = progress_start("converting", image_stream_size(s));
+	rc = image_stream_copy(s, w, c->digest, p, e);
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
 	return rc < 0 ? rc : atomic_file_commit(&f, fs_file_mode(), e);
 }
 
-/* The guest's bytes in order, holes as zeros. */
 static int image_to_stream(const struct convert *c, struct image *src, struct err *e)
 {
-	AUTO_FREE uint8_t *buf = malloc(STREAM_PIECE);
-	struct progress *p = progress_start("converting", image_size(src));
-	uint64_t off = 0;
-	int rc = buf ? 0 : err_nomem(e);
+	AUTO(image_writer_free) struct image_writer *w = NULL;
+	struct image_create_opts o = c->create;
+	struct progress *p;
+	int rc;
 
-	while (rc == 0 && off < image_size(src)) {
-		struct extent x;
-		size_t n;
-
-		rc = stop_check(e);
-		if (rc == 0)
-			rc = image_next_extent(src, off, &x, e);
-		if (rc)
-			break;
-		n = (size_t)MIN(x.length, STREAM_PIECE);
-		if (x.kind == EXTENT_DATA)
-			rc = image_pread(src, buf, n, off, e);
-		else
-			memset(buf, 0, n);
-		if (rc == 0)
-			rc = fs_write(STDOUT_FILENO, buf, n, e);
-		if (rc == 0 && c->digest)
-			digest_add(c->digest, buf, n);
-		off += n;
-		progress_set(p, off);
-	}
+	o.pipe = true;
+	rc = image_create(STDOUT_FILENO, "standard output", c->format, image_size(src), &o, &w, e);
+	if (rc)
+		return rc;
+	p = progress_start("converting", image_size(src));
+	rc = image_copy_digest(src, w, c->digest, p, e);
+	if (rc == 0)
+		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
 	return rc;
 }

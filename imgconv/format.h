@@ -12,21 +12,25 @@
 
 #include "imgconv/imgconv.h"
 
-/* The first bytes of a file, and its size: all that a probe may look at. */
+/* The first and last bytes of a file, and its size: all that a probe may look at. */
 #define IMAGE_HEAD_MAX 4096
+#define IMAGE_TAIL_SIZE 512
 struct image_head {
 	const uint8_t *data; /* the first len bytes */
 	size_t len;          /* up to IMAGE_HEAD_MAX */
+	const uint8_t *tail; /* the last IMAGE_TAIL_SIZE bytes; NULL: the file is shorter */
 	uint64_t file_size;
 };
 
 /* What an image is opened from. */
 struct image_source {
 	int fd;
-	const char *name; /* for messages */
-	const char *path; /* as given by the user; NULL: opened by descriptor */
-	unsigned depth;   /* how many images lie above it in a backing chain */
-	unsigned flags;   /* IMAGE_* */
+	const char *name;     /* for messages */
+	const char *path;     /* as given by the user; NULL: opened by descriptor */
+	unsigned depth;       /* how many images lie above it in a backing chain */
+	unsigned flags;       /* IMAGE_* */
+	const char *snapshot; /* as in image_open_opts; NULL: none */
+	const char *parent;
 };
 
 /* Common part of every open image; a format's own struct begins with it. */
@@ -43,6 +47,13 @@ struct image {
 
 struct writer_stream;
 
+/* Where bytes of the disk go. */
+struct image_place {
+	int fd;
+	uint64_t off;
+	size_t len;
+};
+
 /* Common part of every writer. */
 struct image_writer {
 	const struct image_format *format;
@@ -52,8 +63,11 @@ struct image_writer {
 	uint64_t position; /* end of the last write: the hub checks that offsets ascend */
 	uint32_t grain;    /* set by create: unit of write(), a power of two */
 	bool encodes;      /* set by create: grains go through encode() first */
-	unsigned threads;  /* wanted; 0: one a processor */
-	bool over_backing; /* no writes: what is missing is not zeros */
+	uint32_t
+		encoded_max; /* set by create: the most that encode() makes of a grain; 0: a grain */
+	bool pipe;           /* fd is written front to back: all by write(), never place() */
+	unsigned threads;    /* wanted; 0: one a processor */
+	bool over_backing;   /* no writes: what is missing is not zeros */
 	struct writer_stream *stream; /* the hub's own */
 };
 
@@ -71,6 +85,8 @@ struct image_format {
 	const char *name;    /* lower case, unique: "qcow2" */
 	const char *summary; /* for --help and --version */
 	uint64_t max_size;   /* bytes of a guest's disk that create takes */
+	unsigned takes;      /* FORMAT_TAKES_*: which of image_create_opts create knows */
+	const struct image_option *options; /* ended by key NULL; NULL: none of its own */
 
 	/* True if the head is this format's. Never for raw, which is what is left. */
 	bool (*probe)(const struct image_head *head);
@@ -92,8 +108,15 @@ struct image_format {
 	 * what its file can honestly hold. NULL where a format cannot alias.
 	 */
 	int (*claim)(struct image *im, uint64_t off, uint64_t len, struct err *e);
-	/* Appends what `imgconv info` shows of this format alone, to the object that is open. */
+	/* Appends what `imgconv info` shows of this format alone. */
 	int (*info)(struct image *im, struct image_info *ret, struct err *e);
+	/*
+	 * Looks at all tables and adds what is wrong to c by image_check_add; goes on after a
+	 * finding. The image may be opened IMAGE_INSPECT. NULL: there is nothing to look at.
+	 */
+	int (*check)(struct image *im, struct image_check *c, struct progress *p, struct err *e);
+	/* The hub has seen that a smaller size loses nothing. NULL: not in place. */
+	int (*resize)(struct image *im, uint64_t size, struct err *e);
 	/* Frees all but the common part; copes with a half-built image. */
 	void (*close)(struct image *im);
 
@@ -101,17 +124,27 @@ struct image_format {
 	 * image_writer_init, then grain and encodes. */
 	int (*create)(int fd, const char *name, uint64_t size, const struct image_create_opts *o,
 		      struct image_writer **ret, struct err *e);
+	/* NULL result: such an image can be written to a pipe. NULL: none can, for its tables are
+	 * known at the end and lie at the beginning. */
+	const char *(*why_no_pipe)(const struct image_create_opts *o);
 	/*
-	 * Bytes that are not all zero; off is a multiple of the grain and above all offsets that
-	 * were written before; len is one too, or reaches the end of the disk.
+	 * Finds room for bytes that are not all zero, in whole grains; off is a multiple of the
+	 * grain and above all offsets that were placed before; len is one too, or reaches the end
+	 * of the disk. *ret says where the first ret->len (> 0, <= len) of them go; the hub writes
+	 * them there, on any thread, before finish or checkpoint, and asks again for the rest.
+	 * NULL: write() does it all.
 	 */
+	int (*place)(struct image_writer *w, uint64_t off, size_t len, struct image_place *ret,
+		     struct err *e);
+	/* The same bytes, to be written now: where there is no place(), and into pipes. */
 	int (*write)(struct image_writer *w, const void *data, size_t len, uint64_t off,
 		     struct err *e);
 	/* A codec's state, one a thread. */
 	int (*encoder_new)(const struct image_writer *w, void **ret, struct err *e);
 	/*
-	 * Encodes one whole grain (the last one padded with zeros) into out, which has room for a
-	 * grain. Returns the bytes used, or 0 if the grain is better kept as it is. Thread-safe.
+	 * Encodes one whole grain (the last one padded with zeros) into out, which has room for
+	 * encoded_max bytes. Returns the bytes used, or 0 if the grain is better kept as it is.
+	 * Thread-safe.
 	 */
 	size_t (*encode)(const struct image_writer *w, void *encoder, const void *grain, void *out);
 	void (*encoder_free)(void *encoder);
@@ -119,12 +152,42 @@ struct image_format {
 	int (*write_encoded)(struct image_writer *w, const void *data, size_t len, uint64_t off,
 			     struct err *e);
 	int (*finish)(struct image_writer *w, struct err *e);
+	/* The most that the file can become with these options; finish need not be reached. */
+	uint64_t (*full_size)(const struct image_writer *w);
 	/* position is a multiple of the grain or the size. */
 	int (*checkpoint)(struct image_writer *w, uint64_t position, struct err *e);
 	int (*resume)(int fd, const char *name, const struct image_create_opts *o,
 		      struct image_writer **ret, struct err *e);
 	/* Frees all but the common part; copes with a half-built writer. */
 	void (*free)(struct image_writer *w);
+
+	/*
+	 * Reading front to back, where the format allows it (else all three are NULL): open reads
+	 * what comes before the data (size is the disk's, for a format that does not say); next gives a piece of the disk, above all that came before
+	 * (valid until the next call), returns 1, or 0 at the end of a whole image. What follows
+	 * in the pipe is an error.
+	 */
+	int (*stream_open)(int fd, const char *name, uint64_t size, struct image_stream **ret,
+			   struct err *e);
+	int (*stream_next)(struct image_stream *s, uint64_t *ret_off, const uint8_t **ret_data,
+			   size_t *ret_len, struct err *e);
+	void (*stream_close)(struct image_stream *s); /* frees all but the common part */
+};
+
+/* Common part of every stream; the format's own struct begins with it. */
+struct image_stream {
+	const struct image_format *format;
+	char *name;
+	int fd; /* the caller's */
+	uint64_t size;
+};
+
+enum {
+	FORMAT_TAKES_CLUSTER_SIZE = 1u << 0,
+	FORMAT_TAKES_ZLIB = 1u << 1, /* compression=zlib and its level */
+	FORMAT_TAKES_ZSTD = 1u << 2,
+	FORMAT_TAKES_BACKING = 1u << 3,
+	FORMAT_TAKES_COMPANIONS = 1u << 4,
 };
 
 /* All formats, ended by NULL; order: by magic first, raw last. */
@@ -153,6 +216,26 @@ int image_fd_size(int fd, uint64_t *ret, struct err *e);
  */
 int image_open_backing(const struct image *im, const char *name, size_t len, const char *format,
 		       struct image **ret, struct err *e);
+
+/*
+ * Opens the regular file that an image names as a part of it, for reading. The name (len bytes,
+ * hostile) is a path below the folder of im, without symbolic links.
+ * Errors: EACCES outside of the folder, or no regular file; EBADMSG no name; errno of openat2.
+ */
+int image_open_beneath(const struct image *im, const char *name, size_t len, int *ret_fd,
+		       struct err *e);
+
+/* The value of a "key=value" in o->options, NULL if it is not given. o may be NULL. */
+const char *image_create_option(const struct image_create_opts *o, const char *key);
+/* An option of the values in `names` (ended by NULL): the index of the one that was given, or
+ * `none` if it was not. Errors: EINVAL another value. */
+int image_create_choice(const struct image_create_opts *o, const char *key,
+			const char *const *names, unsigned none, unsigned *ret, struct err *e);
+
+int image_stream_init(struct image_stream *s, const struct image_format *f, int fd,
+		      const char *name, struct err *e);
+void image_stream_discard(struct image_stream *s);
+DEFINE_AUTO(struct image_stream *, image_stream_discard);
 
 int image_writer_init(struct image_writer *w, const struct image_format *f, int fd,
 		      const char *name, uint64_t size, const struct image_create_opts *o,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hub's reading side: opening by name or content, bounds, backing files, facts. */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -65,18 +66,14 @@ static bool head_has(const struct image_head *head, const struct foreign *f)
 }
 
 /* What else the file looks like, NULL for nothing. */
-static const char *find_foreign(int fd, const struct image_head *head)
+static const char *find_foreign(const struct image_head *head)
 {
-	uint8_t tail[512];
-
 	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
 		if (head_has(head, &foreign[i]))
 			return foreign[i].name;
 	}
 	/* A fixed VHD is a raw disk with a footer. */
-	if (head->file_size >= 512 &&
-	    fs_pread(fd, tail, sizeof(tail), head->file_size - 512, NULL) == 0 &&
-	    memcmp(tail, "conectix", 8) == 0)
+	if (head->tail && memcmp(head->tail, "conectix", 8) == 0)
 		return "VHD (fixed)";
 	return NULL;
 }
@@ -95,6 +92,7 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 {
 	AUTO_FREE uint8_t *data = calloc(1, IMAGE_HEAD_MAX);
 	struct image_head head = {.data = data};
+	uint8_t tail[IMAGE_TAIL_SIZE];
 	const struct image_format *found = NULL;
 	const char *other;
 	int rc;
@@ -106,6 +104,10 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 		return rc;
 	head.len = (size_t)MIN(head.file_size, (uint64_t)IMAGE_HEAD_MAX);
 	rc = fs_pread(fd, data, head.len, 0, e);
+	if (rc == 0 && head.file_size >= sizeof(tail)) {
+		head.tail = tail;
+		rc = fs_pread(fd, tail, sizeof(tail), head.file_size - sizeof(tail), e);
+	}
 	if (rc)
 		return rc;
 	for (size_t i = 0; image_formats[i]; i++) {
@@ -118,7 +120,7 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 				       found->name, f->name);
 		found = f;
 	}
-	other = find_foreign(fd, &head);
+	other = find_foreign(&head);
 	if (found && !other && is_iso(fd, head.file_size))
 		other = "ISO 9660";
 	if (found && other)
@@ -148,15 +150,33 @@ static int open_source(const struct image_source *src, const char *format, struc
 		if (rc)
 			return err_wrap(e, "'%s'", src->name);
 	}
+	if (src->flags & IMAGE_RDWR && !f->pwrite)
+		return err_set(e, ENOTSUP,
+			       "'%s': %s images are not changed in place: convert it first",
+			       src->name, f->name);
 	rc = f->open(src, ret, e);
 	return rc < 0 ? err_wrap(e, "'%s'", src->name) : 0;
+}
+
+/* What an image is opened from, by the caller's wishes (NULL: none). */
+static struct image_source source_of(const char *name, const struct image_open_opts *o)
+{
+	struct image_source src = {.fd = -1, .name = name};
+
+	if (o) {
+		src.flags = o->flags;
+		src.snapshot = o->snapshot;
+		src.parent = o->parent;
+	}
+	return src;
 }
 
 int image_open_fd(int fd, const char *name, const struct image_open_opts *o, struct image **ret,
 		  struct err *e)
 {
-	struct image_source src = {.fd = fd, .name = name, .flags = o ? o->flags : 0};
+	struct image_source src = source_of(name, o);
 
+	src.fd = fd;
 	return open_source(&src, o ? o->format : NULL, ret, e);
 }
 
@@ -165,9 +185,11 @@ int image_open_fd(int fd, const char *name, const struct image_open_opts *o, str
 
 int image_open(const char *path, const struct image_open_opts *o, struct image **ret, struct err *e)
 {
-	struct image_source src = {.name = path, .path = path, .flags = o ? o->flags : 0};
+	struct image_source src = source_of(path, o);
 	AUTO_FD int fd = -1;
 	int rc;
+
+	src.path = path;
 
 	fd = open(path, OPEN_FLAGS | (src.flags & IMAGE_RDWR ? O_RDWR : O_RDONLY));
 	if (fd < 0)
@@ -214,7 +236,7 @@ void image_close(struct image *im)
 	close(fd);
 }
 
-/* ---- backing files ------------------------------------------------------------------------- */
+/* ---- files that an image names ------------------------------------------------------------ */
 
 /* The part of an image's path that is its folder: "." if there is none. */
 static int folder_of(const char *path, char **ret, struct err *e)
@@ -228,39 +250,28 @@ static int folder_of(const char *path, char **ret, struct err *e)
 	return *ret ? 0 : err_nomem(e);
 }
 
-int image_open_backing(const struct image *im, const char *name, size_t len, const char *format,
-		       struct image **ret, struct err *e)
+/* Opens what lies below the folder of im; *ret_path is how it is called from here. */
+static int open_beneath(const struct image *im, const char *name, size_t len, char **ret_path,
+			int *ret_fd, struct err *e)
 {
 	struct open_how how = {
 		.flags = OPEN_FLAGS | O_RDONLY,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
 	};
-	struct image_source src = {.flags = im->flags & IMAGE_ALLOW_BACKING,
-				   .depth = im->depth + 1};
 	AUTO_FREE char *plain = strndup(name, len);
 	AUTO_FREE char *folder = NULL;
 	AUTO_FREE char *real = NULL;
-	AUTO_FREE char *path = NULL;
 	AUTO_FD int dir = -1;
-	AUTO_FD int fd = -1;
 	const char *below = plain;
 	int rc;
 
 	if (!plain)
 		return err_nomem(e);
-	if (src.depth >= IMAGE_MAX_DEPTH)
-		return err_set(e, ELOOP, "more than %d images in the backing chain",
-			       IMAGE_MAX_DEPTH);
-	if (!im->path)
-		return err_set(e, EACCES, "the backing file '%s' of an image without a path",
-			       plain);
 	if (strlen(plain) != len || !len)
-		return err_set(e, EBADMSG, "the backing file's name is empty or has a NUL inside");
-	if (!format || !*format)
-		return err_set(
-			e, EACCES,
-			"the format of the backing file '%s' is not named, and is not guessed",
-			plain);
+		return err_set(e, EBADMSG, "the file's name is empty or has a NUL inside");
+	if (!im->path)
+		return err_set(e, EACCES, "the image names the file '%s', but has no path itself",
+			       plain);
 	rc = folder_of(im->path, &folder, e);
 	if (rc)
 		return rc;
@@ -275,15 +286,57 @@ int image_open_backing(const struct image *im, const char *name, size_t len, con
 		if (str_has_prefix(plain, real) && plain[strlen(real)] == '/')
 			below = plain + strlen(real) + 1;
 	}
-	fd = (int)syscall(SYS_openat2, dir, below, &how, sizeof(how));
-	if (fd < 0 && (errno == EXDEV || errno == ELOOP))
-		return err_set(e, EACCES, "the backing file '%s' is not below the image's folder",
-			       plain);
-	if (fd < 0)
-		return err_errno(e, errno, "opening the backing file '%s'", plain);
-	path = path_join(folder, below);
-	if (!path)
+	*ret_fd = (int)syscall(SYS_openat2, dir, below, &how, sizeof(how));
+	if (*ret_fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return err_set(e, EACCES, "the file '%s' is not below the image's folder", plain);
+	if (*ret_fd < 0)
+		return err_errno(e, errno, "opening '%s'", plain);
+	*ret_path = path_join(folder, below);
+	if (!*ret_path) {
+		close(*ret_fd);
 		return err_nomem(e);
+	}
+	return 0;
+}
+
+int image_open_beneath(const struct image *im, const char *name, size_t len, int *ret_fd,
+		       struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	AUTO_FD int fd = -1;
+	struct stat st;
+	int rc = open_beneath(im, name, len, &path, &fd, e);
+
+	if (rc)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EACCES, "'%s' is not a regular file", path);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int image_open_backing(const struct image *im, const char *name, size_t len, const char *format,
+		       struct image **ret, struct err *e)
+{
+	struct image_source src = {.flags = im->flags & IMAGE_ALLOW_BACKING,
+				   .depth = im->depth + 1};
+	AUTO_FREE char *path = NULL;
+	AUTO_FD int fd = -1;
+	int rc;
+
+	if (src.depth >= IMAGE_MAX_DEPTH)
+		return err_set(e, ELOOP, "more than %d images in the backing chain",
+			       IMAGE_MAX_DEPTH);
+	if (!format || !*format)
+		return err_set(e, EACCES,
+			       "the format of the backing file '%.*s' is not named, and is not "
+			       "guessed",
+			       (int)MIN(len, (size_t)INT_MAX), name);
+	rc = open_beneath(im, name, len, &path, &fd, e);
+	if (rc < 0)
+		return err_wrap(e, "backing file");
 	src.fd = fd;
 	src.name = src.path = path;
 	rc = open_source(&src, format, ret, e);
@@ -361,4 +414,57 @@ int image_next_extent(struct image *im, uint64_t off, struct extent *ret, struct
 		return err_wrap(e, "reading '%s'", im->name);
 	ret->length = MIN(ret->length, im->size - off);
 	return 0;
+}
+
+/* ---- another size -------------------------------------------------------------------------- */
+
+#define SCAN_PIECE (256 * KIB)
+
+/* That all from `off` on is zeros. */
+static int check_zero_from(struct image *im, uint64_t off, struct err *e)
+{
+	AUTO_FREE uint8_t *buf = malloc(SCAN_PIECE);
+
+	if (!buf)
+		return err_nomem(e);
+	while (off < im->size) {
+		struct extent x;
+		int rc = image_next_extent(im, off, &x, e);
+
+		if (rc == 0 && x.kind == EXTENT_DATA) {
+			x.length = MIN(x.length, SCAN_PIECE);
+			rc = image_pread(im, buf, (size_t)x.length, off, e);
+			if (rc == 0 && !mem_is_zero(buf, (size_t)x.length))
+				return err_set(e, ENOSPC,
+					       "'%s': there are data at 0x%llx or soon behind it, "
+					       "which a smaller disk would lose",
+					       im->name, (unsigned long long)off);
+		}
+		if (rc)
+			return rc;
+		off += x.length;
+	}
+	return 0;
+}
+
+int image_resize(struct image *im, uint64_t size, struct err *e)
+{
+	int rc;
+
+	if (!(im->flags & IMAGE_RDWR))
+		return err_set(e, EBADF, "'%s' was opened for reading only", im->name);
+	if (!im->format->resize)
+		return err_set(e, ENOTSUP, "'%s': %s images are not resized in place", im->name,
+			       im->format->name);
+	if (!size || size > im->format->max_size)
+		return err_set(e, EINVAL, "'%s': a %s image cannot have %llu bytes", im->name,
+			       im->format->name, (unsigned long long)size);
+	rc = size < im->size ? check_zero_from(im, size, e) : 0;
+	if (rc == 0 && size != im->size) {
+		rc = im->format->resize(im, size, e);
+		if (rc < 0)
+			return err_wrap(e, "resizing '%s'", im->name);
+		im->size = size;
+	}
+	return rc;
 }

@@ -28,13 +28,20 @@ enum {
 	/* Only to be looked at: an image whose data would be refused (it refers to other files, is
 	 * encrypted, of unknown features) opens, but reading its data fails with that error. */
 	IMAGE_INSPECT = 1u << 2,
+	/* VMDK extents in files of their own, below the folder of the descriptor only. Such an image
+	 * is opened by path. */
+	IMAGE_ALLOW_EXTENTS = 1u << 3,
 };
 
 struct image_open_opts {
-	/* "raw", "qcow2"; NULL: recognised by content. "raw" is never looked into: give it for
+	/* "raw", "qcow2", ...; NULL: recognised by content. "raw" is never looked into: give it for
 	 * whatever a guest may have written to. */
 	const char *format;
 	unsigned flags;
+	/* QCOW2: the internal snapshot of this name or id, read-only; NULL: the disk as it is. */
+	const char *snapshot;
+	/* VHD: path of the parent of a differencing image, which is opened as VHD; NULL: refused. */
+	const char *parent;
 };
 
 /*
@@ -83,6 +90,17 @@ int image_next_extent(struct image *im, uint64_t off, struct extent *ret, struct
 
 struct image_writer; /* a new image, written front to back */
 
+/* Makes the other files of an image that consists of several (VMDK with extents of their own). */
+struct image_companions {
+	/*
+	 * The empty file `name` in the image's folder, open for reading and writing; the
+	 * descriptor stays ctx's. name is a plain file name.
+	 */
+	int (*create)(void *ctx, const char *name, int *ret_fd, struct err *e);
+	void *ctx;
+	const char *stem; /* the image's own file name without ".vmdk": names begin with it */
+};
+
 enum image_compression {
 	IMAGE_COMPRESS_NONE,
 	IMAGE_COMPRESS_ZLIB,
@@ -96,12 +114,35 @@ struct image_create_opts {
 	/* For image_create_clone: an image over another one, which then takes no writes. */
 	const char *backing_file;
 	const char *backing_format;
+	/* "key=value", ended by NULL: what is particular to the format (image_format_options).
+	 * NULL: none. */
+	const char *const *options;
+	const struct image_companions *companions; /* NULL: a single file */
+	/* fd is a pipe or the like: it is written front to back. */
+	bool pipe;
+	/* Bytes of data other than zeros that may be written; more is EFBIG. 0: any number. */
+	uint64_t max_data;
 };
+
+/* An option of image_create_opts.options. */
+struct image_option {
+	const char *key;
+	const char *values; /* "fixed|dynamic", "SIZE" */
+	const char *help;   /* a line: what it does, its default */
+};
+/* The options of a format, ended by key NULL; NULL for an unknown format. */
+const struct image_option *image_format_options(const char *format);
+/*
+ * Why an image of this format and these options cannot be written to a pipe, a sentence without
+ * a full stop; NULL if it can be.
+ */
+const char *image_why_no_pipe(const char *format, const struct image_create_opts *o);
 
 /*
  * Starts a new image of `size` bytes in the empty, seekable file fd (which stays the caller's;
- * name is for messages). o may be NULL.
- * Errors: ENOTSUP unknown format or option, EINVAL bad size.
+ * name is for messages). o may be NULL. A block device as fd is overwritten from its beginning;
+ * what the image says is zero is then written as zeros.
+ * Errors: ENOTSUP unknown format or option, EINVAL bad size or a bad option's value.
  */
 int image_create(int fd, const char *name, const char *format, uint64_t size,
 		 const struct image_create_opts *o, struct image_writer **ret, struct err *e);
@@ -138,6 +179,27 @@ int image_writer_resume(int fd, const char *name, const char *format,
 			const struct image_create_opts *o, uint64_t *ret_position,
 			struct image_writer **ret, struct err *e);
 
+/* ---- reading front to back ------------------------------------------------------------------ */
+
+struct image_stream; /* an image that comes through a pipe */
+
+/*
+ * Begins to read an image from fd, which cannot seek (and stays the caller's; name is for
+ * messages). format: "raw", then size is the disk's, in bytes; or one whose images can be read
+ * front to back (size is then ignored).
+ * Errors: ENOTSUP the format needs to be read back and forth; as image_open.
+ */
+int image_stream_open(int fd, const char *name, const char *format, uint64_t size,
+		      struct image_stream **ret, struct err *e);
+void image_stream_free(struct image_stream *s);
+DEFINE_AUTO(struct image_stream *, image_stream_free);
+uint64_t image_stream_size(const struct image_stream *s);
+/* As image_copy_digest. Errors: also EBADMSG, the stream is shorter or longer than it should be. */
+int image_stream_copy(struct image_stream *s, struct image_writer *w, struct digest *digest,
+		      struct progress *p, struct err *e);
+
+/* ---- copying, comparing ---------------------------------------------------------------------- */
+
 /*
  * Copies all of src into w, which is new and at least as large, on o->threads threads. p may be
  * NULL. Does not finish w. Stops with ECANCELED when lib/stop.h says so.
@@ -162,6 +224,43 @@ int image_compare(struct image *a, struct image *b, uint64_t *ret_offset, struct
  */
 int image_create_clone(const char *path, const char *backing, const char *backing_format,
 		       uint64_t size, struct err *e);
+
+/*
+ * Changes the size of the disk in place (IMAGE_RDWR); a smaller one must lose nothing but zeros.
+ * Errors: ENOTSUP the format can only be copied to another size; ENOSPC what would be lost is not
+ * all zeros.
+ */
+int image_resize(struct image *im, uint64_t size, struct err *e);
+
+/* ---- whether it is sound ----------------------------------------------------------------------- */
+
+enum image_finding_kind {
+	IMAGE_FINDING_ERROR, /* data are lost, or mean two things */
+	IMAGE_FINDING_LEAK,  /* space that nothing uses: harmless */
+};
+struct image_finding {
+	enum image_finding_kind kind;
+	uint64_t offset; /* where in the file; UINT64_MAX: nowhere in particular */
+	char *text;      /* a sentence without a full stop; escape it */
+};
+#define IMAGE_FINDINGS_MAX 1000 /* kept; all are counted */
+struct image_check {
+	struct image_finding *findings; /* n_findings, in the order in which they were found */
+	size_t n_findings;
+	uint64_t n_errors, n_leaks; /* all that there are */
+	uint64_t leaked;            /* bytes of the file */
+};
+/*
+ * Looks at the whole structure of an image, opened IMAGE_INSPECT, and tells all that is wrong;
+ * data are not looked at. Formats without structure have nothing wrong. p may be NULL.
+ * Errors: those of reading; not what is found.
+ */
+int image_check_read(struct image *im, struct image_check *ret, struct progress *p, struct err *e);
+void image_check_release(struct image_check *c);
+DEFINE_AUTO_STRUCT(struct image_check, image_check_release);
+/* For formats. Adds one finding; bytes is the space of a leak, else 0. */
+int image_check_add(struct image_check *c, enum image_finding_kind kind, uint64_t offset,
+		    uint64_t bytes, struct err *e, const char *fmt, ...) PRINTF_LIKE(6, 7);
 
 /* ---- what it is ---------------------------------------------------------------------------- */
 

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hub's writing side: any ascending writes become grains; zeros are left out; grains that are
- * to be encoded go through the thread pool and come back in order.
+ * The hub's writing side: any ascending writes become grains; zeros are left out. A batch of grains
+ * goes through the thread pool up to twice. First it is read (when copying), scanned for zeros and
+ * encoded; it comes back in order, and what was encoded is handed to the format, what was not is
+ * given its place in the file. Then, if there is any of the latter, a worker writes it there.
  */
-#include "imgconv/writer.h"
+#include <sys/stat.h>
 
+#include "imgconv/options.h"
+#include "imgconv/writer.h"
+#include "lib/fs.h"
 #include "lib/stop.h"
 
 /* Memory for batches under way, and the most that one holds. */
-#define BATCH_BUDGET (48 * MIB)
+#define BATCH_BUDGET (24 * MIB)
 #define BATCH_MAX MIB
 #define THREADS_MAX 64
 
@@ -22,9 +27,15 @@ struct batch {
 	struct image *src; /* read by the worker; NULL: `in` is filled */
 	uint64_t off;
 	size_t len;
-	uint8_t *in;  /* batch_size bytes */
-	uint8_t *out; /* encoded grains, each at its grain's place; NULL if w does not encode */
+	uint8_t *in;       /* batch_size bytes */
+	uint8_t *out;      /* encoded grains, encoded_max apart; NULL if w does not encode */
 	uint32_t *results; /* one a grain */
+	bool placed;       /* the second time in the pool: `writes` is what to do */
+	struct batch_write {
+		struct image_place place;
+		size_t at; /* in `in` */
+	} * writes;        /* as many as there are grains, at most */
+	size_t n_writes;
 };
 
 static void batch_free(struct batch *b)
@@ -34,6 +45,7 @@ static void batch_free(struct batch *b)
 	free(b->in);
 	free(b->out);
 	free(b->results);
+	free(b->writes);
 	free(b);
 }
 
@@ -50,20 +62,25 @@ static int batch_get(struct image_writer *w, struct batch **ret, struct err *e)
 	if (b) {
 		s->free = b->next;
 	} else {
+		size_t grains = s->batch_size / w->grain;
+
 		b = calloc(1, sizeof(*b));
 		if (!b)
 			return err_nomem(e);
 		b->w = w;
 		b->in = malloc(s->batch_size);
-		b->out = w->encodes ? malloc(s->batch_size) : NULL;
-		b->results = calloc(s->batch_size / w->grain, sizeof(*b->results));
-		if (!b->in || !b->results || (w->encodes && !b->out)) {
+		b->out = w->encodes ? malloc(grains * w->encoded_max) : NULL;
+		b->results = calloc(grains, sizeof(*b->results));
+		b->writes = calloc(grains, sizeof(*b->writes));
+		if (!b->in || !b->results || !b->writes || (w->encodes && !b->out)) {
 			batch_free(b);
 			return err_nomem(e);
 		}
 	}
 	b->src = NULL;
 	b->len = 0;
+	b->placed = false;
+	b->n_writes = 0;
 	*ret = b;
 	return 0;
 }
@@ -80,14 +97,30 @@ static size_t grain_len(const struct batch *b, size_t at)
 	return MIN((size_t)b->w->grain, b->len - at);
 }
 
+/* On a worker, the second time. */
+static int batch_write_placed(const struct batch *b, struct err *e)
+{
+	for (size_t i = 0; i < b->n_writes; i++) {
+		const struct batch_write *x = &b->writes[i];
+		int rc = fs_pwrite(x->place.fd, b->in + x->at, x->place.len, x->place.off, e);
+
+		if (rc < 0)
+			return err_wrap(e, "writing '%s'", b->w->name);
+	}
+	return 0;
+}
+
 /* On a worker. */
 static int batch_run(void *job, unsigned worker, struct err *e)
 {
 	struct batch *b = job;
 	struct image_writer *w = b->w;
 	void **encoder = w->encodes ? &w->stream->encoders[worker] : NULL;
+	uint8_t *out = b->out;
 	int rc;
 
+	if (b->placed)
+		return batch_write_placed(b, e);
 	if (b->src) {
 		rc = image_pread(b->src, b->in, b->len, b->off, e);
 		if (rc < 0)
@@ -95,7 +128,7 @@ static int batch_run(void *job, unsigned worker, struct err *e)
 	}
 	if (b->len % w->grain)
 		memset(b->in + b->len, 0, w->grain - b->len % w->grain);
-	for (size_t at = 0; at < b->len; at += w->grain) {
+	for (size_t at = 0; at < b->len; at += w->grain, out += w->encoded_max) {
 		uint32_t *result = &b->results[at / w->grain];
 
 		if (mem_is_zero(b->in + at, grain_len(b, at))) {
@@ -110,33 +143,74 @@ static int batch_run(void *job, unsigned worker, struct err *e)
 			if (rc < 0)
 				return rc;
 		}
-		*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, b->out + at);
+		*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, out);
 		if (!*result)
 			*result = GRAIN_PLAIN;
 	}
 	return 0;
 }
 
-/* Writes what the worker made of a batch. */
-static int batch_write(struct batch *b, struct err *e)
+static int count_data(struct image_writer *w, size_t len, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+
+	s->data += len;
+	if (!s->max_data || s->data <= s->max_data)
+		return 0;
+	return err_set(e, EFBIG, "the data are over the limit of %llu bytes",
+		       (unsigned long long)s->max_data);
+}
+
+/* Asks the format where a run of grains goes, and notes it for the worker. */
+static int batch_place(struct batch *b, size_t at, size_t len, struct err *e)
+{
+	struct image_writer *w = b->w;
+
+	while (len) {
+		struct batch_write *last = b->n_writes ? &b->writes[b->n_writes - 1] : NULL;
+		struct image_place place = {0};
+		int rc = w->format->place(w, b->off + at, len, &place, e);
+
+		if (rc < 0)
+			return rc;
+		if (last && last->place.fd == place.fd &&
+		    last->place.off + last->place.len == place.off &&
+		    last->at + last->place.len == at)
+			last->place.len += place.len;
+		else
+			b->writes[b->n_writes++] = (struct batch_write){.place = place, .at = at};
+		at += place.len;
+		len -= place.len;
+	}
+	return 0;
+}
+
+/* What becomes of a batch that comes back the first time. */
+static int batch_take(struct batch *b, struct err *e)
 {
 	struct image_writer *w = b->w;
 	size_t at = 0;
 
 	while (at < b->len) {
-		uint32_t result = b->results[at / w->grain];
+		size_t i = at / w->grain;
+		uint32_t result = b->results[i];
 		size_t end = at + grain_len(b, at);
 		int rc = 0;
 
-		if (result == GRAIN_PLAIN) {
-			while (end < b->len && b->results[end / w->grain] == GRAIN_PLAIN)
-				end += grain_len(b, end);
+		while (result == GRAIN_PLAIN && end < b->len &&
+		       b->results[end / w->grain] == GRAIN_PLAIN)
+			end += grain_len(b, end);
+		if (result != GRAIN_ZERO)
+			rc = count_data(w, end - at, e);
+		if (rc == 0 && result == GRAIN_PLAIN && writer_places(w))
+			rc = batch_place(b, at, end - at, e);
+		else if (rc == 0 && result == GRAIN_PLAIN)
 			rc = w->format->write(w, b->in + at, end - at, b->off + at, e);
-		} else if (result != GRAIN_ZERO) {
-			rc = w->format->write_encoded(w, b->out + at, result, b->off + at, e);
-		}
+		else if (rc == 0 && result != GRAIN_ZERO)
+			rc = w->format->write_encoded(w, b->out + i * w->encoded_max, result,
+						      b->off + at, e);
 		if (rc < 0)
-			return rc;
+			return err_wrap(e, "writing '%s'", w->name);
 		at = end;
 	}
 	return 0;
@@ -154,7 +228,26 @@ void writer_digest_zeros(struct writer_stream *s, uint64_t off)
 	}
 }
 
-/* Waits for the oldest batch and writes it. */
+/* A batch has been read, scanned and encoded. */
+static int first_time(struct image_writer *w, struct batch *b, struct err *e)
+{
+	struct writer_stream *s = w->stream;
+	int rc = stop_check(e);
+
+	if (rc == 0)
+		rc = batch_take(b, e);
+	if (rc < 0)
+		return rc;
+	if (s->digest) {
+		writer_digest_zeros(s, b->off);
+		digest_add(s->digest, b->in, b->len);
+		s->digest_off += b->len;
+	}
+	progress_set(s->progress, b->off + b->len);
+	return 0;
+}
+
+/* Waits for the oldest batch; takes what was made of it, or gives it to the pool again. */
 static int take_oldest(struct image_writer *w, struct err *e)
 {
 	struct writer_stream *s = w->stream;
@@ -163,20 +256,17 @@ static int take_oldest(struct image_writer *w, struct err *e)
 	int rc = pool_next(s->pool, &job, e);
 
 	b = job;
-	if (rc > 0) {
-		rc = stop_check(e);
+	if (!b)
+		return rc;
+	if (rc > 0)
+		rc = b->placed ? 0 : first_time(w, b, e);
+	if (rc == 0 && !b->placed && b->n_writes) {
+		b->placed = true;
+		rc = pool_submit(s->pool, batch_run, b, e);
 		if (rc == 0)
-			rc = batch_write(b, e);
+			return 0;
 	}
-	if (rc == 0 && b && s->digest) {
-		writer_digest_zeros(s, b->off);
-		digest_add(s->digest, b->in, b->len);
-		s->digest_off += b->len;
-	}
-	if (rc == 0 && b)
-		progress_set(s->progress, b->off + b->len);
-	if (b)
-		batch_put(s, b);
+	batch_put(s, b);
 	return rc;
 }
 
@@ -286,6 +376,27 @@ static int emit_to_batch(struct image_writer *w, const uint8_t *data, size_t len
 	return rc;
 }
 
+/* A run of grains that are not zero, at once. */
+static int emit_run(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+		    struct err *e)
+{
+	int rc = count_data(w, len, e);
+
+	if (rc == 0 && !writer_places(w))
+		return w->format->write(w, data, len, off, e);
+	while (rc == 0 && len) {
+		struct image_place place = {0};
+
+		rc = w->format->place(w, off, len, &place, e);
+		if (rc == 0)
+			rc = fs_pwrite(place.fd, data, place.len, place.off, e);
+		data += place.len;
+		off += place.len;
+		len -= place.len;
+	}
+	return rc;
+}
+
 /* Whole grains (or the disk's end): writes the runs that are not zero. */
 static int emit(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
 		struct err *e)
@@ -301,7 +412,7 @@ static int emit(struct image_writer *w, const uint8_t *data, size_t len, uint64_
 		while (end < len && !mem_is_zero(data + end, MIN((size_t)w->grain, len - end)))
 			end += MIN((size_t)w->grain, len - end);
 		if (end > at) {
-			rc = w->format->write(w, data + at, end - at, off + at, e);
+			rc = emit_run(w, data + at, end - at, off + at, e);
 			if (rc < 0)
 				return rc;
 		}
@@ -402,6 +513,7 @@ int image_writer_init(struct image_writer *w, const struct image_format *f, int 
 	w->size = size;
 	w->threads = o ? o->threads : 0;
 	w->over_backing = o && o->backing_file;
+	w->pipe = o && o->pipe;
 	w->name = strdup(name);
 	return w->name ? 0 : err_nomem(e);
 }
@@ -414,7 +526,7 @@ void image_writer_discard(struct image_writer *w)
 }
 
 /* The stream that feeds a new writer: its sizes follow from grain and threads. */
-static int stream_new(struct image_writer *w, struct err *e)
+static int stream_new(struct image_writer *w, const struct image_create_opts *o, struct err *e)
 {
 	struct writer_stream *s = calloc(1, sizeof(*s));
 	size_t copies = w->encodes ? 2 : 1;
@@ -422,6 +534,9 @@ static int stream_new(struct image_writer *w, struct err *e)
 	if (!s)
 		return err_nomem(e);
 	w->stream = s;
+	s->max_data = o ? o->max_data : 0;
+	if (!w->encoded_max)
+		w->encoded_max = w->grain;
 	s->window =
 		2 * (size_t)MIN(w->threads ? w->threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 				(unsigned)THREADS_MAX) +
@@ -435,10 +550,17 @@ static int stream_new(struct image_writer *w, struct err *e)
 	return 0;
 }
 
-static int check_empty(int fd, const char *name, struct err *e)
+/* A regular file must be empty; of a device what it holds is of no account. */
+static int check_target(int fd, const char *name, struct err *e)
 {
-	uint64_t size;
-	int rc = image_fd_size(fd, &size, e);
+	struct stat st;
+	uint64_t size = 0;
+	int rc = 0;
+
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", name);
+	if (!S_ISBLK(st.st_mode))
+		rc = image_fd_size(fd, &size, e);
 
 	if (rc < 0)
 		return err_wrap(e, "'%s'", name);
@@ -456,7 +578,9 @@ int image_create(int fd, const char *name, const char *format, uint64_t size,
 
 	if (!f || !f->create)
 		return err_set(e, ENOTSUP, "cannot write images of the format '%s'", format);
-	rc = check_empty(fd, name, e);
+	rc = image_options_check(f, o, e);
+	if (rc == 0 && !(o && o->pipe))
+		rc = check_target(fd, name, e);
 	if (rc < 0)
 		return rc;
 	if (size > f->max_size)
@@ -465,7 +589,7 @@ int image_create(int fd, const char *name, const char *format, uint64_t size,
 	rc = f->create(fd, name, size, o, &w, e);
 	if (rc < 0)
 		return err_wrap(e, "creating '%s'", name);
-	rc = stream_new(w, e);
+	rc = stream_new(w, o, e);
 	if (rc < 0) {
 		image_writer_discard(w);
 		return rc;
@@ -548,7 +672,7 @@ int image_writer_resume(int fd, const char *name, const char *format,
 	rc = f->resume(fd, name, o, &w, e);
 	if (rc < 0)
 		return err_wrap(e, "resuming '%s'", name);
-	rc = stream_new(w, e);
+	rc = stream_new(w, o, e);
 	if (rc < 0) {
 		image_writer_discard(w);
 		return rc;

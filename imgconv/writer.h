@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What writer.c and copy.c share: the stream of grains into a writer. A batch of grains is read
- * (when copying), scanned for zeros and encoded on a worker thread, and written in order by the
- * thread that owns the writer.
+ * (when copying), scanned for zeros and encoded on a worker thread, taken in order by the thread that
+ * owns the writer, and, where its bytes go into the file as they are, written by a worker.
  */
 #ifndef IMGCONV_WRITER_H
 #define IMGCONV_WRITER_H
@@ -26,7 +26,15 @@ struct writer_stream {
 	struct digest *digest; /* of the guest's bytes, when copying; may be NULL */
 	uint64_t digest_off;   /* how far it is */
 	struct progress *progress;
+	uint64_t data;     /* bytes that were not zeros, in whole grains */
+	uint64_t max_data; /* 0: any */
 };
+
+/* True if plain grains are placed by the format and written by the hub. */
+static inline bool writer_places(const struct image_writer *w)
+{
+	return w->format->place && !w->pipe;
+}
 
 /* Makes the pool ready. */
 int writer_start_pool(struct image_writer *w, struct err *e);

@@ -77,6 +77,8 @@ const struct image_format image_format_qcow2 = {
 	.name = "qcow2",
 	.summary = "QEMU's copy-on-write format, versions 2 and 3",
 	.max_size = 1ull << 61,
+	.takes = FORMAT_TAKES_CLUSTER_SIZE | FORMAT_TAKES_ZLIB | FORMAT_TAKES_ZSTD |
+		 FORMAT_TAKES_BACKING,
 	.probe = qcow2_probe,
 	.open = qcow2_open,
 	.pread = qcow2_pread,
@@ -87,7 +89,7 @@ const struct image_format image_format_qcow2 = {
 	.info = qcow2_info,
 	.close = qcow2_close,
 	.create = qcow2_create,
-	.write = qcow2_write,
+	.place = qcow2_place,
 	.encoder_new = qcow2_writer_encoder_new,
 	.encode = qcow2_writer_encode,
 	.encoder_free = qcow2_encoder_free,

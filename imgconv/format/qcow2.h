@@ -263,7 +263,8 @@ int qcow2_create(int fd, const char *name, uint64_t size, const struct image_cre
 		 struct image_writer **ret, struct err *e);
 int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 		 struct image_writer **ret, struct err *e);
-int qcow2_write(struct image_writer *w, const void *data, size_t len, uint64_t off, struct err *e);
+int qcow2_place(struct image_writer *w, uint64_t off, size_t len, struct image_place *ret,
+		struct err *e);
 int qcow2_write_encoded(struct image_writer *w, const void *data, size_t len, uint64_t off,
 			struct err *e);
 int qcow2_finish(struct image_writer *w, struct err *e);

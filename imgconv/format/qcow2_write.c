@@ -52,12 +52,6 @@ size_t qcow2_writer_encode(const struct image_writer *iw, void *encoder, const v
 
 /* ---- space --------------------------------------------------------------------------------- */
 
-static int write_clusters(struct qcow2_writer *w, const void *data, size_t len, uint64_t cluster,
-			  struct err *e)
-{
-	return fs_pwrite(w->common.fd, data, len, cluster << w->cluster_bits, e);
-}
-
 int qcow2_writer_flush_block(struct qcow2_writer *w, struct err *e)
 {
 	return fs_pwrite(w->common.fd, w->block, (size_t)w->cluster_size,
@@ -155,32 +149,24 @@ static uint64_t clusters_in_table(const struct qcow2_writer *w, uint64_t off)
 	return w->l2_entries - (off >> w->cluster_bits) % w->l2_entries;
 }
 
-int qcow2_write(struct image_writer *iw, const void *data, size_t len, uint64_t off, struct err *e)
+int qcow2_place(struct image_writer *iw, uint64_t off, size_t len, struct image_place *ret,
+		struct err *e)
 {
 	struct qcow2_writer *w = to_writer(iw);
-	const uint8_t *at = data;
+	uint64_t want = MIN(div_up(len, w->cluster_size), clusters_in_table(w, off));
+	uint64_t first, n;
+	int rc = enter_l2(w, off, e);
 
-	while (len) {
-		uint64_t want = MIN(div_up(len, w->cluster_size), clusters_in_table(w, off));
-		uint64_t first, n;
-		size_t bytes;
-		int rc = enter_l2(w, off, e);
-
-		if (rc == 0)
-			rc = take_clusters(w, want, true, &first, &n, e);
-		if (rc)
-			return rc;
-		bytes = (size_t)MIN((uint64_t)len, n << w->cluster_bits);
-		rc = write_clusters(w, at, bytes, first, e);
-		if (rc)
-			return rc;
-		for (uint64_t i = 0; i < n; i++)
-			set_entry(w, off + (i << w->cluster_bits),
-				  (first + i) << w->cluster_bits | ENTRY_COPIED);
-		at += bytes;
-		off += bytes;
-		len -= bytes;
-	}
+	if (rc == 0)
+		rc = take_clusters(w, want, true, &first, &n, e);
+	if (rc)
+		return rc;
+	*ret = (struct image_place){.fd = iw->fd,
+				    .off = first << w->cluster_bits,
+				    .len = (size_t)MIN((uint64_t)len, n << w->cluster_bits)};
+	for (uint64_t i = 0; i < n; i++)
+		set_entry(w, off + (i << w->cluster_bits),
+			  (first + i) << w->cluster_bits | ENTRY_COPIED);
 	return 0;
 }
 

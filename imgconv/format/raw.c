@@ -5,14 +5,22 @@
  * The disk is as large as the file, whatever that is: a size that is no multiple of 512 is kept
  * (other formats' writers need such a multiple; the caller rounds up). Holes are known by
  * SEEK_DATA. A checkpoint is a record behind the disk's end (see checkpoint.c).
+ *
+ * What is not written of a new file is a hole; of a device it is zeroed, up to the device's end,
+ * so that nothing shines through of what was there; into a pipe zeros are written.
  */
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
 #include "imgconv/format.h"
 #include "lib/fs.h"
+#include "lib/stop.h"
 
 /* The unit in which zeros are left out: a block of most file systems. */
 #define RAW_GRAIN 4096u
+#define STREAM_PIECE MIB
 
 static int raw_open(const struct image_source *src, struct image **ret, struct err *e)
 {
@@ -74,23 +82,141 @@ static int raw_next_extent(struct image *im, uint64_t off, struct extent *ret, s
 	return 0;
 }
 
+static int raw_resize(struct image *im, uint64_t size, struct err *e)
+{
+	if (ftruncate(im->fd, (off_t)size) < 0)
+		return err_errno(e, errno, "setting the file's size to %llu bytes",
+				 (unsigned long long)size);
+	return 0;
+}
+
+/* ---- from a pipe --------------------------------------------------------------------------- */
+
+struct raw_stream {
+	struct image_stream common;
+	uint64_t off;
+	uint8_t *buf;
+};
+
+static void raw_stream_close(struct image_stream *s)
+{
+	free(((struct raw_stream *)s)->buf);
+}
+
+static int raw_stream_open(int fd, const char *name, uint64_t size, struct image_stream **ret,
+			   struct err *e)
+{
+	AUTO(image_stream_discard) struct image_stream *s = NULL;
+	struct raw_stream *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (!r)
+		return err_nomem(e);
+	s = &r->common;
+	rc = image_stream_init(s, &image_format_raw, fd, name, e);
+	if (rc)
+		return rc;
+	r->buf = malloc(STREAM_PIECE);
+	if (!r->buf)
+		return err_nomem(e);
+	s->size = size;
+	*ret = STEAL(s);
+	return 0;
+}
+
+/* Reads up to len bytes, less only at the end. */
+static int read_pipe(int fd, uint8_t *buf, size_t len, size_t *ret, struct err *e)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = read(fd, buf + done, len - done);
+		int rc = stop_check(e);
+
+		if (rc)
+			return rc;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, errno, "reading");
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret = done;
+	return 0;
+}
+
+/* The stream must be of the size that was given: more or less is an error. */
+static int raw_stream_next(struct image_stream *s, uint64_t *ret_off, const uint8_t **ret_data,
+			   size_t *ret_len, struct err *e)
+{
+	struct raw_stream *r = (struct raw_stream *)s;
+	size_t n = 0;
+	int rc = read_pipe(s->fd, r->buf, STREAM_PIECE, &n, e);
+
+	if (rc)
+		return rc;
+	if (n > s->size - r->off)
+		return err_set(e, EFBIG, "the stream is longer than the disk's %llu bytes",
+			       (unsigned long long)s->size);
+	if (!n && r->off < s->size)
+		return err_set(e, EBADMSG, "the stream ends after %llu of %llu bytes",
+			       (unsigned long long)r->off, (unsigned long long)s->size);
+	*ret_off = r->off;
+	*ret_data = r->buf;
+	*ret_len = n;
+	r->off += n;
+	return n ? 1 : 0;
+}
+
 /* ---- writing ------------------------------------------------------------------------------- */
+
+struct raw_writer {
+	struct image_writer common;
+	bool is_device;
+	uint64_t device_size;
+	uint64_t end; /* all before it is written or zero: devices and pipes */
+};
+
+static struct raw_writer *to_raw_writer(struct image_writer *w)
+{
+	return (struct raw_writer *)w;
+}
+
+/* What kind of file it is to be. */
+static int look_at_target(struct raw_writer *w, struct err *e)
+{
+	struct stat st;
+	int rc;
+
+	if (fstat(w->common.fd, &st) < 0)
+		return err_errno(e, errno, "fstat");
+	w->is_device = S_ISBLK(st.st_mode);
+	if (!w->is_device)
+		return 0;
+	rc = image_fd_size(w->common.fd, &w->device_size, e);
+	if (rc == 0 && w->common.size > w->device_size)
+		rc = err_set(e, ENOSPC, "the device has %llu bytes, the disk %llu",
+			     (unsigned long long)w->device_size,
+			     (unsigned long long)w->common.size);
+	return rc;
+}
 
 static int raw_new_writer(int fd, const char *name, uint64_t size,
 			  const struct image_create_opts *o, struct image_writer **ret,
 			  struct err *e)
 {
 	AUTO(image_writer_discard) struct image_writer *w = NULL;
+	struct raw_writer *rw = calloc(1, sizeof(*rw));
 	int rc;
 
-	if (o && (o->cluster_size || o->compression != IMAGE_COMPRESS_NONE || o->level ||
-		  o->backing_file))
-		return err_set(e, ENOTSUP,
-			       "RAW has neither clusters nor compression nor a backing file");
-	w = calloc(1, sizeof(*w));
-	if (!w)
+	if (!rw)
 		return err_nomem(e);
+	w = &rw->common;
 	rc = image_writer_init(w, &image_format_raw, fd, name, size, o, e);
+	if (rc == 0)
+		rc = look_at_target(rw, e);
 	if (rc)
 		return rc;
 	w->grain = RAW_GRAIN;
@@ -100,13 +226,65 @@ static int raw_new_writer(int fd, const char *name, uint64_t size,
 
 static void raw_free(struct image_writer *w)
 {
-	(void)w;
+	(void)w; /* has nothing of its own to free */
 }
 
+static int write_zeros(struct raw_writer *w, uint64_t end, struct err *e)
+{
+	static const uint8_t zeros[64 * KIB];
+	int rc = 0;
+
+	while (rc == 0 && w->end < end) {
+		size_t n = (size_t)MIN(end - w->end, (uint64_t)sizeof(zeros));
+
+		rc = w->common.pipe ? fs_write(w->common.fd, zeros, n, e)
+				    : fs_pwrite(w->common.fd, zeros, n, w->end, e);
+		if (rc == 0)
+			rc = stop_check(e);
+		w->end += n;
+	}
+	return rc;
+}
+
+/* Zeros on a device up to `end`, by the device itself where it can. */
+static int zero_device(struct raw_writer *w, uint64_t end, struct err *e)
+{
+	uint64_t range[2] = {w->end, end - w->end};
+
+	if (end > w->end && range[0] % 512 == 0 && range[1] % 512 == 0 &&
+	    ioctl(w->common.fd, BLKZEROOUT, range) == 0) {
+		w->end = end;
+		return 0;
+	}
+	return write_zeros(w, end, e);
+}
+
+static int raw_place(struct image_writer *w, uint64_t off, size_t len, struct image_place *ret,
+		     struct err *e)
+{
+	struct raw_writer *rw = to_raw_writer(w);
+
+	*ret = (struct image_place){.fd = w->fd, .off = off, .len = len};
+	if (rw->is_device) {
+		int rc = zero_device(rw, off, e);
+
+		rw->end = off + len;
+		return rc;
+	}
+	return 0;
+}
+
+/* Into a pipe. */
 static int raw_write(struct image_writer *w, const void *data, size_t len, uint64_t off,
 		     struct err *e)
 {
-	return fs_pwrite(w->fd, data, len, off, e);
+	struct raw_writer *rw = to_raw_writer(w);
+	int rc = write_zeros(rw, off, e);
+
+	if (rc == 0)
+		rc = fs_write(w->fd, data, len, e);
+	rw->end = off + len;
+	return rc;
 }
 
 static int set_length(struct image_writer *w, uint64_t length, struct err *e)
@@ -119,7 +297,18 @@ static int set_length(struct image_writer *w, uint64_t length, struct err *e)
 
 static int raw_finish(struct image_writer *w, struct err *e)
 {
+	struct raw_writer *rw = to_raw_writer(w);
+
+	if (w->pipe)
+		return write_zeros(rw, w->size, e);
+	if (rw->is_device)
+		return zero_device(rw, rw->device_size, e);
 	return set_length(w, w->size, e);
+}
+
+static uint64_t raw_full_size(const struct image_writer *w)
+{
+	return w->size;
 }
 
 static int raw_checkpoint(struct image_writer *w, uint64_t position, struct err *e)
@@ -183,6 +372,12 @@ static int raw_resume(int fd, const char *name, const struct image_create_opts *
 	return 0;
 }
 
+static const char *raw_why_no_pipe(const struct image_create_opts *o)
+{
+	(void)o;
+	return NULL;
+}
+
 const struct image_format image_format_raw = {
 	.name = "raw",
 	.summary = "the guest's bytes as they are",
@@ -192,11 +387,18 @@ const struct image_format image_format_raw = {
 	.pwrite = raw_pwrite,
 	.flush = raw_flush,
 	.next_extent = raw_next_extent,
+	.resize = raw_resize,
 	.close = raw_close,
 	.create = raw_new_writer,
+	.why_no_pipe = raw_why_no_pipe,
+	.place = raw_place,
 	.write = raw_write,
 	.finish = raw_finish,
 	.checkpoint = raw_checkpoint,
 	.resume = raw_resume,
+	.full_size = raw_full_size,
 	.free = raw_free,
+	.stream_open = raw_stream_open,
+	.stream_next = raw_stream_next,
+	.stream_close = raw_stream_close,
 };

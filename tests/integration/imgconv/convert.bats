@@ -122,9 +122,9 @@ setup() {
 	cmp disk.raw out.raw
 	rm out.*
 	# shellcheck disable=SC2002
-	cat disk.raw | fails "standard input is longer" convert -f raw --size 1M -O raw - out.raw
+	cat disk.raw | fails "standard input: the stream is longer than" convert -f raw --size 1M -O raw - out.raw
 	# shellcheck disable=SC2002
-	cat disk.raw | fails "standard input ends after $size of 1073741824 bytes" \
+	cat disk.raw | fails "standard input: the stream ends after $size of 1073741824 bytes" \
 		convert -f raw --size 1G -O raw - out.raw
 }
 
