@@ -2,85 +2,153 @@
 /* Output that appears complete or not at all: see lib/fs.h. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #include "lib/fs.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 
-int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, struct err *e)
+/* A path's folder: "." if there is none. NULL when memory is out. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* A temporary name beside path. A long name still leaves room for the rest: NAME_MAX is 255. */
+static char *temporary_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	int dir_len = slash ? (int)(slash + 1 - path) : 0;
-	const char *name = slash ? slash + 1 : path;
+	unsigned char noise[6];
+	char hex[2 * sizeof(noise) + 1];
 
-	*f = ATOMIC_FILE_INIT;
-	f->flags = flags;
-	if (!*name)
-		return err_set(e, EISDIR, "'%s' is not a file name", path);
-	if ((flags & FS_NO_REPLACE) && access(path, F_OK) == 0)
-		return err_set(e, EEXIST, "'%s' exists already", path);
-	f->path = strdup(path);
-	/* A long name still leaves room for the rest: NAME_MAX is 255. */
-	f->tmp = str_format("%.*s.%.200s.XXXXXX.tmp", dir_len, path, name);
-	if (!f->path || !f->tmp) {
-		atomic_file_abort(f);
+	if (getrandom(noise, sizeof(noise), 0) != (ssize_t)sizeof(noise))
+		return NULL;
+	hex_encode(noise, sizeof(noise), hex);
+	return str_format("%.*s.%.200s.%s.tmp", dir_len, path, path + dir_len, hex);
+}
+
+/*
+ * A file without a name, which is gone with the process, however it ends; else (some file systems
+ * have none) a file with a temporary name.
+ */
+static int open_temporary(struct atomic_file *f, struct err *e)
+{
+	AUTO_FREE char *folder = folder_of(f->path);
+
+	if (!folder)
 		return err_nomem(e);
-	}
-	f->fd = mkostemps(f->tmp, 4, O_CLOEXEC);
+	f->fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (f->fd >= 0 && access("/proc/self/fd", X_OK) == 0)
+		return 0;
+	if (f->fd >= 0)
+		close(steal_fd(&f->fd));
+	f->tmp = temporary_name(f->path);
+	if (!f->tmp)
+		return err_nomem(e);
+	f->fd = open(f->tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (f->fd < 0) {
 		int code = errno;
 
 		free(STEAL(f->tmp));
-		atomic_file_abort(f);
-		return err_errno(e, code, "making a file beside '%s'", path);
+		return err_errno(e, code, "making a file beside '%s'", f->path);
 	}
 	f->guard = stop_guard_file(f->tmp);
 	return 0;
 }
 
+int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	int rc;
+
+	*f = ATOMIC_FILE_INIT;
+	f->flags = flags;
+	if (!*(slash ? slash + 1 : path))
+		return err_set(e, EISDIR, "'%s' is not a file name", path);
+	if ((flags & FS_NO_REPLACE) && access(path, F_OK) == 0)
+		return err_set(e, EEXIST, "'%s' exists already", path);
+	f->path = strdup(path);
+	rc = f->path ? open_temporary(f, e) : err_nomem(e);
+	if (rc < 0)
+		atomic_file_abort(f);
+	return rc;
+}
+
 /* The folder's entry is on disk too. Some file systems cannot sync a folder: not an error. */
 static void sync_folder(const char *path)
 {
-	AUTO_FREE char *dir = strdup(path);
-	char *slash = dir ? strrchr(dir, '/') : NULL;
-	AUTO_FD int fd = -1;
+	AUTO_FREE char *dir = folder_of(path);
+	AUTO_FD int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
-	if (!dir)
-		return;
-	if (slash)
-		slash[slash == dir ? 1 : 0] = '\0';
-	fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0)
 		(void)fsync(fd);
 }
 
+/* Gives a file without a name the name `path`, where nothing stands. Returns -1 as link(2). */
+static int link_nameless(int fd, const char *path)
+{
+	char self[32];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+/* To take the place of another file it first needs a name of its own. */
+static int name_temporarily(struct atomic_file *f, int fd, struct err *e)
+{
+	f->tmp = temporary_name(f->path);
+	if (!f->tmp)
+		return err_nomem(e);
+	if (link_nameless(fd, f->tmp) < 0) {
+		int code = errno;
+
+		free(STEAL(f->tmp));
+		return err_errno(e, code, "naming the output '%s'", f->path);
+	}
+	f->guard = stop_guard_file(f->tmp);
+	return 0;
+}
+
+static int give_name(struct atomic_file *f, int fd, struct err *e)
+{
+	int rc;
+
+	if (f->flags & FS_NO_REPLACE) {
+		/* renameat2's RENAME_NOREPLACE is not on every file system; link(2) is. */
+		rc = f->tmp ? link(f->tmp, f->path) : link_nameless(fd, f->path);
+		if (rc < 0)
+			return err_errno(e, errno, "naming the output '%s'", f->path);
+		if (f->tmp)
+			unlink(f->tmp);
+	} else {
+		rc = f->tmp ? 0 : name_temporarily(f, fd, e);
+		if (rc < 0)
+			return rc;
+		if (rename(f->tmp, f->path) < 0)
+			return err_errno(e, errno, "naming the output '%s'", f->path);
+	}
+	free(STEAL(f->tmp));
+	return 0;
+}
+
 int atomic_file_commit(struct atomic_file *f, unsigned mode, struct err *e)
 {
-	int fd = steal_fd(&f->fd);
 	int rc = 0;
 
-	if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS)
+	if (fsync(f->fd) < 0 && errno != EINVAL && errno != EROFS)
 		rc = err_errno(e, errno, "writing '%s'", f->path);
-	if (rc == 0 && fchmod(fd, mode) < 0)
+	if (rc == 0 && fchmod(f->fd, mode) < 0)
 		rc = err_errno(e, errno, "setting the mode of '%s'", f->path);
-	if (close(fd) < 0 && rc == 0)
-		rc = err_errno(e, errno, "writing '%s'", f->path);
-	if (rc == 0 && (f->flags & FS_NO_REPLACE)) {
-		/* renameat2's RENAME_NOREPLACE is not on every file system; link(2) is. */
-		if (link(f->tmp, f->path) == 0)
-			unlink(f->tmp);
-		else
-			rc = err_errno(e, errno, "naming the output '%s'", f->path);
-	} else if (rc == 0 && rename(f->tmp, f->path) < 0) {
-		rc = err_errno(e, errno, "naming the output '%s'", f->path);
-	}
-	if (rc == 0) {
-		free(STEAL(f->tmp));
-		stop_unguard_file(f->guard);
-		f->guard = -1;
+	if (rc == 0)
+		rc = give_name(f, f->fd, e);
+	if (rc == 0)
 		sync_folder(f->path);
-	}
 	atomic_file_abort(f);
 	return rc;
 }

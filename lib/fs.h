@@ -21,16 +21,17 @@ int fs_read_file(const char *path, size_t limit, struct buf *out, struct err *e)
 int fs_read_fd(int fd, const char *name, size_t limit, struct buf *out, struct err *e);
 
 /*
- * Output that appears complete or not at all. begin makes a temporary file next to path
- * (".NAME.XXXXXX.tmp", mode 0600 until commit); commit syncs it, gives it `mode`, renames it over
- * path (or, with FS_NO_REPLACE, links it where nothing stands: EEXIST) and syncs the folder; abort
- * removes it and is harmless after commit. A temporary file is also removed when the process ends
- * by a signal that lib/stop.h handles. One per struct; start from ATOMIC_FILE_INIT.
+ * Output that appears complete or not at all. begin makes a file without a name in path's folder
+ * (mode 0600 until commit); commit syncs it, gives it `mode`, puts it in place of path (or, with
+ * FS_NO_REPLACE, where nothing stands: EEXIST) and syncs the folder; abort drops it and is harmless
+ * after commit. Nothing stays behind, however the process ends. Where a file system knows no files
+ * without a name, it has a temporary one (".NAME.XXXXXXXXXXXX.tmp"), which then only a signal that
+ * lib/stop.h does not handle leaves behind. One per struct; start from ATOMIC_FILE_INIT.
  */
 struct atomic_file {
 	int fd;     /* open for reading and writing while begun, else -1 */
 	char *path; /* final name */
-	char *tmp;  /* temporary name */
+	char *tmp;  /* temporary name, NULL: none */
 	unsigned flags;
 	int guard; /* slot of lib/stop.h */
 };

@@ -163,19 +163,35 @@ setup() {
 	)
 }
 
-@test "SIGINT leaves nothing" {
+# interrupt SIGNAL: ends a conversion that is under way by it; *status* is how it ended.
+interrupt() {
+	rm -f in.fifo
 	mkfifo in.fifo
 	# The jobs of a shell ignore SIGINT, but for env.
 	env --default-signal=INT "$IMGCONV" convert -f raw --size 1G -O qcow2 - out.qcow2 <in.fifo 3>&- &
 	pid=$!
 	exec 9>in.fifo
 	head -c 3M disk.raw >&9
-	while ! ls .out.qcow2.*.tmp >/dev/null 2>&1; do sleep 0.05; done
-	kill -INT $pid
+	for _ in $(seq 200); do
+		# shellcheck disable=SC2010 # a link's target is what is looked for
+		ls -l "/proc/$pid/fd" | grep -q "$WORK/.*deleted" && break
+		sleep 0.05
+	done
+	kill "-$1" $pid
 	status=0
 	wait $pid || status=$?
 	exec 9>&-
+}
+
+@test "SIGINT leaves nothing" {
+	interrupt INT
 	[ "$status" = 130 ]
+	[ -z "$(find . -name "*out*")" ]
+}
+
+@test "SIGKILL leaves nothing" {
+	interrupt KILL
+	[ "$status" = 137 ]
 	[ -z "$(find . -name "*out*")" ]
 }
 
