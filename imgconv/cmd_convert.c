@@ -1,71 +1,83 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv convert: one image into another format, or a stream into an image, or out of it. */
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "imgconv/commands.h"
-#include "imgconv/imgconv.h"
-#include "lib/fs.h"
+#include "imgconv/target.h"
 #include "lib/log.h"
-#include "lib/stop.h"
 #include "lib/str.h"
 
+#define OPTIONS_MAX 32
+
 struct convert {
-	const char *source_format;
-	const char *format;
+	const char *format; /* of the target */
+	struct image_open_opts open;
 	struct image_create_opts create;
-	unsigned open_flags;
-	bool verify, force;
+	const char *options[OPTIONS_MAX + 1]; /* of create; in the arguments of -o */
+	size_t n_options;
+	unsigned target_flags;
+	bool verify;
 	enum digest_kind digest_kind;
 	struct digest *digest; /* NULL: not asked for */
 	uint64_t size;         /* of a stream; UINT64_MAX: not given */
+	uint64_t max_output;   /* UINT64_MAX: not given */
 	const char *source, *target;
 };
 
-static int parse_option(struct convert *c, const char *key, const char *value, struct err *e)
+static int parse_compression(struct convert *c, const char *value, struct err *e)
 {
+	static const char *const names[] = {
+		[IMAGE_COMPRESS_NONE] = "none",
+		[IMAGE_COMPRESS_ZLIB] = "zlib",
+		[IMAGE_COMPRESS_ZSTD] = "zstd",
+		[IMAGE_COMPRESS_GZIP] = "gzip",
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(value, names[i]) == 0) {
+			c->create.compression = (enum image_compression)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "'%s' is none of none, zlib, zstd, gzip", value);
+}
+
+/* pair is "key=value"; value points into it. What is not for all formats is left to the format. */
+static int parse_option(struct convert *c, char *pair, const char *value, struct err *e)
+{
+	size_t key_len = (size_t)(value - pair) - 1;
 	uint64_t n;
 	int rc;
 
-	if (strcmp(key, "cluster_size") == 0)
+	if (strncmp(pair, "cluster_size=", key_len + 1) == 0)
 		return str_to_size(value, &c->create.cluster_size, e);
-	if (strcmp(key, "compression_level") == 0) {
+	if (strncmp(pair, "compression_level=", key_len + 1) == 0) {
 		rc = str_to_u64(value, 1, 19, &n, e);
 		c->create.level = rc == 0 ? (unsigned)n : 0;
 		return rc;
 	}
-	if (strcmp(key, "compression") != 0)
-		return err_set(e, EINVAL, "no such option");
-	if (strcmp(value, "none") == 0)
-		c->create.compression = IMAGE_COMPRESS_NONE;
-	else if (strcmp(value, "zlib") == 0)
-		c->create.compression = IMAGE_COMPRESS_ZLIB;
-	else if (strcmp(value, "zstd") == 0)
-		c->create.compression = IMAGE_COMPRESS_ZSTD;
-	else
-		return err_set(e, EINVAL, "'%s' is none of none, zlib, zstd", value);
+	if (strncmp(pair, "compression=", key_len + 1) == 0)
+		return parse_compression(c, value, e);
+	if (c->n_options == OPTIONS_MAX)
+		return err_set(e, EINVAL, "more than %d options", OPTIONS_MAX);
+	c->options[c->n_options++] = pair;
 	return 0;
 }
 
-/* "key=value,key=value" */
-static int parse_options(struct convert *c, const char *text, struct err *e)
+/* "key=value,key=value", which is taken apart in place. */
+static int parse_options(struct convert *c, char *text, struct err *e)
 {
-	AUTO_FREE char *copy = strdup(text);
-	char *rest = copy;
 	char *pair;
 
-	if (!copy)
-		return err_nomem(e);
-	while ((pair = strsep(&rest, ","))) {
-		char *equals = strchr(pair, '=');
+	while ((pair = strsep(&text, ","))) {
+		const char *equals = strchr(pair, '=');
 		int rc;
 
 		if (!equals)
 			return err_set(e, EINVAL, "'%s' is not of the form KEY=VALUE", pair);
-		*equals = '\0';
 		rc = parse_option(c, pair, equals + 1, e);
 		if (rc < 0)
-			return err_wrap(e, "%s", pair);
+			return err_wrap(e, "%.*s", (int)(equals - pair), pair);
 	}
 	return 0;
 }
@@ -74,9 +86,70 @@ enum {
 	OPT_DIGEST = 256,
 	OPT_VERIFY,
 	OPT_FORCE,
+	OPT_DEVICE,
 	OPT_SIZE,
+	OPT_MAX_OUTPUT,
 	OPT_BACKING,
+	OPT_EXTENTS,
+	OPT_PARENT,
+	OPT_SNAPSHOT,
 };
+
+static int take_option(struct convert *c, int opt, char *arg, struct err *e)
+{
+	uint64_t threads = 0;
+	int rc = 0;
+
+	switch (opt) {
+	case 'f':
+		c->open.format = arg;
+		break;
+	case 'O':
+		c->format = arg;
+		break;
+	case 'o':
+		return parse_options(c, arg, e);
+	case 'c':
+		if (c->create.compression == IMAGE_COMPRESS_NONE)
+			c->create.compression = IMAGE_COMPRESS_ZLIB;
+		break;
+	case 'j':
+		rc = str_to_u64(arg, 1, 1024, &threads, e);
+		c->create.threads = (unsigned)threads;
+		return rc;
+	case OPT_DIGEST:
+		rc = digest_by_name(arg, &c->digest_kind, e);
+		if (rc == 0 && !c->digest)
+			rc = digest_new(c->digest_kind, &c->digest, e);
+		return rc;
+	case OPT_VERIFY:
+		c->verify = true;
+		break;
+	case OPT_FORCE:
+		c->target_flags |= TARGET_REPLACE;
+		break;
+	case OPT_DEVICE:
+		c->target_flags |= TARGET_DEVICE;
+		break;
+	case OPT_SIZE:
+		return str_to_size(arg, &c->size, e);
+	case OPT_MAX_OUTPUT:
+		return str_to_size(arg, &c->max_output, e);
+	case OPT_BACKING:
+		c->open.flags |= IMAGE_ALLOW_BACKING;
+		break;
+	case OPT_EXTENTS:
+		c->open.flags |= IMAGE_ALLOW_EXTENTS;
+		break;
+	case OPT_PARENT:
+		c->open.parent = arg;
+		break;
+	case OPT_SNAPSHOT:
+		c->open.snapshot = arg;
+		break;
+	}
+	return 0;
+}
 
 /* 0, or an exit status. */
 static int parse_args(const struct cli_command *self, struct convert *c, int argc, char **argv)
@@ -90,53 +163,21 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		{"digest", required_argument, NULL, OPT_DIGEST},
 		{"verify", no_argument, NULL, OPT_VERIFY},
 		{"force", no_argument, NULL, OPT_FORCE},
+		{"device", no_argument, NULL, OPT_DEVICE},
 		{"size", required_argument, NULL, OPT_SIZE},
+		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
 		{"allow-backing", no_argument, NULL, OPT_BACKING},
+		{"allow-extents", no_argument, NULL, OPT_EXTENTS},
+		{"parent", required_argument, NULL, OPT_PARENT},
+		{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
 		{NULL, 0, NULL, 0},
 	};
 	struct err e;
 	int opt;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:O:o:cj:", longopts)) != -1) {
-		uint64_t threads = 0;
-		int rc = 0;
+		int rc = take_option(c, opt, optarg, &e);
 
-		switch (opt) {
-		case 'f':
-			c->source_format = optarg;
-			break;
-		case 'O':
-			c->format = optarg;
-			break;
-		case 'o':
-			rc = parse_options(c, optarg, &e);
-			break;
-		case 'c':
-			if (c->create.compression == IMAGE_COMPRESS_NONE)
-				c->create.compression = IMAGE_COMPRESS_ZLIB;
-			break;
-		case 'j':
-			rc = str_to_u64(optarg, 1, 1024, &threads, &e);
-			c->create.threads = (unsigned)threads;
-			break;
-		case OPT_DIGEST:
-			rc = digest_by_name(optarg, &c->digest_kind, &e);
-			if (rc == 0 && !c->digest)
-				rc = digest_new(c->digest_kind, &c->digest, &e);
-			break;
-		case OPT_VERIFY:
-			c->verify = true;
-			break;
-		case OPT_FORCE:
-			c->force = true;
-			break;
-		case OPT_SIZE:
-			rc = str_to_size(optarg, &c->size, &e);
-			break;
-		case OPT_BACKING:
-			c->open_flags |= IMAGE_ALLOW_BACKING;
-			break;
-		}
 		if (rc < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
@@ -144,25 +185,16 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		return cli_usage(self, "give a source and a target");
 	if (!c->format)
 		return cli_usage(self, "give the output's format with -O");
+	if (image_format_options(c->format) && image_create_check(c->format, &c->create, &e) < 0)
+		return cli_usage(self, "%s", e.msg);
 	c->source = argv[optind];
 	c->target = argv[optind + 1];
 	return 0;
 }
 
-/* ---- targets ------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------------------------- */
 
-static int begin_target(const struct convert *c, struct atomic_file *f, struct err *e)
-{
-	struct stat st;
-
-	if (stat(c->target, &st) == 0 && !S_ISREG(st.st_mode))
-		return err_set(e, EEXIST, "'%s' exists and is not a regular file", c->target);
-	if (!c->force && access(c->target, F_OK) == 0)
-		return err_set(e, EEXIST, "'%s' exists already; --force replaces it", c->target);
-	return atomic_file_begin(f, c->target, c->force ? 0 : FS_NO_REPLACE, e);
-}
-
-/* The target's size: formats other than raw count in sectors. */
+/* Formats other than raw count in sectors. */
 static uint64_t target_size(const struct convert *c, uint64_t size)
 {
 	uint64_t padded = round_up(size, 512);
@@ -174,12 +206,56 @@ static uint64_t target_size(const struct convert *c, uint64_t size)
 	return padded;
 }
 
-static int verify(struct image *src, const struct convert *c, int fd, struct err *e)
+/*
+ * More data than this are not believed of a file of that size. Disks compress to a half or a
+ * third, seldom to a tenth; deflate's limit, 1032, is reached by what was made to fill disks.
+ */
+#define HONEST_RATIO 200
+#define HONEST_LEAST (64 * MIB)
+
+static uint64_t max_data(const struct convert *c, uint64_t file_size)
+{
+	uint64_t limit;
+
+	if (c->max_output != UINT64_MAX)
+		return MAX(c->max_output, 1);
+	if (__builtin_mul_overflow(file_size, (uint64_t)HONEST_RATIO, &limit))
+		return 0;
+	return MAX(limit, HONEST_LEAST);
+}
+
+static int explain_limit(const struct convert *c, int rc, struct err *e)
+{
+	if (rc == -EFBIG && c->create.max_data && c->max_output == UINT64_MAX)
+		return err_wrap(e,
+				"'%s' holds more than its size makes likely (--max-output SIZE "
+				"allows more)",
+				c->source);
+	return rc;
+}
+
+/* ---- images -------------------------------------------------------------------------------- */
+
+static int verify(struct image *src, struct image *copy, const struct convert *c, struct err *e)
+{
+	struct progress *p = progress_start("verifying", image_size(copy));
+	uint64_t where;
+	int rc = image_compare(src, copy, &where, p, e);
+
+	progress_end(p, rc == 0);
+	if (rc < 0)
+		return err_wrap(e, "verifying");
+	if (rc > 0)
+		return err_set(e, EIO, "verifying: '%s' differs from '%s' at byte %llu", c->target,
+			       c->source, (unsigned long long)where);
+	return 0;
+}
+
+/* Reads the target back, before it has its name. */
+static int verify_unnamed(struct image *src, const struct convert *c, int fd, struct err *e)
 {
 	struct image_open_opts o = {.format = c->format};
 	AUTO(image_close) struct image *copy = NULL;
-	struct progress *p;
-	uint64_t where;
 	int own = dup(fd);
 	int rc;
 
@@ -190,27 +266,30 @@ static int verify(struct image *src, const struct convert *c, int fd, struct err
 		close(own);
 		return err_wrap(e, "verifying");
 	}
-	p = progress_start("verifying", image_size(copy));
-	rc = image_compare(src, copy, &where, p, e);
-	progress_end(p, rc == 0);
-	if (rc < 0)
-		return err_wrap(e, "verifying");
-	if (rc > 0)
-		return err_set(e, EIO, "verifying: '%s' differs from '%s' at byte %llu", c->target,
-			       c->source, (unsigned long long)where);
-	return 0;
+	return verify(src, copy, c, e);
 }
 
-static int image_to_file(const struct convert *c, struct image *src, struct err *e)
+/* Several files find each other by their names: they are read back when they have them. */
+static int verify_named(struct image *src, const struct convert *c, const struct target *t,
+			struct err *e)
 {
-	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
+	struct image_open_opts o = {.format = c->format, .flags = IMAGE_ALLOW_EXTENTS};
+	AUTO(image_close) struct image *copy = NULL;
+	int rc = image_open(c->target, &o, &copy, e);
+
+	rc = rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
+	if (rc < 0)
+		target_unlink(t);
+	return rc;
+}
+
+static int copy_image(struct convert *c, struct image *src, struct target *t, struct err *e)
+{
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	struct progress *p;
-	int rc = begin_target(c, &f, e);
+	int rc = image_create(t->fd, t->name, c->format, target_size(c, image_size(src)),
+			      &c->create, &w, e);
 
-	if (rc == 0)
-		rc = image_create(f.fd, c->target, c->format, target_size(c, image_size(src)),
-				  &c->create, &w, e);
 	if (rc)
 		return rc;
 	p = progress_start("converting", image_size(src));
@@ -218,27 +297,19 @@ static int image_to_file(const struct convert *c, struct image *src, struct err 
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
-	if (rc == 0 && c->verify)
-		rc = verify(src, c, f.fd, e);
-	return rc < 0 ? rc : atomic_file_commit(&f, fs_file_mode(), e);
+	return explain_limit(c, rc, e);
 }
 
-/* ---- streams ------------------------------------------------------------------------------- */
-
-static int stream_to_file(const struct convert *c, struct err *e)
+static int copy_stream(struct convert *c, struct target *t, struct err *e)
 {
-	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO(image_stream_free) struct image_stream *s = NULL;
 	struct progress *p;
-	int rc =
-		image_stream_open(STDIN_FILENO, "standard input", c->source_format, c->size, &s, e);
+	int rc = image_stream_open(STDIN_FILENO, "standard input", c->open.format, c->size, &s, e);
 
 	if (rc == 0)
-		rc = begin_target(c, &f, e);
-	if (rc == 0)
-		rc = image_create(f.fd, c->target, c->format, target_size(c, c->size), &c->create,
-				  &w, e);
+		rc = image_create(t->fd, t->name, c->format, target_size(c, image_stream_size(s)),
+				  &c->create, &w, e);
 	if (rc)
 		return rc;
 	p = progress_start("converting", image_stream_size(s));
@@ -246,99 +317,101 @@ static int stream_to_file(const struct convert *c, struct err *e)
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
-	return rc < 0 ? rc : atomic_file_commit(&f, fs_file_mode(), e);
-}
-
-static int image_to_stream(const struct convert *c, struct image *src, struct err *e)
-{
-	AUTO(image_writer_free) struct image_writer *w = NULL;
-	struct image_create_opts o = c->create;
-	struct progress *p;
-	int rc;
-
-	o.pipe = true;
-	rc = image_create(STDOUT_FILENO, "standard output", c->format, image_size(src), &o, &w, e);
-	if (rc)
-		return rc;
-	p = progress_start("converting", image_size(src));
-	rc = image_copy_digest(src, w, c->digest, p, e);
-	if (rc == 0)
-		rc = image_writer_finish(w, e);
-	progress_end(p, rc == 0);
 	return rc;
 }
 
-/* ---- what to what -------------------------------------------------------------------------- */
-
-static int open_stdin(const struct convert *c, struct image **ret, struct err *e)
+static int open_source(const struct convert *c, struct image **ret, struct err *e)
 {
-	struct image_open_opts o = {.format = c->source_format, .flags = c->open_flags};
-	int fd = dup(STDIN_FILENO);
-	int rc;
+	int fd, rc;
 
+	if (strcmp(c->source, "-") != 0)
+		return image_open(c->source, &c->open, ret, e);
+	fd = dup(STDIN_FILENO);
 	if (fd < 0)
 		return err_errno(e, errno, "standard input");
-	rc = image_open_fd(fd, "standard input", &o, ret, e);
+	rc = image_open_fd(fd, "standard input", &c->open, ret, e);
 	if (rc < 0)
 		close(fd);
 	return rc;
 }
 
-static bool stdin_can_seek(void)
+static bool source_is_pipe(const struct convert *c)
 {
-	return lseek(STDIN_FILENO, 0, SEEK_CUR) >= 0;
+	return strcmp(c->source, "-") == 0 && lseek(STDIN_FILENO, 0, SEEK_CUR) < 0;
 }
 
-static int convert(const struct convert *c, struct err *e)
+static int convert(struct convert *c, struct err *e)
 {
-	struct image_open_opts o = {.format = c->source_format, .flags = c->open_flags};
+	AUTO(target_abort) struct target t = TARGET_INIT;
 	AUTO(image_close) struct image *src = NULL;
-	int rc;
+	AUTO(image_info_release) struct image_info info = {0};
+	int rc = 0;
 
-	if (strcmp(c->source, "-") == 0 && !stdin_can_seek())
-		return stream_to_file(c, e);
-	rc = strcmp(c->source, "-") == 0 ? open_stdin(c, &src, e)
-					 : image_open(c->source, &o, &src, e);
+	if (!source_is_pipe(c)) {
+		rc = open_source(c, &src, e);
+		if (rc == 0)
+			rc = image_info_read(src, &info, e);
+	}
+	if (rc == 0)
+		rc = target_begin(&t, c->target, c->target_flags, &c->create, e);
+	if (rc == 0 && t.device && strcmp(c->format, "raw") != 0)
+		rc = err_set(e, EINVAL, "a device is written as raw alone");
 	if (rc)
 		return rc;
-	if (strcmp(c->target, "-") == 0)
-		return image_to_stream(c, src, e);
-	return image_to_file(c, src, e);
+	c->create.max_data = src                           ? max_data(c, info.file_size)
+			     : c->max_output == UINT64_MAX ? 0
+							   : MAX(c->max_output, 1);
+	rc = src ? copy_image(c, src, &t, e) : copy_stream(c, &t, e);
+	if (rc == 0 && c->verify && !t.n_companions)
+		rc = verify_unnamed(src, c, t.fd, e);
+	if (rc == 0)
+		rc = target_commit(&t, e);
+	if (rc == 0 && c->verify && t.n_companions)
+		rc = verify_named(src, c, &t, e);
+	return rc;
 }
 
 /* What cannot be, and why; 0 or an exit status. */
 static int check_streams(const struct cli_command *self, const struct convert *c)
 {
-	bool pipe_in = strcmp(c->source, "-") == 0 && !stdin_can_seek();
+	bool in = source_is_pipe(c);
 	bool out = strcmp(c->target, "-") == 0;
+	bool raw = c->open.format && strcmp(c->open.format, "raw") == 0;
+	const char *why = out ? image_why_no_pipe(c->format, &c->create) : NULL;
 
-	if (out && strcmp(c->format, "raw") != 0)
+	if (why)
+		return cli_usage(self, "%s cannot be written to standard output: %s", c->format,
+				 why);
+	if (out && isatty(STDOUT_FILENO))
+		return cli_usage(self, "an image is not written to a terminal");
+	if (out && c->verify)
+		return cli_usage(self, "standard output cannot be read back for --verify");
+	if (in && !c->open.format)
+		return cli_usage(self, "name the format of what comes through the pipe with -f");
+	if (in && image_format_options(c->open.format) && !image_format_streams(c->open.format))
 		return cli_usage(self,
-				 "%s cannot be written to standard output: its tables are known "
-				 "only at the end, but lie at the beginning",
-				 c->format);
-	if (out && (pipe_in || c->digest || c->verify))
-		return cli_usage(self, "standard output goes with neither a pipe as the source nor "
-				       "--digest nor --verify");
-	if (pipe_in && (!c->source_format || strcmp(c->source_format, "raw") != 0))
-		return cli_usage(self, "a pipe can only be read as raw (-f raw): other formats "
-				       "need to be read back and forth");
-	if (pipe_in && c->size == UINT64_MAX)
+				 "%s images cannot be read from a pipe: they need to be read back "
+				 "and forth",
+				 c->open.format);
+	if (in && raw && c->size == UINT64_MAX)
 		return cli_usage(self, "give the size of the disk in the pipe with --size");
-	if (pipe_in && c->verify)
+	if (in && c->verify)
 		return cli_usage(self, "a pipe cannot be read twice for --verify");
-	if (!pipe_in && c->size != UINT64_MAX)
-		return cli_usage(self, "--size is for a pipe as the source");
+	if (!(in && raw) && c->size != UINT64_MAX)
+		return cli_usage(self, "--size is for raw from a pipe");
 	return 0;
 }
 
 int cmd_convert(const struct cli_command *self, int argc, char **argv)
 {
-	struct convert c = {.size = UINT64_MAX};
+	struct convert c = {.size = UINT64_MAX, .max_output = UINT64_MAX};
 	AUTO(digest_free) struct digest *digest = NULL;
 	char hex[2 * DIGEST_MAX + 1];
 	struct err e;
-	int status = parse_args(self, &c, argc, argv);
+	int status;
+
+	c.create.options = c.options;
+	status = parse_args(self, &c, argc, argv);
 
 	digest = c.digest;
 	if (status == 0) {
@@ -351,7 +424,9 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 		return cli_fail(&e);
 	if (c.digest) {
 		digest_final_hex(c.digest, hex);
-		printf("%s:%s\n", digest_name(c.digest_kind), hex);
+		/* Standard output may be the image. */
+		fprintf(strcmp(c.target, "-") == 0 ? stderr : stdout, "%s:%s\n",
+			digest_name(c.digest_kind), hex);
 	}
 	return cli_finish(EXIT_OK);
 }

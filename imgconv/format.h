@@ -142,11 +142,12 @@ struct image_format {
 	/* A codec's state, one a thread. */
 	int (*encoder_new)(const struct image_writer *w, void **ret, struct err *e);
 	/*
-	 * Encodes one whole grain (the last one padded with zeros) into out, which has room for
-	 * encoded_max bytes. Returns the bytes used, or 0 if the grain is better kept as it is.
-	 * Thread-safe.
+	 * Encodes one grain, of which the first len bytes are the disk's (a whole grain but for the
+	 * last one, which is padded with zeros), into out, which has room for encoded_max bytes.
+	 * Returns the bytes used, or 0 if the grain is better kept as it is. Thread-safe.
 	 */
-	size_t (*encode)(const struct image_writer *w, void *encoder, const void *grain, void *out);
+	size_t (*encode)(const struct image_writer *w, void *encoder, const void *grain, size_t len,
+			 void *out);
 	void (*encoder_free)(void *encoder);
 	/* Like write, for one encoded grain. */
 	int (*write_encoded)(struct image_writer *w, const void *data, size_t len, uint64_t off,
@@ -186,6 +187,7 @@ enum {
 	FORMAT_TAKES_CLUSTER_SIZE = 1u << 0,
 	FORMAT_TAKES_ZLIB = 1u << 1, /* compression=zlib and its level */
 	FORMAT_TAKES_ZSTD = 1u << 2,
+	FORMAT_TAKES_GZIP = 1u << 5,
 	FORMAT_TAKES_BACKING = 1u << 3,
 	FORMAT_TAKES_COMPANIONS = 1u << 4,
 };

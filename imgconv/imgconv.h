@@ -105,11 +105,12 @@ enum image_compression {
 	IMAGE_COMPRESS_NONE,
 	IMAGE_COMPRESS_ZLIB,
 	IMAGE_COMPRESS_ZSTD,
+	IMAGE_COMPRESS_GZIP, /* RAW: the whole disk as gzip */
 };
 struct image_create_opts {
 	uint64_t cluster_size; /* QCOW2: 512 to 2 MiB, a power of two; 0: the format's default */
 	enum image_compression compression;
-	unsigned level;   /* zlib 1 to 12, zstd 1 to 19; 0: the default */
+	unsigned level;   /* zlib and gzip 1 to 12, zstd 1 to 19; 0: the default */
 	unsigned threads; /* for copying and compression; 0: one a processor */
 	/* For image_create_clone: an image over another one, which then takes no writes. */
 	const char *backing_file;
@@ -132,6 +133,8 @@ struct image_option {
 };
 /* The options of a format, ended by key NULL; NULL for an unknown format. */
 const struct image_option *image_format_options(const char *format);
+/* Whether the format knows what is wished of a new image. Errors: ENOTSUP it does not. */
+int image_create_check(const char *format, const struct image_create_opts *o, struct err *e);
 /*
  * Why an image of this format and these options cannot be written to a pipe, a sentence without
  * a full stop; NULL if it can be.
@@ -191,6 +194,8 @@ struct image_stream; /* an image that comes through a pipe */
  */
 int image_stream_open(int fd, const char *name, const char *format, uint64_t size,
 		      struct image_stream **ret, struct err *e);
+/* Whether images of the format can be read from a pipe. */
+bool image_format_streams(const char *format);
 void image_stream_free(struct image_stream *s);
 DEFINE_AUTO(struct image_stream *, image_stream_free);
 uint64_t image_stream_size(const struct image_stream *s);

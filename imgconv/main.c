@@ -9,16 +9,23 @@ static const struct cli_command commands[] = {
 		"[-f FMT] -O FMT [-o KEY=VALUE,...] SRC DST",
 		"writes a disk image in another format",
 		"  -f, --format FMT            format of SRC; else it is recognised\n"
-		"  -O, --output-format FMT     format of DST: raw or qcow2\n"
+		"  -O, --output-format FMT     format of DST\n"
 		"  -o, --options KEY=VALUE,... of DST: cluster_size, compression (none, zlib, "
-		"zstd),\n"
-		"                              compression_level\n"
+		"zstd,\n"
+		"                              gzip), compression_level, and what the format "
+		"knows\n"
 		"  -c, --compress              the same as -o compression=zlib\n"
+		"      --snapshot NAME         read this internal snapshot of a QCOW2 image\n"
 		"      --allow-backing         read backing files below SRC's own folder\n"
+		"      --allow-extents         read VMDK extents below SRC's own folder\n"
+		"      --parent IMAGE          the parent of a differencing VHD\n"
 		"      --digest ALGORITHM      print the digest of the guest's disk: sha256, ...\n"
 		"      --verify                read DST back and compare it with SRC\n"
 		"      --force                 replace DST if it exists\n"
-		"      --size SIZE             bytes of the disk that comes through a pipe\n"
+		"      --device                DST is a block device: overwrite all of it\n"
+		"      --size SIZE             bytes of the raw disk that comes through a pipe\n"
+		"      --max-output SIZE       give up at more data than this; else at 200 times "
+		"SRC\n"
 		"  -j, --threads N             threads; else one a processor\n",
 		cmd_convert,
 	},

@@ -83,6 +83,12 @@ static int check_options(const struct image_format *f, const struct image_create
 int image_options_check(const struct image_format *f, const struct image_create_opts *o,
 			struct err *e)
 {
+	static const unsigned takes[] = {
+		[IMAGE_COMPRESS_ZLIB] = FORMAT_TAKES_ZLIB,
+		[IMAGE_COMPRESS_ZSTD] = FORMAT_TAKES_ZSTD,
+		[IMAGE_COMPRESS_GZIP] = FORMAT_TAKES_GZIP,
+	};
+	const unsigned any = FORMAT_TAKES_ZLIB | FORMAT_TAKES_ZSTD | FORMAT_TAKES_GZIP;
 	bool compressed = o && o->compression != IMAGE_COMPRESS_NONE;
 	const char *why;
 
@@ -90,10 +96,9 @@ int image_options_check(const struct image_format *f, const struct image_create_
 		return 0;
 	if (o->cluster_size && !(f->takes & FORMAT_TAKES_CLUSTER_SIZE))
 		return err_set(e, ENOTSUP, "%s images have no clusters of another size", f->name);
-	if (compressed && !(f->takes & (FORMAT_TAKES_ZLIB | FORMAT_TAKES_ZSTD)))
+	if (compressed && !(f->takes & any))
 		return err_set(e, ENOTSUP, "%s images are not compressed", f->name);
-	if ((o->compression == IMAGE_COMPRESS_ZLIB && !(f->takes & FORMAT_TAKES_ZLIB)) ||
-	    (o->compression == IMAGE_COMPRESS_ZSTD && !(f->takes & FORMAT_TAKES_ZSTD)))
+	if (compressed && !(f->takes & takes[o->compression]))
 		return err_set(e, ENOTSUP, "%s images are not compressed that way", f->name);
 	if (o->backing_file && !(f->takes & FORMAT_TAKES_BACKING))
 		return err_set(e, ENOTSUP, "%s images have no backing file", f->name);
@@ -104,4 +109,13 @@ int image_options_check(const struct image_format *f, const struct image_create_
 				       why);
 	}
 	return check_options(f, o, e);
+}
+
+int image_create_check(const char *format, const struct image_create_opts *o, struct err *e)
+{
+	const struct image_format *f = image_format_by_name(format);
+
+	if (!f || !f->create)
+		return err_set(e, ENOTSUP, "cannot write images of the format '%s'", format);
+	return image_options_check(f, o, e);
 }

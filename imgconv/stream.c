@@ -33,6 +33,13 @@ uint64_t image_stream_size(const struct image_stream *s)
 	return s->size;
 }
 
+bool image_format_streams(const char *format)
+{
+	const struct image_format *f = image_format_by_name(format);
+
+	return f && f->stream_open;
+}
+
 int image_stream_open(int fd, const char *name, const char *format, uint64_t size,
 		      struct image_stream **ret, struct err *e)
 {

@@ -143,7 +143,8 @@ static int batch_run(void *job, unsigned worker, struct err *e)
 			if (rc < 0)
 				return rc;
 		}
-		*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, out);
+		*result =
+			(uint32_t)w->format->encode(w, *encoder, b->in + at, grain_len(b, at), out);
 		if (!*result)
 			*result = GRAIN_PLAIN;
 	}

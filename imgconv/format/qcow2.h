@@ -272,6 +272,6 @@ int qcow2_checkpoint(struct image_writer *w, uint64_t position, struct err *e);
 void qcow2_writer_free(struct image_writer *w);
 int qcow2_writer_encoder_new(const struct image_writer *w, void **ret, struct err *e);
 size_t qcow2_writer_encode(const struct image_writer *w, void *encoder, const void *grain,
-			   void *out);
+			   size_t len, void *out);
 
 #endif

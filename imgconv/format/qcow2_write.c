@@ -45,8 +45,9 @@ int qcow2_writer_encoder_new(const struct image_writer *iw, void **ret, struct e
 }
 
 size_t qcow2_writer_encode(const struct image_writer *iw, void *encoder, const void *grain,
-			   void *out)
+			   size_t len, void *out)
 {
+	(void)len; /* a cluster is always whole */
 	return qcow2_encode(encoder, grain, iw->grain, out);
 }
 

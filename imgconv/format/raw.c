@@ -14,7 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "imgconv/format.h"
+#include "imgconv/format/raw.h"
 #include "lib/fs.h"
 #include "lib/stop.h"
 
@@ -172,18 +172,6 @@ static int raw_stream_next(struct image_stream *s, uint64_t *ret_off, const uint
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-struct raw_writer {
-	struct image_writer common;
-	bool is_device;
-	uint64_t device_size;
-	uint64_t end; /* all before it is written or zero: devices and pipes */
-};
-
-static struct raw_writer *to_raw_writer(struct image_writer *w)
-{
-	return (struct raw_writer *)w;
-}
-
 /* What kind of file it is to be. */
 static int look_at_target(struct raw_writer *w, struct err *e)
 {
@@ -220,15 +208,21 @@ static int raw_new_writer(int fd, const char *name, uint64_t size,
 	if (rc)
 		return rc;
 	w->grain = RAW_GRAIN;
+	if (o && o->compression == IMAGE_COMPRESS_GZIP) {
+		rc = raw_gzip_begin(rw, o, e);
+		if (rc)
+			return rc;
+	}
 	*ret = STEAL(w);
 	return 0;
 }
 
 static void raw_free(struct image_writer *w)
 {
-	(void)w; /* has nothing of its own to free */
+	raw_gzip_free(to_raw_writer(w));
 }
 
+/* Zeros up to `end`, as bytes. */
 static int write_zeros(struct raw_writer *w, uint64_t end, struct err *e)
 {
 	static const uint8_t zeros[64 * KIB];
@@ -299,6 +293,8 @@ static int raw_finish(struct image_writer *w, struct err *e)
 {
 	struct raw_writer *rw = to_raw_writer(w);
 
+	if (rw->gzip)
+		return raw_gzip_finish(rw, e);
 	if (w->pipe)
 		return write_zeros(rw, w->size, e);
 	if (rw->is_device)
@@ -308,7 +304,9 @@ static int raw_finish(struct image_writer *w, struct err *e)
 
 static uint64_t raw_full_size(const struct image_writer *w)
 {
-	return w->size;
+	const struct raw_writer *rw = (const struct raw_writer *)w;
+
+	return rw->gzip ? raw_gzip_full_size(rw) : w->size;
 }
 
 static int raw_checkpoint(struct image_writer *w, uint64_t position, struct err *e)
@@ -318,6 +316,8 @@ static int raw_checkpoint(struct image_writer *w, uint64_t position, struct err 
 	uint8_t record[IMAGE_CHECKPOINT_SIZE];
 	int rc;
 
+	if (to_raw_writer(w)->gzip || w->pipe)
+		return err_set(e, ENOTSUP, "a stream has no checkpoints");
 	if (fdatasync(w->fd) < 0)
 		return err_errno(e, errno, "fdatasync");
 	image_checkpoint_encode(&c, record);
@@ -382,6 +382,7 @@ const struct image_format image_format_raw = {
 	.name = "raw",
 	.summary = "the guest's bytes as they are",
 	.max_size = INT64_MAX - (1 << 20),
+	.takes = FORMAT_TAKES_GZIP,
 	.open = raw_open,
 	.pread = raw_pread,
 	.pwrite = raw_pwrite,
@@ -393,6 +394,10 @@ const struct image_format image_format_raw = {
 	.why_no_pipe = raw_why_no_pipe,
 	.place = raw_place,
 	.write = raw_write,
+	.encoder_new = raw_gzip_encoder_new,
+	.encode = raw_gzip_encode,
+	.encoder_free = raw_gzip_encoder_free,
+	.write_encoded = raw_gzip_write,
 	.finish = raw_finish,
 	.checkpoint = raw_checkpoint,
 	.resume = raw_resume,

@@ -128,11 +128,38 @@ setup() {
 		convert -f raw --size 1G -O raw - out.raw
 }
 
+@test "raw as gzip, into a file and into a pipe" {
+	"$IMGCONV" convert -q -O raw -o compression=gzip disk.raw out.gz
+	gzip -dc out.gz | cmp - disk.raw
+	"$IMGCONV" convert -q -O raw -o compression=gzip,compression_level=1 --digest sha256 disk.raw - \
+		2>digest >out.pipe.gz
+	gzip -dc out.pipe.gz | cmp - disk.raw
+	[ "$(cat digest)" = "sha256:$(sha256sum <disk.raw | cut -d " " -f 1)" ]
+	truncate -s 70000001 in.raw
+	"$IMGCONV" convert -q -O raw -o compression=gzip in.raw - | gzip -dc | cmp - in.raw
+	truncate -s 0 in.raw
+	"$IMGCONV" convert -q -O raw -o compression=gzip in.raw - | gzip -dc | cmp - in.raw
+	rm out.gz out.pipe.gz digest in.raw
+}
+
+@test "more data than the file makes likely is refused, but on request" {
+	head -c 70M /dev/zero | tr '\0' a >in.raw
+	"$IMGCONV" convert -q -c -O qcow2 in.raw in.qcow2
+	fails "holds more than its size makes likely" convert -O raw in.qcow2 out.raw
+	"$IMGCONV" convert -q --max-output 100M -O raw in.qcow2 out.raw
+	cmp in.raw out.raw
+	fails "over the limit of 1048576 bytes" convert --max-output 1M -O raw --force in.qcow2 out.raw
+	rm in.qcow2 in.raw out.raw
+}
+
 @test "what cannot be streamed says why" {
 	run "$IMGCONV" convert -O qcow2 disk.raw -
 	[ "$status" = 2 ]
 	[[ $output == *"tables are known only at the end"* ]]
 	run bash -c "cat disk.raw | $IMGCONV convert -O raw - out.raw"
+	[ "$status" = 2 ]
+	[[ $output == *"name the format"* ]]
+	run bash -c "cat disk.raw | $IMGCONV convert -f qcow2 -O raw - out.raw"
 	[ "$status" = 2 ]
 	[[ $output == *"need to be read back and forth"* ]]
 	run bash -c "cat disk.raw | $IMGCONV convert -f raw -O raw - out.raw"
