@@ -143,10 +143,10 @@ setup() {
 }
 
 @test "more data than the file makes likely is refused, but on request" {
-	head -c 70M /dev/zero | tr '\0' a >in.raw
+	head -c 150M /dev/zero | tr '\0' a >in.raw
 	"$IMGCONV" convert -q -c -O qcow2 in.raw in.qcow2
 	fails "holds more than its size makes likely" convert -O raw in.qcow2 out.raw
-	"$IMGCONV" convert -q --max-output 100M -O raw in.qcow2 out.raw
+	"$IMGCONV" convert -q --max-output 200M -O raw in.qcow2 out.raw
 	cmp in.raw out.raw
 	fails "over the limit of 1048576 bytes" convert --max-output 1M -O raw --force in.qcow2 out.raw
 	rm in.qcow2 in.raw out.raw
