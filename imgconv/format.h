@@ -65,9 +65,10 @@ struct image_writer {
 	bool encodes;      /* set by create: grains go through encode() first */
 	uint32_t
 		encoded_max; /* set by create: the most that encode() makes of a grain; 0: a grain */
-	bool pipe;           /* fd is written front to back: all by write(), never place() */
-	unsigned threads;    /* wanted; 0: one a processor */
-	bool over_backing;   /* no writes: what is missing is not zeros */
+	bool fixed;        /* set by create: place() follows from the offset alone, on any thread */
+	bool pipe;         /* fd is written front to back: all by write(), never place() */
+	unsigned threads;  /* wanted; 0: one a processor */
+	bool over_backing; /* no writes: what is missing is not zeros */
 	struct writer_stream *stream; /* the hub's own */
 };
 
@@ -132,6 +133,7 @@ struct image_format {
 	 * grain and above all offsets that were placed before; len is one too, or reaches the end
 	 * of the disk. *ret says where the first ret->len (> 0, <= len) of them go; the hub writes
 	 * them there, on any thread, before finish or checkpoint, and asks again for the rest.
+	 * A writer that is `fixed` is asked in any order, by several threads at once.
 	 * NULL: write() does it all.
 	 */
 	int (*place)(struct image_writer *w, uint64_t off, size_t len, struct image_place *ret,

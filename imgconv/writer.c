@@ -110,45 +110,84 @@ static int batch_write_placed(const struct batch *b, struct err *e)
 	return 0;
 }
 
+/* Where the run of plain grains that begins at `at` ends. */
+static size_t plain_end(const struct batch *b, size_t at)
+{
+	while (at < b->len && b->results[at / b->w->grain] == GRAIN_PLAIN)
+		at += grain_len(b, at);
+	return at;
+}
+
+/* On a worker: all plain grains at once, where their places are known beforehand. */
+static int batch_write_fixed(const struct batch *b, struct err *e)
+{
+	size_t at = 0;
+
+	while (at < b->len) {
+		size_t end = plain_end(b, at);
+
+		while (at < end) {
+			struct image_place place = {0};
+			int rc = b->w->format->place(b->w, b->off + at, end - at, &place, e);
+
+			if (rc == 0)
+				rc = fs_pwrite(place.fd, b->in + at, place.len, place.off, e);
+			if (rc < 0)
+				return err_wrap(e, "writing '%s'", b->w->name);
+			at += place.len;
+		}
+		if (at < b->len)
+			at += grain_len(b, at);
+	}
+	return 0;
+}
+
+/* Scans and encodes one grain; the result says what became of it. */
+static int grain_run(struct batch *b, size_t at, void **encoder, struct err *e)
+{
+	struct image_writer *w = b->w;
+	uint32_t *result = &b->results[at / w->grain];
+	int rc;
+
+	*result = GRAIN_ZERO;
+	if (mem_is_zero(b->in + at, grain_len(b, at)))
+		return 0;
+	*result = GRAIN_PLAIN;
+	if (!encoder)
+		return 0;
+	if (!*encoder) {
+		rc = w->format->encoder_new(w, encoder, e);
+		if (rc < 0)
+			return rc;
+	}
+	*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, grain_len(b, at),
+					      b->out + at / w->grain * w->encoded_max);
+	if (!*result)
+		*result = GRAIN_PLAIN;
+	return 0;
+}
+
 /* On a worker. */
 static int batch_run(void *job, unsigned worker, struct err *e)
 {
 	struct batch *b = job;
 	struct image_writer *w = b->w;
 	void **encoder = w->encodes ? &w->stream->encoders[worker] : NULL;
-	uint8_t *out = b->out;
-	int rc;
+	int rc = 0;
 
 	if (b->placed)
 		return batch_write_placed(b, e);
-	if (b->src) {
+	if (b->src)
 		rc = image_pread(b->src, b->in, b->len, b->off, e);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc < 0)
+		return rc;
 	if (b->len % w->grain)
 		memset(b->in + b->len, 0, w->grain - b->len % w->grain);
-	for (size_t at = 0; at < b->len; at += w->grain, out += w->encoded_max) {
-		uint32_t *result = &b->results[at / w->grain];
-
-		if (mem_is_zero(b->in + at, grain_len(b, at))) {
-			*result = GRAIN_ZERO;
-			continue;
-		}
-		*result = GRAIN_PLAIN;
-		if (!encoder)
-			continue;
-		if (!*encoder) {
-			rc = w->format->encoder_new(w, encoder, e);
-			if (rc < 0)
-				return rc;
-		}
-		*result =
-			(uint32_t)w->format->encode(w, *encoder, b->in + at, grain_len(b, at), out);
-		if (!*result)
-			*result = GRAIN_PLAIN;
-	}
-	return 0;
+	for (size_t at = 0; rc == 0 && at < b->len; at += w->grain)
+		rc = grain_run(b, at, encoder, e);
+	if (rc == 0 && writer_is_fixed(w))
+		rc = batch_write_fixed(b, e);
+	return rc;
 }
 
 static int count_data(struct image_writer *w, size_t len, struct err *e)
@@ -198,12 +237,13 @@ static int batch_take(struct batch *b, struct err *e)
 		size_t end = at + grain_len(b, at);
 		int rc = 0;
 
-		while (result == GRAIN_PLAIN && end < b->len &&
-		       b->results[end / w->grain] == GRAIN_PLAIN)
-			end += grain_len(b, end);
+		if (result == GRAIN_PLAIN)
+			end = plain_end(b, end);
 		if (result != GRAIN_ZERO)
 			rc = count_data(w, end - at, e);
-		if (rc == 0 && result == GRAIN_PLAIN && writer_places(w))
+		if (rc == 0 && result == GRAIN_PLAIN && writer_is_fixed(w))
+			; /* the worker has written it */
+		else if (rc == 0 && result == GRAIN_PLAIN && writer_places(w))
 			rc = batch_place(b, at, end - at, e);
 		else if (rc == 0 && result == GRAIN_PLAIN)
 			rc = w->format->write(w, b->in + at, end - at, b->off + at, e);

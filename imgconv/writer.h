@@ -36,6 +36,12 @@ static inline bool writer_places(const struct image_writer *w)
 	return w->format->place && !w->pipe;
 }
 
+/* True if workers write plain grains as soon as they have them. */
+static inline bool writer_is_fixed(const struct image_writer *w)
+{
+	return w->fixed && writer_places(w);
+}
+
 /* Makes the pool ready. */
 int writer_start_pool(struct image_writer *w, struct err *e);
 /* Waits for running jobs and drops all that was not written: after an error. */

@@ -208,6 +208,7 @@ static int raw_new_writer(int fd, const char *name, uint64_t size,
 	if (rc)
 		return rc;
 	w->grain = RAW_GRAIN;
+	w->fixed = !rw->is_device;
 	if (o && o->compression == IMAGE_COMPRESS_GZIP) {
 		rc = raw_gzip_begin(rw, o, e);
 		if (rc)
