@@ -6,6 +6,7 @@
 #: make lint                             clang-tidy, cppcheck, shellcheck, mandoc
 #: make format | check-format            clang-format
 #: make check-includes check-headers     direction of includes; each header compiles alone
+#: make bench [BENCH=WORD BENCH_ROUNDS=3] speed against what people use today
 #: make demo                             the main job on a loopback cloud
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -38,15 +39,21 @@ $(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ALL_ARCHIVES
 		-Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(shell $(PKG_CONFIG) --libs $(ALL_PKGS)) $(foreach f,$(FOLDERS),$($(f)_LDLIBS))
 
 .PHONY: tests-built unit integration fuzz-replay fuzz check-fast check lint format check-format \
-	check-includes check-headers check-docs check-source demo
+	check-includes check-headers check-docs check-source demo bench
 .SECONDARY: $(call objects,$(UNIT_SOURCES) $(FUZZ_SOURCES)) $(FUZZ_MAIN)
 
-tests-built: $(UNIT_TESTS) $(FUZZERS)
+# A layer that lets a program's reads and writes fail.
+$(B)/tests/fault.so: tests/fault/fault.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -O1 -g $(WARN) -U_FORTIFY_SOURCE -fPIC -shared -o $@ $< -ldl
+
+tests-built: $(UNIT_TESTS) $(FUZZERS) $(B)/tests/fault.so
 
 RUN_TESTS := BINDIR=$(abspath $(BINDIR)) BUILD=$(abspath $(B)) MODE=$(MODE) tests/run
 unit: $(or $(TESTS),$(UNIT_TESTS))
 	@$(RUN_TESTS) $(or $(TESTS),$(UNIT_TESTS))
-integration: all
+integration: all $(B)/tests/fault.so
 	@$(RUN_TESTS) $(or $(TESTS),$(BATS_FAST))
 fuzz-replay: $(or $(TESTS),$(FUZZERS))
 	@$(RUN_TESTS) $(or $(TESTS),$(FUZZERS))
@@ -79,3 +86,8 @@ format:
 
 demo: all
 	tests/boot/demo
+
+BENCH_ROUNDS ?= 3
+BENCH_DIR ?= /dev/shm
+bench: all
+	tests/bench/run --bindir $(BINDIR) --rounds $(BENCH_ROUNDS) --dir $(BENCH_DIR) --only "$(BENCH)"

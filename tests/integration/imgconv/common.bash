@@ -16,6 +16,11 @@ remove_work() {
 	cd / && rm -rf "$WORK" "$WORK.err"
 }
 
+# The formats that imgconv knows, raw last.
+formats() {
+	"$IMGCONV" --version | sed -n 's/^formats: //p'
+}
+
 # make_disk FILE SIZE: runs of noise, text and single bytes with holes between; the same each time.
 make_disk() {
 	rm -f "$1"
