@@ -145,7 +145,7 @@ const char *image_why_no_pipe(const char *format, const struct image_create_opts
  * Starts a new image of `size` bytes in the empty, seekable file fd (which stays the caller's;
  * name is for messages). o may be NULL. A block device as fd is overwritten from its beginning;
  * what the image says is zero is then written as zeros.
- * Errors: ENOTSUP unknown format or option, EINVAL bad size or a bad option's value.
+ * Errors: ENOTSUP unknown format or option, EINVAL bad size (0 too) or a bad option's value.
  */
 int image_create(int fd, const char *name, const char *format, uint64_t size,
 		 const struct image_create_opts *o, struct image_writer **ret, struct err *e);

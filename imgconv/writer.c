@@ -624,6 +624,8 @@ int image_create(int fd, const char *name, const char *format, uint64_t size,
 		rc = check_target(fd, name, e);
 	if (rc < 0)
 		return rc;
+	if (!size)
+		return err_set(e, EINVAL, "'%s' would be a disk of 0 bytes", name);
 	if (size > f->max_size)
 		return err_set(e, EINVAL, "'%s': %llu bytes are more than a %s image holds", name,
 			       (unsigned long long)size, f->name);

@@ -33,7 +33,7 @@ static int compress_zeros(struct libdeflate_compressor *c, size_t n, uint8_t **r
 			  struct err *e)
 {
 	size_t room = libdeflate_gzip_compress_bound(c, n);
-	AUTO_FREE uint8_t *in = calloc(1, n + 1);
+	AUTO_FREE uint8_t *in = calloc(1, n);
 	AUTO_FREE uint8_t *out = malloc(room);
 
 	if (!in || !out)
@@ -120,8 +120,7 @@ static int append_zeros(struct raw_writer *w, uint64_t end, struct err *e)
 			rc = stop_check(e);
 		w->end += ZEROS_LONG;
 	}
-	/* An empty disk is an empty member. */
-	if (rc || (w->end == end && g->file_end))
+	if (rc || w->end == end)
 		return rc;
 	rc = make_zeros((size_t)(end - w->end), &rest, &rest_len, e);
 	w->end = end;
@@ -132,7 +131,7 @@ int raw_gzip_write(struct image_writer *iw, const void *data, size_t len, uint64
 		   struct err *e)
 {
 	struct raw_writer *w = to_raw_writer(iw);
-	int rc = off > w->end ? append_zeros(w, off, e) : 0;
+	int rc = append_zeros(w, off, e);
 
 	w->end = MIN(off + iw->grain, iw->size);
 	return rc < 0 ? rc : append(w, data, len, e);

@@ -20,7 +20,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-enum what { GO_ON, FAIL, SHORT };
+enum what {
+	GO_ON,
+	FAIL,
+	SHORT
+};
 
 static const char *fault_call;
 static unsigned long fault_nth;

@@ -23,8 +23,8 @@ setup() {
 	cmp disk.raw out.raw
 }
 
-@test "sizes from nothing to a tebibyte" {
-	for size in 0 512 1K 65024 64K 66048 1M; do
+@test "sizes from a sector to a tebibyte" {
+	for size in 512 1K 65024 64K 66048 1M; do
 		make_disk in.raw $size
 		"$IMGCONV" convert -q -c -O qcow2 in.raw out.qcow2
 		same in.raw out.qcow2
@@ -136,8 +136,6 @@ setup() {
 	gzip -dc out.pipe.gz | cmp - disk.raw
 	[ "$(cat digest)" = "sha256:$(sha256sum <disk.raw | cut -d " " -f 1)" ]
 	truncate -s 70000001 in.raw
-	"$IMGCONV" convert -q -O raw -o compression=gzip in.raw - | gzip -dc | cmp - in.raw
-	truncate -s 0 in.raw
 	"$IMGCONV" convert -q -O raw -o compression=gzip in.raw - | gzip -dc | cmp - in.raw
 	rm out.gz out.pipe.gz digest in.raw
 }

@@ -81,7 +81,7 @@ static void writes_every_cluster_size_and_compression(void **state)
 
 static void writes_odd_sizes(void **state)
 {
-	static const size_t sizes[] = {0, 512, 1024, 65536, 65536 + 512, MIB - 512, 5 * MIB};
+	static const size_t sizes[] = {512, 1024, 65536, 65536 + 512, MIB - 512, 5 * MIB};
 
 	(void)state;
 	rng_state = 22;
@@ -147,7 +147,8 @@ static void refuses_options_that_make_no_image(void **state)
 	o.cluster_size = 512;
 	assert_fails(image_create(fd, path, "qcow2", 1ull << 50, &o, &w, e), EFBIG, "too many");
 	assert_fails(image_create(fd, path, "qcow2", 513, NULL, &w, e), EINVAL, "multiple of 512");
-	assert_fails(image_create(fd, path, "raw", MIB, &o, &w, e), ENOTSUP, "RAW");
+	assert_fails(image_create(fd, path, "raw", MIB, &o, &w, e), ENOTSUP, "no clusters");
+	assert_fails(image_create(fd, path, "raw", 0, NULL, &w, e), EINVAL, "0 bytes");
 	assert_fails(image_create(fd, path, "vhs", MIB, NULL, &w, e), ENOTSUP, "'vhs'");
 	o.cluster_size = 0;
 	o.level = 13;
