@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The engine of conversions: extents of any image into any writer; and comparing two images. */
+#include <limits.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
 #include "imgconv/writer.h"
 #include "lib/stop.h"
 
@@ -49,6 +53,34 @@ static int copy_extents(struct image *src, struct image_writer *w, struct err *e
 	return writer_drain(w, e);
 }
 
+/*
+ * Lets the file system share the source's blocks with the target, where both keep the disk as it
+ * is and the file system can (Btrfs, XFS): no byte is moved. False: it has to be copied; what was
+ * shared by then is the same data at the same places.
+ */
+static bool share_blocks(struct image *src, struct image_writer *w)
+{
+	uint64_t off = 0;
+
+	if (src->format != &image_format_raw || !writer_is_fixed(w))
+		return false;
+	while (off < src->size) {
+		size_t len = (size_t)MIN(src->size - off, (uint64_t)SSIZE_MAX);
+		struct image_place place = {0};
+		struct file_clone_range range = {.src_fd = src->fd, .src_offset = off};
+		struct err e;
+
+		if (w->format->place(w, off, len, &place, &e) < 0)
+			return false;
+		range.src_length = place.len;
+		range.dest_offset = place.off;
+		if (ioctl(place.fd, FICLONERANGE, &range) < 0)
+			return false;
+		off += place.len;
+	}
+	return true;
+}
+
 int image_copy_digest(struct image *src, struct image_writer *w, struct digest *digest,
 		      struct progress *p, struct err *e)
 {
@@ -62,7 +94,7 @@ int image_copy_digest(struct image *src, struct image_writer *w, struct digest *
 	s->digest_off = 0;
 	s->progress = p;
 	rc = writer_start_pool(w, e);
-	if (rc == 0)
+	if (rc == 0 && (digest || !share_blocks(src, w)))
 		rc = copy_extents(src, w, e);
 	if (rc == 0 && digest)
 		writer_digest_zeros(s, src->size);
