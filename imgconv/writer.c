@@ -97,12 +97,28 @@ static size_t grain_len(const struct batch *b, size_t at)
 	return MIN((size_t)b->w->grain, b->len - at);
 }
 
+/*
+ * One at a time: most file systems let one writer into a file, and those who want to be the next
+ * one spin, which takes the processor from the threads that read.
+ */
+static int write_placed(const struct batch *b, size_t at, const struct image_place *place,
+			struct err *e)
+{
+	struct writer_stream *s = b->w->stream;
+	int rc;
+
+	pthread_mutex_lock(&s->write_lock);
+	rc = fs_pwrite(place->fd, b->in + at, place->len, place->off, e);
+	pthread_mutex_unlock(&s->write_lock);
+	return rc;
+}
+
 /* On a worker, the second time. */
 static int batch_write_placed(const struct batch *b, struct err *e)
 {
 	for (size_t i = 0; i < b->n_writes; i++) {
 		const struct batch_write *x = &b->writes[i];
-		int rc = fs_pwrite(x->place.fd, b->in + x->at, x->place.len, x->place.off, e);
+		int rc = write_placed(b, x->at, &x->place, e);
 
 		if (rc < 0)
 			return err_wrap(e, "writing '%s'", b->w->name);
@@ -131,7 +147,7 @@ static int batch_write_fixed(const struct batch *b, struct err *e)
 			int rc = b->w->format->place(b->w, b->off + at, end - at, &place, e);
 
 			if (rc == 0)
-				rc = fs_pwrite(place.fd, b->in + at, place.len, place.off, e);
+				rc = write_placed(b, at, &place, e);
 			if (rc < 0)
 				return err_wrap(e, "writing '%s'", b->w->name);
 			at += place.len;
@@ -575,6 +591,7 @@ static int stream_new(struct image_writer *w, const struct image_create_opts *o,
 	if (!s)
 		return err_nomem(e);
 	w->stream = s;
+	pthread_mutex_init(&s->write_lock, NULL);
 	s->max_data = o ? o->max_data : 0;
 	if (!w->encoded_max)
 		w->encoded_max = w->grain;
@@ -680,6 +697,7 @@ void image_writer_free(struct image_writer *w)
 		batch_free(b);
 	}
 	free(s->partial);
+	pthread_mutex_destroy(&s->write_lock);
 	free(s);
 	image_writer_discard(w);
 }

@@ -7,6 +7,8 @@
 #ifndef IMGCONV_WRITER_H
 #define IMGCONV_WRITER_H
 
+#include <pthread.h>
+
 #include "imgconv/format.h"
 #include "lib/pool.h"
 
@@ -23,6 +25,7 @@ struct writer_stream {
 	uint64_t partial_off;
 	bool partial_used;
 	bool failed;           /* an error is for ever */
+	pthread_mutex_t write_lock;
 	struct digest *digest; /* of the guest's bytes, when copying; may be NULL */
 	uint64_t digest_off;   /* how far it is */
 	struct progress *progress;
