@@ -212,6 +212,10 @@ DEFINE_AUTO(struct image *, image_discard);
 /* Bytes of a regular file or block device. */
 int image_fd_size(int fd, uint64_t *ret, struct err *e);
 
+/* The extent of data or of a hole that begins at off in the file and ends at `end` at the latest;
+ * start and length are the file's. All is data where that is not known. */
+int image_file_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e);
+
 #define IMAGE_MAX_DEPTH 16 /* images in a backing chain */
 /*
  * Opens the image that `im` names as its backing file, read-only. The name (len bytes, hostile)

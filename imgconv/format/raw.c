@@ -59,27 +59,7 @@ static int raw_flush(struct image *im, struct err *e)
 
 static int raw_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
 {
-	off_t data = lseek(im->fd, (off_t)off, SEEK_DATA);
-	off_t hole;
-
-	*ret = (struct extent){.start = off, .length = im->size - off, .kind = EXTENT_DATA};
-	if (data < 0 && errno == ENXIO) {
-		ret->kind = EXTENT_HOLE;
-		return 0;
-	}
-	if (data < 0) /* not known here: all is data */
-		return 0;
-	if ((uint64_t)data > off) {
-		ret->kind = EXTENT_HOLE;
-		ret->length = (uint64_t)data - off;
-		return 0;
-	}
-	hole = lseek(im->fd, (off_t)off, SEEK_HOLE);
-	if (hole < 0)
-		return err_errno(e, errno, "SEEK_HOLE at 0x%llx", (unsigned long long)off);
-	if ((uint64_t)hole > off)
-		ret->length = (uint64_t)hole - off;
-	return 0;
+	return image_file_extent(im->fd, off, im->size, ret, e);
 }
 
 static int raw_resize(struct image *im, uint64_t size, struct err *e)
