@@ -707,8 +707,12 @@ void image_writer_free(struct image_writer *w)
 int image_writer_checkpoint(struct image_writer *w, struct err *e)
 {
 	uint64_t position = w->position;
-	int rc = flush_stream(w, false, e);
+	int rc;
 
+	if (!w->format->checkpoint)
+		return err_set(e, ENOTSUP, "'%s': %s images have no checkpoints", w->name,
+			       w->format->name);
+	rc = flush_stream(w, false, e);
 	if (position != w->size)
 		position -= position % w->grain;
 	if (rc == 0)
