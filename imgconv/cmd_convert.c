@@ -194,15 +194,21 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 
 /* ---- limits -------------------------------------------------------------------------------- */
 
-/* Formats other than raw count in sectors. */
+/* The target's size: most formats count in sectors, some in more. */
 static uint64_t target_size(const struct convert *c, uint64_t size)
 {
-	uint64_t padded = round_up(size, 512);
+	uint64_t padded = image_padded_size(c->format, size, &c->create);
 
-	if (strcmp(c->format, "raw") == 0 || padded == size)
+	if (padded == size)
 		return size;
-	log_warn("'%s' is %llu bytes, no multiple of 512: %u zero bytes are added", c->source,
-		 (unsigned long long)size, (unsigned)(padded - size));
+	if (size % 512)
+		log_warn("'%s' is %llu bytes, no multiple of 512: %llu zero bytes are added",
+			 c->source, (unsigned long long)size, (unsigned long long)(padded - size));
+	else
+		log_warn("'%s' is %llu bytes; a %s image with these options has %llu: zeros are "
+			 "added",
+			 c->source, (unsigned long long)size, c->format,
+			 (unsigned long long)padded);
 	return padded;
 }
 

@@ -121,6 +121,9 @@ struct image_format {
 	/* Frees all but the common part; copes with a half-built image. */
 	void (*close)(struct image *im);
 
+	/* The least size, at least `size`, that an image with these options can have; create
+	 * refuses others. Bad options are create's to tell. NULL: a multiple of 512 bytes. */
+	uint64_t (*padded_size)(uint64_t size, const struct image_create_opts *o);
 	/* Starts a file of size 0. Allocates the writer and fills the common part by
 	 * image_writer_init, then grain and encodes. */
 	int (*create)(int fd, const char *name, uint64_t size, const struct image_create_opts *o,

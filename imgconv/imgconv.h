@@ -142,6 +142,12 @@ int image_create_check(const char *format, const struct image_create_opts *o, st
 const char *image_why_no_pipe(const char *format, const struct image_create_opts *o);
 
 /*
+ * The least size, `size` or above, that an image of this format and these options can have: most
+ * count in sectors of 512 bytes, a VHD for Azure in MiB. For image_create; o may be NULL.
+ */
+uint64_t image_padded_size(const char *format, uint64_t size, const struct image_create_opts *o);
+
+/*
  * Starts a new image of `size` bytes in the empty, seekable file fd (which stays the caller's;
  * name is for messages). o may be NULL. A block device as fd is overwritten from its beginning;
  * what the image says is zero is then written as zeros.

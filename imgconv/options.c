@@ -24,6 +24,17 @@ const char *image_why_no_pipe(const char *format, const struct image_create_opts
 	return "its tables are known only at the end, but lie at the beginning";
 }
 
+uint64_t image_padded_size(const char *format, uint64_t size, const struct image_create_opts *o)
+{
+	const struct image_format *f = image_format_by_name(format);
+
+	if (size > UINT64_MAX / 2)
+		return size; /* more than any format takes */
+	if (f && f->padded_size)
+		return f->padded_size(size, o);
+	return round_up(size, 512);
+}
+
 static size_t key_length(const char *pair)
 {
 	return strcspn(pair, "=");

@@ -171,6 +171,13 @@ static int look_at_target(struct raw_writer *w, struct err *e)
 	return rc;
 }
 
+/* Any size is a raw disk's. */
+static uint64_t raw_padded_size(uint64_t size, const struct image_create_opts *o)
+{
+	(void)o;
+	return size;
+}
+
 static int raw_new_writer(int fd, const char *name, uint64_t size,
 			  const struct image_create_opts *o, struct image_writer **ret,
 			  struct err *e)
@@ -371,6 +378,7 @@ const struct image_format image_format_raw = {
 	.next_extent = raw_next_extent,
 	.resize = raw_resize,
 	.close = raw_close,
+	.padded_size = raw_padded_size,
 	.create = raw_new_writer,
 	.why_no_pipe = raw_why_no_pipe,
 	.place = raw_place,
