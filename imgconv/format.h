@@ -243,6 +243,25 @@ const char *image_create_option(const struct image_create_opts *o, const char *k
 int image_create_choice(const struct image_create_opts *o, const char *key,
 			const char *const *names, unsigned none, unsigned *ret, struct err *e);
 
+#define IMAGE_UUID_SIZE 16
+#define IMAGE_UUID_TEXT 37 /* with its NUL */
+/*
+ * What gives a new image its UUID: the same image always has the same, other images most likely
+ * another one. `what` is the format and its options, in any form; ranges that have data are added
+ * in ascending order, in whatever pieces.
+ */
+struct image_identity;
+int image_identity_new(const char *what, uint64_t size, struct image_identity **ret, struct err *e);
+void image_identity_add(struct image_identity *id, uint64_t off, uint64_t len);
+void image_identity_uuid(struct image_identity *id, uint8_t out[IMAGE_UUID_SIZE]); /* once */
+void image_identity_free(struct image_identity *id);
+DEFINE_AUTO(struct image_identity *, image_identity_free);
+/* Bytes in the order of the text. */
+void image_uuid_text(const uint8_t uuid[IMAGE_UUID_SIZE], char out[IMAGE_UUID_TEXT]);
+/* The option "uuid". Errors: EINVAL it is none. */
+int image_uuid_option(const struct image_create_opts *o, uint8_t out[IMAGE_UUID_SIZE],
+		      bool *ret_given, struct err *e);
+
 int image_stream_init(struct image_stream *s, const struct image_format *f, int fd,
 		      const char *name, struct err *e);
 void image_stream_discard(struct image_stream *s);
