@@ -203,6 +203,8 @@ const struct image_format *image_format_by_name(const char *name);
 
 extern const struct image_format image_format_qcow2;
 extern const struct image_format image_format_raw;
+extern const struct image_format image_format_vdi;
+extern const struct image_format image_format_vhd;
 
 /* ---- what the hub offers to formats -------------------------------------------------------- */
 

@@ -6,6 +6,8 @@
  * and so must be last. */
 const struct image_format *const image_formats[] = {
 	&image_format_qcow2,
+	&image_format_vdi,
+	&image_format_vhd,
 	&image_format_raw,
 	NULL,
 };

@@ -30,9 +30,7 @@ static const struct foreign {
 	{"VMDK (COWD)", 0, 4, "COWD"},
 	{"VMDK (seSparse)", 0, 8, "\xbe\xba\xfe\xca\0\0\0\0"},
 	{"VMDK descriptor", 0, 21, "# Disk DescriptorFile"},
-	{"VHD", 0, 8, "conectix"},
 	{"VHDX", 0, 8, "vhdxfile"},
-	{"VDI", 64, 4, "\x7f\x10\xda\xbe"},
 	{"QED", 0, 4, "QED\0"},
 	{"Parallels", 0, 16, "WithoutFreeSpace"},
 	{"Parallels", 0, 16, "WithouFreSpacExt"},
@@ -72,9 +70,6 @@ static const char *find_foreign(const struct image_head *head)
 		if (head_has(head, &foreign[i]))
 			return foreign[i].name;
 	}
-	/* A fixed VHD is a raw disk with a footer. */
-	if (head->tail && memcmp(head->tail, "conectix", 8) == 0)
-		return "VHD (fixed)";
 	return NULL;
 }
 
