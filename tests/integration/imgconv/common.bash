@@ -3,7 +3,8 @@
 # What the tests of imgconv share.
 : "${BINDIR:=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)/bin}"
 IMGCONV=$BINDIR/imgconv
-HERE=$PWD/tests/integration/imgconv
+# Where the tests began is not where they are.
+HERE=$BATS_TEST_DIRNAME
 export IMGCONV HERE
 
 # A folder in memory if it can be: syncing is waited for often enough elsewhere.

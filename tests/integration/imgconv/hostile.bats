@@ -20,6 +20,7 @@ setup() {
 }
 
 @test "crafted QCOW2 images are refused, each with its line" {
+	[ "$("$HERE/craft" list | wc -l)" -gt 50 ]
 	while IFS=$'\t' read -r name expect; do
 		echo "case: $name"
 		cp "$WORK/crafted/$name.qcow2" in.qcow2
@@ -28,6 +29,7 @@ setup() {
 }
 
 @test "info of crafted images ends, and never shows a control character" {
+	[ "$("$HERE/craft" list | wc -l)" -gt 50 ]
 	for name in $("$HERE/craft" list | cut -f 1); do
 		in=$WORK/crafted/$name.qcow2
 		status=0
