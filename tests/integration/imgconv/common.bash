@@ -60,3 +60,18 @@ fails() {
 		return 1
 	fi
 }
+
+# refuses_all FORMAT FOLDER: for each line NAME<TAB>TEXT of the input, FOLDER/NAME.FORMAT is refused
+# with one line that has TEXT, and nothing is left behind.
+refuses_all() {
+	local name text message n=0
+	while IFS=$'\t' read -r name text; do
+		n=$((n + 1))
+		if message=$("$IMGCONV" convert -f "$1" -O raw "$2/$name.$1" out.raw 2>&1) ||
+			[[ $message != *"$text"* || $message == *$'\n'* || -e out.raw ]]; then
+			echo "$name: wanted '$text', got: $message"
+			return 1
+		fi
+	done
+	[ $n -gt 20 ]
+}
