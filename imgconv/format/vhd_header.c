@@ -319,12 +319,11 @@ int vhd_read_header(struct vhd *v, struct err *e)
 	struct err why;
 	int rc = choose_footer(v, e);
 
-	if (rc == 0)
+	/* vhd_open tells a fault; what follows from it is not of interest. */
+	if (rc == 0 && (!v->refusal.code || inspect))
 		rc = check_footer(v, e);
-	if (rc < 0 || v->type == VHD_FIXED)
+	if (rc < 0 || v->type == VHD_FIXED || (v->refusal.code && !inspect))
 		return rc;
-	if (v->refusal.code && !inspect)
-		return 0; /* vhd_open says it */
 	rc = load_header(v, &why);
 	if (rc == 0)
 		return 0;
