@@ -249,12 +249,17 @@ int image_create_choice(const struct image_create_opts *o, const char *key,
 #define IMAGE_UUID_TEXT 37 /* with its NUL */
 /*
  * What gives a new image its UUID: the same image always has the same, other images most likely
- * another one. `what` is the format and its options, in any form; ranges that have data are added
- * in ascending order, in whatever pieces.
+ * another one. `what` is the format and its options, in any form. Added is either which ranges of
+ * the disk have data, ascending, in whatever pieces; or the disk's first bytes, read back from the
+ * file or as they went by.
  */
 struct image_identity;
+#define IMAGE_IDENTITY_BYTES (2 * MIB)
 int image_identity_new(const char *what, uint64_t size, struct image_identity **ret, struct err *e);
-void image_identity_add(struct image_identity *id, uint64_t off, uint64_t len);
+void image_identity_run(struct image_identity *id, uint64_t off, uint64_t len);
+void image_identity_bytes(struct image_identity *id, const void *data, size_t len);
+int image_identity_read(struct image_identity *id, int fd, uint64_t off, uint64_t len,
+			struct err *e);
 void image_identity_uuid(struct image_identity *id, uint8_t out[IMAGE_UUID_SIZE]); /* once */
 void image_identity_free(struct image_identity *id);
 DEFINE_AUTO(struct image_identity *, image_identity_free);

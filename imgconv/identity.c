@@ -2,9 +2,12 @@
 /*
  * UUIDs of new images. They are to differ between images that a hypervisor may have at the same
  * time, and to be the same whenever the same image is made: so they are a digest of what the image
- * is (format, options, size) and of which parts of the disk have data.
+ * is (format, options, size) and of something of the disk: which parts have data, or, where that
+ * is not known, the first bytes, which have what a partition table and a file system are told
+ * apart by.
  */
 #include "imgconv/format.h"
+#include "lib/fs.h"
 #include "lib/str.h"
 
 struct image_identity {
@@ -41,13 +44,36 @@ static void add_run(struct image_identity *id)
 	digest_add(id->digest, bytes, sizeof(bytes));
 }
 
-void image_identity_add(struct image_identity *id, uint64_t off, uint64_t len)
+void image_identity_run(struct image_identity *id, uint64_t off, uint64_t len)
 {
 	if (off != id->end) {
 		add_run(id);
 		id->start = off;
 	}
 	id->end = off + len;
+}
+
+void image_identity_bytes(struct image_identity *id, const void *data, size_t len)
+{
+	digest_add(id->digest, data, len);
+}
+
+int image_identity_read(struct image_identity *id, int fd, uint64_t off, uint64_t len,
+			struct err *e)
+{
+	uint8_t buf[16 * KIB];
+	int rc = 0;
+
+	while (rc == 0 && len) {
+		size_t n = (size_t)MIN(len, (uint64_t)sizeof(buf));
+
+		rc = fs_pread(fd, buf, n, off, e);
+		if (rc == 0)
+			digest_add(id->digest, buf, n);
+		off += n;
+		len -= n;
+	}
+	return rc;
 }
 
 void image_identity_uuid(struct image_identity *id, uint8_t out[IMAGE_UUID_SIZE])

@@ -71,8 +71,6 @@ static int check_target(const struct image_writer *w, struct err *e)
 {
 	struct stat st;
 
-	if (!w->size)
-		return err_set(e, EINVAL, "a VDI has one sector at least");
 	if (w->size % VDI_SECTOR)
 		return err_set(e, EINVAL, "a size of %llu bytes is no multiple of 512",
 			       (unsigned long long)w->size);
@@ -118,6 +116,7 @@ int vdi_create(int fd, const char *name, uint64_t size, const struct image_creat
 		return err_nomem(e);
 	begin_map(w);
 	iw->grain = GRAIN;
+	iw->fixed = w->fixed;
 	*ret = STEAL(iw);
 	return 0;
 }
@@ -147,19 +146,19 @@ int vdi_place(struct image_writer *iw, uint64_t off, size_t len, struct image_pl
 	uint64_t skip = off % BLOCK_SIZE;
 
 	*ret = (struct image_place){.fd = iw->fd, .off = w->data_offset + off, .len = len};
-	if (!w->fixed) {
-		if (!w->allocated || w->block != block) {
-			int rc = advance_map(w, block, e);
+	if (w->fixed)
+		return 0;
+	if (!w->allocated || w->block != block) {
+		int rc = advance_map(w, block, e);
 
-			if (rc)
-				return rc;
-			le32_put(w->map + (block - w->map_first) * 4, w->allocated++);
-			w->block = block;
-		}
-		ret->off = w->data_offset + (w->allocated - 1) * BLOCK_SIZE + skip;
-		ret->len = (size_t)MIN((uint64_t)len, BLOCK_SIZE - skip);
+		if (rc)
+			return rc;
+		le32_put(w->map + (block - w->map_first) * 4, w->allocated++);
+		w->block = block;
 	}
-	image_identity_add(w->identity, off, ret->len);
+	ret->off = w->data_offset + (w->allocated - 1) * BLOCK_SIZE + skip;
+	ret->len = (size_t)MIN((uint64_t)len, BLOCK_SIZE - skip);
+	image_identity_run(w->identity, off, ret->len);
 	return 0;
 }
 
@@ -204,6 +203,9 @@ int vdi_finish(struct image_writer *iw, struct err *e)
 	/* A block that was written in part is there as a whole, too. */
 	if (rc == 0 && ftruncate(iw->fd, (off_t)(w->data_offset + there * BLOCK_SIZE)) < 0)
 		rc = err_errno(e, errno, "setting the file's size");
+	if (rc == 0 && w->fixed)
+		rc = image_identity_read(w->identity, iw->fd, w->data_offset,
+					 MIN(iw->size, IMAGE_IDENTITY_BYTES), e);
 	if (rc)
 		return rc;
 	fill_header(w, header);

@@ -169,8 +169,6 @@ static int check_size(const struct vhd_writer *w, const struct image_create_opts
 {
 	uint64_t size = w->common.size;
 
-	if (!size)
-		return err_set(e, EINVAL, "a VHD has one sector at least");
 	if (w->wishes.azure && (size < AZURE_MIN || size > AZURE_MAX))
 		return err_set(e, EINVAL, "Azure takes disks from 20 MiB to 32 TiB, not %llu bytes",
 			       (unsigned long long)size);
@@ -258,6 +256,7 @@ int vhd_create(int fd, const char *name, uint64_t size, const struct image_creat
 	if (rc)
 		return rc;
 	iw->grain = GRAIN;
+	iw->fixed = w->wishes.fixed;
 	*ret = STEAL(iw);
 	return 0;
 }
@@ -285,14 +284,24 @@ int vhd_place(struct image_writer *iw, uint64_t off, size_t len, struct image_pl
 	int rc = 0;
 
 	*ret = (struct image_place){.fd = iw->fd, .off = off, .len = len};
-	if (!w->wishes.fixed) {
-		if (w->bat[block] == VHD_ABSENT)
-			rc = new_block(w, block, e);
-		ret->off = (uint64_t)be32_get(&w->bat[block]) * VHD_SECTOR + BITMAP_SIZE + skip;
-		ret->len = (size_t)MIN((uint64_t)len, BLOCK_SIZE - skip);
-	}
-	image_identity_add(w->identity, off, ret->len);
+	if (w->wishes.fixed)
+		return 0;
+	if (w->bat[block] == VHD_ABSENT)
+		rc = new_block(w, block, e);
+	ret->off = (uint64_t)be32_get(&w->bat[block]) * VHD_SECTOR + BITMAP_SIZE + skip;
+	ret->len = (size_t)MIN((uint64_t)len, BLOCK_SIZE - skip);
+	image_identity_run(w->identity, off, ret->len);
 	return rc;
+}
+
+/* The next bytes of the disk, into a pipe. */
+static int write_next(struct vhd_writer *w, const void *data, size_t len, struct err *e)
+{
+	if (w->end < IMAGE_IDENTITY_BYTES)
+		image_identity_bytes(w->identity, data,
+				     (size_t)MIN((uint64_t)len, IMAGE_IDENTITY_BYTES - w->end));
+	w->end += len;
+	return fs_write(w->common.fd, data, len, e);
 }
 
 static int write_zeros(struct vhd_writer *w, uint64_t end, struct err *e)
@@ -300,12 +309,8 @@ static int write_zeros(struct vhd_writer *w, uint64_t end, struct err *e)
 	static const uint8_t zeros[64 * KIB];
 	int rc = 0;
 
-	while (rc == 0 && w->end < end) {
-		size_t n = (size_t)MIN(end - w->end, (uint64_t)sizeof(zeros));
-
-		rc = fs_write(w->common.fd, zeros, n, e);
-		w->end += n;
-	}
+	while (rc == 0 && w->end < end)
+		rc = write_next(w, zeros, (size_t)MIN(end - w->end, (uint64_t)sizeof(zeros)), e);
 	return rc;
 }
 
@@ -315,11 +320,7 @@ int vhd_write(struct image_writer *iw, const void *data, size_t len, uint64_t of
 	struct vhd_writer *w = to_writer(iw);
 	int rc = write_zeros(w, off, e);
 
-	if (rc == 0)
-		rc = fs_write(iw->fd, data, len, e);
-	w->end = off + len;
-	image_identity_add(w->identity, off, len);
-	return rc;
+	return rc < 0 ? rc : write_next(w, data, len, e);
 }
 
 /* ---- end ------------------------------------------------------------------------------------ */
@@ -362,14 +363,22 @@ static void fill_header(const struct vhd_writer *w, uint8_t h[VHD_HEADER_SIZE])
 	be32_put(h + HEADER_CHECKSUM, vhd_checksum(h, VHD_HEADER_SIZE, HEADER_CHECKSUM));
 }
 
-static int finish_fixed(struct vhd_writer *w, const uint8_t footer[VHD_FOOTER_SIZE], struct err *e)
+static int finish_fixed(struct vhd_writer *w, struct err *e)
 {
-	int rc;
+	uint8_t footer[VHD_FOOTER_SIZE];
+	uint64_t size = w->common.size;
+	int fd = w->common.fd, rc;
 
-	if (!w->common.pipe)
-		return fs_pwrite(w->common.fd, footer, VHD_FOOTER_SIZE, w->common.size, e);
-	rc = write_zeros(w, w->common.size, e);
-	return rc < 0 ? rc : fs_write(w->common.fd, footer, VHD_FOOTER_SIZE, e);
+	if (w->common.pipe) {
+		rc = write_zeros(w, size, e);
+		fill_footer(w, footer);
+		return rc < 0 ? rc : fs_write(fd, footer, VHD_FOOTER_SIZE, e);
+	}
+	if (ftruncate(fd, (off_t)size) < 0)
+		return err_errno(e, errno, "setting the file's size");
+	rc = image_identity_read(w->identity, fd, 0, MIN(size, IMAGE_IDENTITY_BYTES), e);
+	fill_footer(w, footer);
+	return rc < 0 ? rc : fs_pwrite(fd, footer, VHD_FOOTER_SIZE, size, e);
 }
 
 int vhd_finish(struct image_writer *iw, struct err *e)
@@ -379,9 +388,9 @@ int vhd_finish(struct image_writer *iw, struct err *e)
 	size_t bat_len = (size_t)w->n_blocks * 4;
 	int rc;
 
-	fill_footer(w, footer);
 	if (w->wishes.fixed)
-		return finish_fixed(w, footer, e);
+		return finish_fixed(w, e);
+	fill_footer(w, footer);
 	fill_header(w, header);
 	memset(pad, 0xff, sizeof(pad));
 	rc = fs_pwrite(iw->fd, header, sizeof(header), VHD_FOOTER_SIZE, e);

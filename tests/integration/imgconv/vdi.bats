@@ -42,7 +42,7 @@ setup() {
 		done
 	done
 	: >in.raw
-	fails "one sector at least" convert -O vdi in.raw out.vdi
+	fails "would be a disk of 0 bytes" convert -O vdi in.raw out.vdi
 }
 
 @test "a disk that is all zeros takes no block, and a full one all" {
@@ -78,8 +78,7 @@ setup() {
 		rm in.* out.*
 	done
 	qemu-img create -q -f vdi in.vdi 0
-	"$IMGCONV" convert -q -O raw in.vdi out.raw
-	[ "$(bytes out.raw)" = 0 ]
+	[ "$(fact '."virtual-size"' in.vdi)" = 0 ]
 }
 
 @test "blocks in any order, zeros that are said to be, other block sizes" {
@@ -117,7 +116,9 @@ setup() {
 		"$IMGCONV" convert -q -O vdi -o subformat=$o out.qcow2 out3.vdi
 		cmp out1.vdi out3.vdi
 		cp disk.raw in.raw
-		printf '\1' | dd of=in.raw bs=1 seek=$((9 * 1048576 - 1)) conv=notrunc status=none
+		for at in 1000000 9437183; do
+			printf '\1' | dd of=in.raw bs=1 seek=$at conv=notrunc status=none
+		done
 		"$IMGCONV" convert -q -O vdi -o subformat=$o in.raw out4.vdi
 		[ "$(fact '."format-specific".uuid' out4.vdi)" != "$(fact '."format-specific".uuid' out1.vdi)" ]
 		rm out*

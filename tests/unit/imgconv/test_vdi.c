@@ -310,7 +310,7 @@ static void refuses_options_that_make_no_image(void **state)
 		int code;
 		const char *text;
 	} cases[] = {
-		{{NULL}, 0, EINVAL, "one sector"},
+		{{NULL}, 0, EINVAL, "0 bytes"},
 		{{NULL}, 1000, EINVAL, "multiple of 512"},
 		{{NULL}, 1ull << 50, EINVAL, "more than a vdi image holds"},
 		{{"subformat=thin"}, MIB, EINVAL, "none of dynamic, static, fixed"},

@@ -503,7 +503,7 @@ static void refuses_options_that_make_no_image(void **state)
 		int code;
 		const char *text;
 	} cases[] = {
-		{{NULL}, 0, EINVAL, "one sector"},
+		{{NULL}, 0, EINVAL, "0 bytes"},
 		{{NULL}, 1000, EINVAL, "1000 bytes"},
 		{{NULL}, 2040 * GIB + 512, EINVAL, "2040 GiB"},
 		{{NULL}, 33 * 1024 * GIB, EINVAL, "more than a vhd image holds"},
