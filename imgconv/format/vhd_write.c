@@ -325,6 +325,13 @@ int vhd_write(struct image_writer *iw, const void *data, size_t len, uint64_t of
 
 /* ---- end ------------------------------------------------------------------------------------ */
 
+/* A name of fixed length, without a NUL. */
+static void put_name(uint8_t *at, const char *name)
+{
+	while (*name)
+		*at++ = (uint8_t)*name++;
+}
+
 static void fill_footer(struct vhd_writer *w, uint8_t f[VHD_FOOTER_SIZE])
 {
 	struct geometry g = {VHD_MAX_CYLINDERS, VHD_MAX_HEADS, VHD_MAX_SECTORS};
@@ -334,13 +341,13 @@ static void fill_footer(struct vhd_writer *w, uint8_t f[VHD_FOOTER_SIZE])
 	if (!w->has_uuid)
 		image_identity_uuid(w->identity, w->uuid);
 	memset(f, 0, VHD_FOOTER_SIZE);
-	memcpy(f, VHD_COOKIE, strlen(VHD_COOKIE));
+	put_name(f, VHD_COOKIE);
 	be32_put(f + FOOTER_FEATURES, VHD_FEATURE_RESERVED);
 	be32_put(f + FOOTER_VERSION, VHD_VERSION);
 	be64_put(f + FOOTER_DATA_OFFSET, w->wishes.fixed ? UINT64_MAX : VHD_FOOTER_SIZE);
-	memcpy(f + FOOTER_CREATOR, "win ", 4);
+	put_name(f + FOOTER_CREATOR, "win ");
 	be32_put(f + FOOTER_CREATOR_VERSION, CREATOR_VERSION);
-	memcpy(f + FOOTER_CREATOR_OS, "Wi2k", 4);
+	put_name(f + FOOTER_CREATOR_OS, "Wi2k");
 	be64_put(f + FOOTER_ORIGINAL_SIZE, w->common.size);
 	be64_put(f + FOOTER_CURRENT_SIZE, w->common.size);
 	be16_put(f + FOOTER_CYLINDERS, (uint16_t)g.cylinders);
@@ -354,7 +361,7 @@ static void fill_footer(struct vhd_writer *w, uint8_t f[VHD_FOOTER_SIZE])
 static void fill_header(const struct vhd_writer *w, uint8_t h[VHD_HEADER_SIZE])
 {
 	memset(h, 0, VHD_HEADER_SIZE);
-	memcpy(h, VHD_HEADER_COOKIE, strlen(VHD_HEADER_COOKIE));
+	put_name(h, VHD_HEADER_COOKIE);
 	be64_put(h + HEADER_DATA_OFFSET, UINT64_MAX);
 	be64_put(h + HEADER_TABLE_OFFSET, BAT_OFFSET);
 	be32_put(h + HEADER_VERSION, VHD_VERSION);

@@ -27,7 +27,7 @@ setup() {
 			"$IMGCONV" convert -q -O raw out.vdi out.raw
 			cmp in.raw out.raw
 			rm out.*
-			qemu-img convert -f raw -O vdi -o static=$([ $o = static ] && echo on || echo off) in.raw in.vdi
+			qemu-img convert -f raw -O vdi -o "static=$([ $o = static ] && echo on || echo off)" in.raw in.vdi
 			"$IMGCONV" compare -q -s in.raw in.vdi
 		done
 	done
