@@ -10,8 +10,8 @@
 #include "lib/progress.h"
 #include "lib/stop.h"
 
-/* 32 MiB: a file of 2 TiB with blocks of 256 KiB, or of 64 GiB with blocks of 4 KiB. */
-#define CELLS_MAX (1u << 23)
+/* 16 MiB: a file of 2 TiB with blocks of 512 KiB, the least that Virtual PC made. */
+#define CELLS_MAX (1u << 22)
 /* Gaps below this are there so that data begin at a page. */
 #define GAP_MIN 4096u
 
