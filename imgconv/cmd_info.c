@@ -53,9 +53,22 @@ static void add_escaped(struct buf *b, const char *s)
 	str_escape(s, strlen(s), SIZE_MAX, b);
 }
 
-/* "cluster-size" is shown as "cluster size:". */
-static void add_fact(struct buf *b, const struct image_fact *f)
+static void add_value(struct buf *b, const struct image_fact *f)
 {
+	if (f->kind == IMAGE_FACT_U64)
+		buf_addf(b, "%llu", (unsigned long long)f->number);
+	else if (f->kind == IMAGE_FACT_BOOL)
+		buf_adds(b, f->number ? "yes" : "no");
+	else
+		add_escaped(b, f->text);
+}
+
+/* "cluster-size" is shown as "cluster size:"; a group in one line. */
+static void add_fact(struct buf *b, const struct image_info *info, size_t *i)
+{
+	const struct image_fact *f = &info->facts[(*i)++];
+	bool group = f->kind == IMAGE_FACT_GROUP;
+	const char *between = "";
 	char key[32];
 
 	snprintf(key, sizeof(key), "%s:", f->key);
@@ -64,12 +77,13 @@ static void add_fact(struct buf *b, const struct image_fact *f)
 			*p = ' ';
 	}
 	buf_addf(b, "%-20s", key);
-	if (f->kind == IMAGE_FACT_U64)
-		buf_addf(b, "%llu", (unsigned long long)f->number);
-	else if (f->kind == IMAGE_FACT_BOOL)
-		buf_adds(b, f->number ? "yes" : "no");
-	else
-		add_escaped(b, f->text);
+	if (!group)
+		add_value(b, f);
+	for (; group && *i < info->n_facts && info->facts[*i].inside; between = ", ") {
+		f = &info->facts[(*i)++];
+		buf_addf(b, "%s%s ", between, f->key);
+		add_value(b, f);
+	}
 	buf_addc(b, '\n');
 }
 
@@ -106,8 +120,8 @@ static void add_text(struct buf *b, const struct report *r)
 	add_size(b, "virtual size:", r->info.virtual_size);
 	add_size(b, "file size:", r->info.file_size);
 	add_size(b, "allocated:", r->info.allocated);
-	for (size_t i = 0; i < r->info.n_facts; i++)
-		add_fact(b, &r->info.facts[i]);
+	for (size_t i = 0; i < r->info.n_facts;)
+		add_fact(b, &r->info, &i);
 	if (r->has_layout) {
 		buf_addf(b, "%-20s%s\n", "partition table:", r->layout.table);
 		for (size_t i = 0; i < r->layout.n_partitions; i++)
@@ -124,28 +138,41 @@ static void add_text(struct buf *b, const struct report *r)
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
+static void json_value(struct jsonw *w, const char *key, const struct image_fact *f)
+{
+	if (f->kind == IMAGE_FACT_U64)
+		jsonw_u64(w, key, f->number);
+	else if (f->kind == IMAGE_FACT_BOOL)
+		jsonw_bool(w, key, f->number != 0);
+	else
+		jsonw_string(w, key, f->text);
+}
+
+/* A fact; or all items, or groups, of a list. */
 static void json_fact(struct jsonw *w, const struct image_info *info, size_t *i)
 {
-	const struct image_fact *f = &info->facts[(*i)++];
+	const struct image_fact *f = &info->facts[*i];
+	const char *key = f->key;
+	bool group = f->kind == IMAGE_FACT_GROUP;
 
-	switch (f->kind) {
-	case IMAGE_FACT_U64:
-		jsonw_u64(w, f->key, f->number);
-		break;
-	case IMAGE_FACT_BOOL:
-		jsonw_bool(w, f->key, f->number != 0);
-		break;
-	case IMAGE_FACT_TEXT:
-		jsonw_string(w, f->key, f->text);
-		break;
-	case IMAGE_FACT_ITEM:
-		jsonw_array(w, f->key);
-		jsonw_string(w, NULL, f->text);
-		while (*i < info->n_facts && strcmp(info->facts[*i].key, f->key) == 0)
-			jsonw_string(w, NULL, info->facts[(*i)++].text);
-		jsonw_close(w);
-		break;
+	if (!group && f->kind != IMAGE_FACT_ITEM) {
+		json_value(w, key, f);
+		(*i)++;
+		return;
 	}
+	jsonw_array(w, key);
+	while (*i < info->n_facts && strcmp(info->facts[*i].key, key) == 0) {
+		f = &info->facts[(*i)++];
+		if (!group) {
+			json_value(w, NULL, f);
+			continue;
+		}
+		jsonw_object(w, NULL);
+		for (; *i < info->n_facts && info->facts[*i].inside; (*i)++)
+			json_value(w, info->facts[*i].key, &info->facts[*i]);
+		jsonw_close(w);
+	}
+	jsonw_close(w);
 }
 
 static void json_partition(struct jsonw *w, const struct image_partition *p)

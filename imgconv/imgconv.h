@@ -279,11 +279,13 @@ enum image_fact_kind {
 	IMAGE_FACT_U64,
 	IMAGE_FACT_BOOL,
 	IMAGE_FACT_TEXT,
-	IMAGE_FACT_ITEM, /* one of a list: the facts of that key, which follow each other */
+	IMAGE_FACT_ITEM,  /* one of a list: the facts of that key, which follow each other */
+	IMAGE_FACT_GROUP, /* likewise, but of several facts: those behind it that are `inside` */
 };
 struct image_fact {
 	const char *key; /* "cluster-size"; static */
 	enum image_fact_kind kind;
+	bool inside;     /* of the group before it */
 	uint64_t number; /* U64, BOOL */
 	char *text;      /* TEXT, ITEM; hostile: escape it */
 };
@@ -293,6 +295,7 @@ struct image_info {
 	uint64_t allocated;       /* bytes that the file takes on its disk */
 	struct image_fact *facts; /* n_facts, what is particular to the format */
 	size_t n_facts;
+	bool in_group;   /* while it is filled */
 	char **warnings; /* n_warnings sentences without a full stop */
 	size_t n_warnings;
 };
@@ -303,6 +306,9 @@ DEFINE_AUTO_STRUCT(struct image_info, image_info_release);
 /* For formats. text is copied. */
 int image_info_add(struct image_info *info, const char *key, enum image_fact_kind kind,
 		   uint64_t number, const char *text, size_t text_len, struct err *e);
+/* What is added between the two is one group; they are not nested. */
+int image_info_open_group(struct image_info *info, const char *key, struct err *e);
+void image_info_close_group(struct image_info *info);
 int image_info_warn(struct image_info *info, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* ---- what is inside ------------------------------------------------------------------------ */

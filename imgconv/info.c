@@ -9,7 +9,8 @@
 int image_info_add(struct image_info *info, const char *key, enum image_fact_kind kind,
 		   uint64_t number, const char *text, size_t text_len, struct err *e)
 {
-	struct image_fact fact = {.key = key, .kind = kind, .number = number};
+	struct image_fact fact = {
+		.key = key, .kind = kind, .inside = info->in_group, .number = number};
 	struct image_fact *grown;
 
 	grown = reallocarray(info->facts, info->n_facts + 1, sizeof(*grown));
@@ -20,6 +21,21 @@ int image_info_add(struct image_info *info, const char *key, enum image_fact_kin
 		return err_nomem(e);
 	info->facts[info->n_facts++] = fact;
 	return 0;
+}
+
+int image_info_open_group(struct image_info *info, const char *key, struct err *e)
+{
+	int rc;
+
+	info->in_group = false;
+	rc = image_info_add(info, key, IMAGE_FACT_GROUP, 0, NULL, 0, e);
+	info->in_group = rc == 0;
+	return rc;
+}
+
+void image_info_close_group(struct image_info *info)
+{
+	info->in_group = false;
 }
 
 int image_info_warn(struct image_info *info, struct err *e, const char *fmt, ...)
