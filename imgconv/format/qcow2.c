@@ -12,7 +12,7 @@ static int read_l1(struct qcow2 *q, struct err *e)
 	q->l1 = calloc(n ? n : 1, sizeof(*q->l1));
 	if (!q->l1)
 		return err_nomem(e);
-	rc = fs_pread(q->common.fd, q->l1, n * sizeof(*q->l1), q->l1_offset, e);
+	rc = fs_pread(q->common.fd, q->l1, n * sizeof(*q->l1), q->map_offset, e);
 	for (size_t i = 0; i < n; i++)
 		q->l1[i] = be64_get(&q->l1[i]);
 	return rc;
@@ -43,6 +43,12 @@ static int qcow2_open(const struct image_source *src, struct image **ret, struct
 		return rc;
 	if (q->refusal.code && !(im->flags & IMAGE_INSPECT))
 		return err_set(e, q->refusal.code, "%s", q->refusal.msg);
+	if (src->snapshot && im->flags & IMAGE_RDWR)
+		return err_set(e, EINVAL, "a snapshot is not written to");
+	if (src->snapshot)
+		rc = qcow2_snapshot_select(q, src->snapshot, e);
+	if (rc)
+		return rc;
 	q->file_end = im->file_size;
 	qcow2_cache_init(&q->l2, (size_t)q->cluster_size);
 	rc = read_l1(q, e);
@@ -79,6 +85,7 @@ const struct image_format image_format_qcow2 = {
 	.max_size = 1ull << 61,
 	.takes = FORMAT_TAKES_CLUSTER_SIZE | FORMAT_TAKES_ZLIB | FORMAT_TAKES_ZSTD |
 		 FORMAT_TAKES_BACKING,
+	.options = qcow2_options,
 	.probe = qcow2_probe,
 	.open = qcow2_open,
 	.pread = qcow2_pread,
@@ -95,6 +102,7 @@ const struct image_format image_format_qcow2 = {
 	.encoder_free = qcow2_encoder_free,
 	.write_encoded = qcow2_write_encoded,
 	.finish = qcow2_finish,
+	.full_size = qcow2_full_size,
 	.checkpoint = qcow2_checkpoint,
 	.resume = qcow2_resume,
 	.free = qcow2_writer_free,

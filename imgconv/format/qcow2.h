@@ -23,8 +23,8 @@
  * 512-byte sectors behind the first one that may hold data.
  * Extended L2: a second u64 a cluster: bits 0-31 subcluster allocated, 32-63 reads as zeros.
  *
- * Not supported: encryption, external data files, writing to images with snapshots, bitmaps or
- * extended L2 entries. Internal snapshots are not read.
+ * Not supported: encryption, external data files, changing images with snapshots, bitmaps or
+ * extended L2 entries.
  */
 #ifndef IMGCONV_FORMAT_QCOW2_H
 #define IMGCONV_FORMAT_QCOW2_H
@@ -75,10 +75,13 @@
 /* The same limits as QEMU's. */
 #define QCOW2_MIN_CLUSTER_BITS 9
 #define QCOW2_MAX_CLUSTER_BITS 21
+#define QCOW2_EXTENDED_MIN_BITS 14
 #define QCOW2_L1_MAX (32 * MIB)
 #define QCOW2_REFTABLE_MAX (8 * MIB)
 #define QCOW2_SNAPSHOTS_MAX 65536u
 #define QCOW2_BACKING_NAME_MAX 1023u
+
+#define SNAPSHOT_ENTRY 40 /* bytes of a snapshot table's entry, the fixed part */
 
 #define ENTRY_OFFSET_MASK 0x00fffffffffffe00ull
 #define ENTRY_COPIED (1ull << 63)
@@ -159,9 +162,12 @@ struct qcow2 {
 	unsigned entry_size; /* bytes of an L2 entry */
 	uint64_t l2_entries; /* in a table */
 	uint64_t unit_size;  /* bytes that have a state of their own: cluster or subcluster */
+	uint64_t disk_size;  /* as the header has it; common.size is a snapshot's if one is read */
 	uint32_t n_l1;       /* entries that the header says */
 	uint64_t l1_offset;
-	uint64_t *l1;     /* l1_used entries, host order */
+	uint64_t map_offset; /* the L1 table that is read: the header's or a snapshot's */
+	uint32_t map_entries;
+	uint64_t *l1;     /* l1_used entries of it, host order */
 	uint32_t l1_used; /* entries that the disk needs */
 	uint64_t reftable_offset;
 	uint32_t reftable_clusters;
@@ -191,10 +197,37 @@ static inline struct qcow2 *to_qcow2(struct image *im)
 /* qcow2_header.c */
 bool qcow2_probe(const struct image_head *head);
 int qcow2_read_header(struct qcow2 *q, struct err *e);
-int qcow2_info(struct image *im, struct image_info *ret, struct err *e);
+/* EBADMSG, EFBIG: a table of this length cannot lie at off, by itself. */
+int qcow2_check_table(const struct qcow2 *q, const char *what, uint64_t off, uint64_t len,
+		      uint64_t limit, struct err *e);
 /* EBADMSG if [off, off + len) of the file touches header, L1 or refcount table. */
 int qcow2_check_host_range(const struct qcow2 *q, const char *what, uint64_t off, uint64_t len,
 			   struct err *e);
+
+/* qcow2_info.c */
+int qcow2_info(struct image *im, struct image_info *ret, struct err *e);
+
+/* qcow2_snapshot.c */
+struct qcow2_snapshot {
+	uint32_t number; /* from 1; 0: before the first one */
+	uint64_t l1_offset;
+	uint32_t n_l1;
+	uint32_t seconds; /* since 1970 */
+	uint32_t n_extra; /* bytes of extra data */
+	uint64_t vm_size;
+	uint64_t disk_size;
+	char *id, *name; /* hostile; with a NUL behind them */
+	size_t id_len, name_len;
+	uint64_t end; /* where the next entry begins */
+};
+/* The snapshot behind *s. Returns 1, 0 at the end. Errors: EBADMSG. */
+int qcow2_snapshot_next(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e);
+void qcow2_snapshot_release(struct qcow2_snapshot *s);
+DEFINE_AUTO_STRUCT(struct qcow2_snapshot, qcow2_snapshot_release);
+/* That its L1 table lies in the file, and maps its disk. */
+int qcow2_snapshot_check(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e);
+/* Makes q read a snapshot. Errors: ENOENT none of this id or name, EINVAL several. */
+int qcow2_snapshot_select(struct qcow2 *q, const char *wanted, struct err *e);
 
 /* qcow2_read.c */
 enum qcow2_kind {
@@ -258,7 +291,9 @@ struct qcow2_changes {
 	uint8_t *cluster; /* cluster_size bytes to put a cluster together in */
 };
 
-/* qcow2_write.c */
+/* qcow2_create.c, qcow2_write.c */
+extern const struct image_option qcow2_options[];
+uint64_t qcow2_full_size(const struct image_writer *w);
 int qcow2_create(int fd, const char *name, uint64_t size, const struct image_create_opts *o,
 		 struct image_writer **ret, struct err *e);
 int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,

@@ -125,6 +125,9 @@ static int claim_metadata(struct qcow2 *q, struct err *e)
 	rc = claim_whole(q, "header", 0, q->cluster_size, e);
 	if (rc == 0 && q->n_l1)
 		rc = claim_whole(q, "L1 table", q->l1_offset, (uint64_t)q->n_l1 * 8, e);
+	if (rc == 0 && q->map_entries && q->map_offset != q->l1_offset)
+		rc = claim_whole(q, "snapshot's L1 table", q->map_offset,
+				 (uint64_t)q->map_entries * 8, e);
 	if (rc == 0)
 		rc = claim_whole(q, "refcount table", q->reftable_offset, len, e);
 	if (rc == 0)

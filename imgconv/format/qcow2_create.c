@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Beginning a QCOW2 image, or going on with one that was left at a checkpoint. */
+#include <sys/stat.h>
+
 #include "imgconv/format/qcow2_write.h"
 #include "lib/fs.h"
 
@@ -10,11 +12,66 @@
 
 /* ---- beginning ----------------------------------------------------------------------------- */
 
+const struct image_option qcow2_options[] = {
+	{"version", "2|3", "2 is read by QEMU before 1.1 too, but has zlib alone; default: 3"},
+	{"compat", "0.10|1.1", "the same in qemu-img's words: 0.10 is version 2"},
+	{"preallocation", "off|metadata|falloc|full",
+	 "a place in the file for zeros too: left empty, kept free, or written; default: off"},
+	{"extended_l2", "on|off", "entries for subclusters, QEMU 5.2 and later; default: off"},
+	{NULL, NULL, NULL},
+};
+
+static int take_version(struct qcow2_writer *w, const struct image_create_opts *o, struct err *e)
+{
+	static const char *const versions[] = {"2", "3", NULL};
+	static const char *const compats[] = {"0.10", "1.1", "v2", "v3", NULL};
+	static const char *const switches[] = {"off", "on", NULL};
+	unsigned version, compat, extended;
+	int rc = image_create_choice(o, "version", versions, 1, &version, e);
+
+	if (rc == 0)
+		rc = image_create_choice(o, "compat", compats, version, &compat, e);
+	if (rc == 0)
+		rc = image_create_choice(o, "extended_l2", switches, 0, &extended, e);
+	if (rc)
+		return rc;
+	if (image_create_option(o, "version") && compat % 2 != version)
+		return err_set(e, EINVAL, "version and compat say different things");
+	w->version = 2 + compat % 2;
+	w->header_length = w->version == 2 ? HDR_V2_LENGTH : QCOW2_HEADER_LENGTH;
+	w->entry_size = extended ? 16 : 8;
+	if (w->version == 2 && (extended || w->compression == IMAGE_COMPRESS_ZSTD))
+		return err_set(e, EINVAL, "version 2 has no %s",
+			       extended ? "extended L2 entries" : "compression by zstd");
+	if (extended && w->cluster_bits < QCOW2_EXTENDED_MIN_BITS)
+		return err_set(e, EINVAL, "extended L2 entries need clusters of 16 KiB or more");
+	return 0;
+}
+
+static int take_preallocation(struct qcow2_writer *w, const struct image_create_opts *o,
+			      struct err *e)
+{
+	static const char *const names[] = {"off", "metadata", "falloc", "full", NULL};
+	unsigned chosen;
+	int rc = image_create_choice(o, "preallocation", names, 0, &chosen, e);
+
+	if (rc)
+		return rc;
+	if (chosen && w->compression != IMAGE_COMPRESS_NONE)
+		return err_set(e, EINVAL, "there is no place to keep for compressed clusters");
+	if (chosen && w->common.over_backing)
+		return err_set(e, EINVAL,
+			       "preallocated clusters would hide those of the backing file");
+	w->preallocation = (enum qcow2_preallocation)chosen;
+	return 0;
+}
+
 static int take_options(struct qcow2_writer *w, const struct image_create_opts *o, struct err *e)
 {
 	uint64_t size = o && o->cluster_size ? o->cluster_size : 1ull << DEFAULT_CLUSTER_BITS;
 	unsigned limit =
 		o && o->compression == IMAGE_COMPRESS_ZSTD ? ZSTD_LEVEL_MAX : ZLIB_LEVEL_MAX;
+	int rc;
 
 	if (!is_pow2(size) || size < 1ull << QCOW2_MIN_CLUSTER_BITS ||
 	    size > 1ull << QCOW2_MAX_CLUSTER_BITS)
@@ -30,9 +87,14 @@ static int take_options(struct qcow2_writer *w, const struct image_create_opts *
 		return err_set(e, EINVAL, "there is no compression level %u here", w->level);
 	w->cluster_size = size;
 	w->cluster_bits = (unsigned)__builtin_ctzll(size);
+	rc = take_version(w, o, e);
+	if (rc == 0)
+		rc = take_preallocation(w, o, e);
+	if (rc)
+		return rc;
 	w->common.grain = (uint32_t)size;
 	w->common.encodes = w->compression != IMAGE_COMPRESS_NONE;
-	w->l2_entries = size / 8;
+	w->l2_entries = size / w->entry_size;
 	w->block_entries = size * 8 >> QCOW2_REFCOUNT_ORDER;
 	return 0;
 }
@@ -50,6 +112,29 @@ static int take_backing(struct qcow2_writer *w, const struct image_create_opts *
 	w->backing_file = strdup(o->backing_file);
 	w->backing_format = strdup(o->backing_format);
 	return w->backing_file && w->backing_format ? 0 : err_nomem(e);
+}
+
+static int look_at_target(struct qcow2_writer *w, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(w->common.fd, &st) < 0)
+		return err_errno(e, errno, "fstat");
+	w->device = S_ISBLK(st.st_mode);
+	return 0;
+}
+
+uint64_t qcow2_full_size(const struct image_writer *iw)
+{
+	const struct qcow2_writer *w = (const struct qcow2_writer *)iw;
+	uint64_t tables = w->reftable_offset / w->cluster_size + w->reftable_clusters;
+	uint64_t data = iw->over_backing ? 0 : div_up(iw->size, w->cluster_size);
+	uint64_t l2 = iw->over_backing ? 0 : w->n_l1;
+	uint64_t counted = tables + data + l2;
+
+	/* A compressed cluster begins at most one new cluster of the file, as a plain one does.
+	 * Of those that a refcount block counts one is itself. */
+	return (counted + counted / (w->block_entries - 1) + 1) << w->cluster_bits;
 }
 
 /* Places and sizes of the fixed tables; *ret_blocks the refcount blocks that they need. */
@@ -119,6 +204,8 @@ static int new_writer(int fd, const char *name, uint64_t size, const struct imag
 	if (rc == 0)
 		rc = take_backing(w, o, e);
 	if (rc == 0)
+		rc = look_at_target(w, e);
+	if (rc == 0)
 		rc = lay_out(w, ret_blocks, e);
 	if (rc)
 		return rc;
@@ -140,6 +227,8 @@ int qcow2_create(int fd, const char *name, uint64_t size, const struct image_cre
 	uint64_t blocks;
 	int rc = new_writer(fd, name, size, o, &iw, &blocks, e);
 
+	if (rc == 0)
+		rc = qcow2_writer_keep_room(to_writer(iw), qcow2_full_size(iw), e);
 	if (rc == 0)
 		rc = write_first_blocks(to_writer(iw), blocks, e);
 	if (rc == 0 && to_writer(iw)->backing_file)
@@ -174,6 +263,7 @@ static int resume_l1(struct qcow2_writer *w, const struct image_checkpoint *c, s
 {
 	uint64_t covers = w->l2_entries << w->cluster_bits;
 	uint64_t current = c->position / covers;
+	uint64_t keep;
 	int rc = read_u64s(w, w->l1, w->n_l1, w->l1_offset, e);
 
 	for (uint64_t i = 0; rc == 0 && i < w->n_l1; i++) {
@@ -193,8 +283,8 @@ static int resume_l1(struct qcow2_writer *w, const struct image_checkpoint *c, s
 	if (rc)
 		return rc;
 	/* The position is inside of a cluster only at the disk's end: that cluster is whole. */
-	for (uint64_t i = div_up(c->position % covers, w->cluster_size); i < w->l2_entries; i++)
-		be64_put(w->l2 + i * 8, 0);
+	keep = div_up(c->position % covers, w->cluster_size) * w->entry_size;
+	memset(w->l2 + keep, 0, (size_t)(w->cluster_size - keep));
 	return 0;
 }
 
@@ -228,7 +318,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 {
 	AUTO(image_writer_discard) struct image_writer *iw = NULL;
 	uint8_t h[QCOW2_HEADER_BYTES], expected[QCOW2_HEADER_BYTES];
-	const uint8_t *ext = h + QCOW2_HEADER_LENGTH;
+	const uint8_t *ext;
 	struct qcow2_writer *w;
 	struct image_checkpoint c;
 	uint64_t file_size, blocks;
@@ -239,6 +329,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 	if (file_size < sizeof(h))
 		return err_set(e, EBADMSG, "there is no checkpoint in the file");
 	rc = fs_pread(fd, h, sizeof(h), 0, e);
+	ext = h + (rc == 0 && be32_get(h + HDR_VERSION) == 2 ? HDR_V2_LENGTH : QCOW2_HEADER_LENGTH);
 	if (rc == 0 && be32_get(ext) != EXT_CHECKPOINT)
 		return err_set(e, EBADMSG, "there is no checkpoint in the file");
 	if (rc == 0)
@@ -266,6 +357,7 @@ int qcow2_resume(int fd, const char *name, const struct image_create_opts *o,
 	if (rc)
 		return rc;
 	iw->position = c.position;
+	w->preallocated = round_up(c.position, w->cluster_size);
 	*ret = STEAL(iw);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* QCOW2's header and extensions: reading, checking, telling. */
+/* QCOW2's header and extensions: reading and checking. */
 #include <stdio.h>
 
 #include "imgconv/format/qcow2.h"
@@ -8,9 +8,6 @@
 #define EXTENSIONS_MAX 64 /* more are hostile */
 #define FEATURE_NAME_ROW 48
 #define BACKING_FORMAT_MAX 31
-#define SNAPSHOT_ENTRY 40 /* bytes of the fixed part */
-#define SNAPSHOT_EXTRA_MAX 1024u
-#define SNAPSHOTS_SHOWN 100u
 
 bool qcow2_probe(const struct image_head *head)
 {
@@ -36,8 +33,8 @@ static int read_fields(struct qcow2 *q, const uint8_t *h, size_t len, struct err
 	if (q->cluster_bits < QCOW2_MIN_CLUSTER_BITS || q->cluster_bits > QCOW2_MAX_CLUSTER_BITS)
 		return err_set(e, EBADMSG, "cluster_bits is %u, not 9 to 21", q->cluster_bits);
 	q->cluster_size = 1ull << q->cluster_bits;
-	q->common.size = be64_get(h + HDR_SIZE);
-	if (q->common.size > INT64_MAX)
+	q->common.size = q->disk_size = be64_get(h + HDR_SIZE);
+	if (q->disk_size > INT64_MAX)
 		return err_set(e, EFBIG, "the disk's size is over the limit");
 	q->crypt = be32_get(h + HDR_CRYPT);
 	q->n_l1 = be32_get(h + HDR_L1_ENTRIES);
@@ -120,7 +117,7 @@ static void check_features(struct qcow2 *q, const uint8_t *names, size_t names_l
 		refuse(q, &why);
 	}
 	q->extended_l2 = q->incompatible & INCOMPAT_EXTENDED_L2;
-	if (q->extended_l2 && q->cluster_bits < 14) {
+	if (q->extended_l2 && q->cluster_bits < QCOW2_EXTENDED_MIN_BITS) {
 		err_set(&why, EBADMSG, "extended L2 entries need clusters of 16 KiB or more");
 		refuse(q, &why);
 	}
@@ -199,13 +196,13 @@ static int read_backing_name(struct qcow2 *q, const uint8_t *h, size_t len, stru
 
 /* ---- places of the tables ------------------------------------------------------------------ */
 
-static int check_table(const struct qcow2 *q, const char *what, uint64_t off, uint64_t len,
-		       uint64_t align, uint64_t limit, struct err *e)
+int qcow2_check_table(const struct qcow2 *q, const char *what, uint64_t off, uint64_t len,
+		      uint64_t limit, struct err *e)
 {
 	if (len > limit)
 		return err_set(e, EFBIG, "the %s of %llu bytes is over the limit of %llu", what,
 			       (unsigned long long)len, (unsigned long long)limit);
-	if (off % align)
+	if (off % q->cluster_size)
 		return err_set(e, EBADMSG, "the %s at 0x%llx is not aligned", what,
 			       (unsigned long long)off);
 	if (off < q->cluster_size)
@@ -232,6 +229,9 @@ int qcow2_check_host_range(const struct qcow2 *q, const char *what, uint64_t off
 		with = "header";
 	else if (overlap(off, len, q->l1_offset, (uint64_t)q->n_l1 * 8))
 		with = "L1 table";
+	else if (q->map_offset != q->l1_offset &&
+		 overlap(off, len, q->map_offset, (uint64_t)q->map_entries * 8))
+		with = "snapshot's L1 table";
 	else if (overlap(off, len, q->reftable_offset, q->reftable_clusters * q->cluster_size))
 		with = "refcount table";
 	else if (overlap(off, len, q->snapshots_offset, (uint64_t)q->n_snapshots * SNAPSHOT_ENTRY))
@@ -253,21 +253,22 @@ static int check_tables(struct qcow2 *q, struct err *e)
 		return err_set(e, EBADMSG, "the L1 table has %u entries, the disk needs %llu",
 			       q->n_l1, (unsigned long long)needed);
 	q->l1_used = (uint32_t)needed;
+	q->map_offset = q->l1_offset;
+	q->map_entries = q->n_l1;
 	if (q->n_l1)
-		rc = check_table(q, "L1 table", q->l1_offset, (uint64_t)q->n_l1 * 8,
-				 q->cluster_size, QCOW2_L1_MAX, e);
+		rc = qcow2_check_table(q, "L1 table", q->l1_offset, (uint64_t)q->n_l1 * 8,
+				       QCOW2_L1_MAX, e);
 	if (rc == 0 && !q->reftable_clusters)
 		rc = err_set(e, EBADMSG, "there is no refcount table");
 	if (rc == 0)
-		rc = check_table(q, "refcount table", q->reftable_offset, reftable_len,
-				 q->cluster_size, MAX(QCOW2_REFTABLE_MAX, q->cluster_size), e);
+		rc = qcow2_check_table(q, "refcount table", q->reftable_offset, reftable_len,
+				       MAX(QCOW2_REFTABLE_MAX, q->cluster_size), e);
 	if (rc == 0 && q->n_snapshots > QCOW2_SNAPSHOTS_MAX)
 		rc = err_set(e, EFBIG, "%u snapshots are over the limit of %u", q->n_snapshots,
 			     QCOW2_SNAPSHOTS_MAX);
 	if (rc == 0 && q->n_snapshots)
-		rc = check_table(q, "snapshot table", q->snapshots_offset,
-				 (uint64_t)q->n_snapshots * SNAPSHOT_ENTRY, q->cluster_size,
-				 UINT64_MAX, e);
+		rc = qcow2_check_table(q, "snapshot table", q->snapshots_offset,
+				       (uint64_t)q->n_snapshots * SNAPSHOT_ENTRY, UINT64_MAX, e);
 	if (rc == 0 &&
 	    overlap(q->l1_offset, (uint64_t)q->n_l1 * 8, q->reftable_offset, reftable_len))
 		rc = err_set(e, EBADMSG, "L1 table and refcount table overlap");
@@ -314,105 +315,4 @@ int qcow2_read_header(struct qcow2 *q, struct err *e)
 	q->l2_entries = q->cluster_size / q->entry_size;
 	q->unit_size = q->extended_l2 ? q->cluster_size / 32 : q->cluster_size;
 	return check_tables(q, e);
-}
-
-/* ---- telling ------------------------------------------------------------------------------- */
-
-static int add_u64(struct image_info *info, const char *key, uint64_t v, struct err *e)
-{
-	return image_info_add(info, key, IMAGE_FACT_U64, v, NULL, 0, e);
-}
-
-static int add_bool(struct image_info *info, const char *key, bool v, struct err *e)
-{
-	return image_info_add(info, key, IMAGE_FACT_BOOL, v, NULL, 0, e);
-}
-
-static int add_text(struct image_info *info, const char *key, const char *text, struct err *e)
-{
-	return image_info_add(info, key, IMAGE_FACT_TEXT, 0, text, strlen(text), e);
-}
-
-/* Names of the internal snapshots. */
-static int add_snapshots(const struct qcow2 *q, struct image_info *info, struct err *e)
-{
-	uint64_t off = q->snapshots_offset;
-
-	for (uint32_t i = 0; i < MIN(q->n_snapshots, SNAPSHOTS_SHOWN); i++) {
-		uint8_t entry[SNAPSHOT_ENTRY];
-		uint8_t name[UINT16_MAX];
-		uint32_t extra, id_len, name_len;
-		int rc = fs_pread(q->common.fd, entry, sizeof(entry), off, e);
-
-		if (rc < 0)
-			return err_wrap(e, "snapshot %u", i + 1);
-		id_len = be16_get(entry + 12);
-		name_len = be16_get(entry + 14);
-		extra = be32_get(entry + 36);
-		if (extra > SNAPSHOT_EXTRA_MAX)
-			return err_set(e, EBADMSG, "snapshot %u: %u bytes of extra data", i + 1,
-				       extra);
-		off += SNAPSHOT_ENTRY + extra + id_len;
-		rc = fs_pread(q->common.fd, name, name_len, off, e);
-		if (rc == 0)
-			rc = image_info_add(info, "snapshots", IMAGE_FACT_ITEM, 0,
-					    (const char *)name, name_len, e);
-		if (rc < 0)
-			return err_wrap(e, "snapshot %u", i + 1);
-		off = round_up(off + name_len, 8);
-	}
-	return 0;
-}
-
-static int add_warnings(const struct qcow2 *q, struct image_info *info, struct err *e)
-{
-	int rc = 0;
-
-	if (q->refusal.code)
-		rc = image_info_warn(info, e, "%s", q->refusal.msg);
-	if (rc == 0 && q->incompatible & INCOMPAT_DIRTY)
-		rc = image_info_warn(info, e,
-				     "the image was not closed: its refcounts may be out of date");
-	if (rc == 0 && q->n_snapshots)
-		rc = image_info_warn(info, e,
-				     "%u internal snapshots are not carried over by a conversion",
-				     q->n_snapshots);
-	if (rc == 0 && q->has_bitmaps)
-		rc = image_info_warn(info, e, "dirty bitmaps are not carried over by a conversion");
-	return rc;
-}
-
-int qcow2_info(struct image *im, struct image_info *info, struct err *e)
-{
-	const struct qcow2 *q = to_qcow2(im);
-	const char *compression = q->compression == QCOW2_ZLIB   ? "zlib"
-				  : q->compression == QCOW2_ZSTD ? "zstd"
-								 : "unknown";
-	int rc = add_u64(info, "version", q->version, e);
-
-	if (rc == 0)
-		rc = add_u64(info, "cluster-size", q->cluster_size, e);
-	if (rc == 0)
-		rc = add_text(info, "compression-type", compression, e);
-	if (rc == 0)
-		rc = add_u64(info, "refcount-bits", 1u << q->refcount_order, e);
-	if (rc == 0)
-		rc = add_bool(info, "extended-l2", q->extended_l2, e);
-	if (rc == 0)
-		rc = add_bool(info, "lazy-refcounts", q->compatible & COMPAT_LAZY_REFCOUNTS, e);
-	if (rc == 0)
-		rc = add_bool(info, "dirty", q->incompatible & INCOMPAT_DIRTY, e);
-	if (rc == 0)
-		rc = add_bool(info, "corrupt", q->incompatible & INCOMPAT_CORRUPT, e);
-	if (rc == 0)
-		rc = add_bool(info, "encrypted", q->crypt != 0, e);
-	if (rc == 0 && q->backing_name)
-		rc = add_text(info, "backing-file", q->backing_name, e);
-	if (rc == 0 && q->backing_format)
-		rc = add_text(info, "backing-format", q->backing_format, e);
-	if (rc == 0 && q->data_file)
-		rc = add_text(info, "data-file", q->data_file, e);
-	if (rc == 0)
-		rc = add_snapshots(q, info, e);
-	return rc < 0 ? rc : add_warnings(q, info, e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writing a QCOW2 image (version 3) front to back, in one pass and in bounded memory.
+ * Writing a QCOW2 image front to back, in one pass and in bounded memory.
  *
  *	cluster 0     header
  *	L1 table      as large as the disk needs
@@ -14,6 +14,8 @@
  * refcount table and header are written at the end or at a checkpoint, so the file is no image
  * before. A checkpoint's record is a header extension, at a fixed place behind the header.
  */
+#include <fcntl.h>
+
 #include "imgconv/format/qcow2_write.h"
 #include "lib/fs.h"
 
@@ -137,9 +139,14 @@ static int enter_l2(struct qcow2_writer *w, uint64_t off, struct err *e)
 	return 0;
 }
 
+/* An extended entry of plain data has all of its subclusters. */
 static void set_entry(struct qcow2_writer *w, uint64_t off, uint64_t entry)
 {
-	be64_put(w->l2 + (off >> w->cluster_bits) % w->l2_entries * 8, entry);
+	uint8_t *at = w->l2 + (off >> w->cluster_bits) % w->l2_entries * w->entry_size;
+
+	be64_put(at, entry);
+	if (w->entry_size == 16)
+		be64_put(at + 8, entry & ENTRY_COMPRESSED ? 0 : UINT32_MAX);
 }
 
 /* ---- data ---------------------------------------------------------------------------------- */
@@ -150,24 +157,81 @@ static uint64_t clusters_in_table(const struct qcow2_writer *w, uint64_t off)
 	return w->l2_entries - (off >> w->cluster_bits) % w->l2_entries;
 }
 
+/* Gives up to `want` clusters of the disk, from off on, neighbouring ones of the file. */
+static int map_clusters(struct qcow2_writer *w, uint64_t off, uint64_t want, uint64_t *ret_first,
+			uint64_t *ret_n, struct err *e)
+{
+	int rc = enter_l2(w, off, e);
+
+	if (rc == 0)
+		rc = take_clusters(w, MIN(want, clusters_in_table(w, off)), true, ret_first, ret_n,
+				   e);
+	for (uint64_t i = 0; rc == 0 && i < *ret_n; i++)
+		set_entry(w, off + (i << w->cluster_bits),
+			  (*ret_first + i) << w->cluster_bits | ENTRY_COPIED);
+	return rc;
+}
+
+static int write_zeros(const struct qcow2_writer *w, uint64_t off, uint64_t len, struct err *e)
+{
+	static const uint8_t zeros[256 * KIB];
+	int rc = 0;
+
+	while (rc == 0 && len) {
+		size_t n = (size_t)MIN(len, (uint64_t)sizeof(zeros));
+
+		rc = fs_pwrite(w->common.fd, zeros, n, off, e);
+		off += n;
+		len -= n;
+	}
+	return rc;
+}
+
+/* Clusters that are zero have their place too, up to `end` of the disk, if that is wished. */
+static int preallocate(struct qcow2_writer *w, uint64_t end, struct err *e)
+{
+	int rc = 0;
+
+	if (w->preallocation == QCOW2_PREALLOC_OFF)
+		return 0;
+	while (rc == 0 && w->preallocated < end) {
+		uint64_t want = div_up(end - w->preallocated, w->cluster_size);
+		uint64_t first = 0, n = 0;
+
+		rc = map_clusters(w, w->preallocated, want, &first, &n, e);
+		/* What is on a device would show through. */
+		if (rc == 0 && (w->preallocation == QCOW2_PREALLOC_FULL || w->device))
+			rc = write_zeros(w, first << w->cluster_bits, n << w->cluster_bits, e);
+		w->preallocated += n << w->cluster_bits;
+	}
+	return rc;
+}
+
+int qcow2_writer_keep_room(const struct qcow2_writer *w, uint64_t len, struct err *e)
+{
+	int code;
+
+	if (w->device || w->preallocation < QCOW2_PREALLOC_FALLOC)
+		return 0;
+	code = posix_fallocate(w->common.fd, 0, (off_t)len);
+	return code ? err_errno(e, code, "making room for %llu bytes", (unsigned long long)len) : 0;
+}
+
 int qcow2_place(struct image_writer *iw, uint64_t off, size_t len, struct image_place *ret,
 		struct err *e)
 {
 	struct qcow2_writer *w = to_writer(iw);
-	uint64_t want = MIN(div_up(len, w->cluster_size), clusters_in_table(w, off));
-	uint64_t first, n;
-	int rc = enter_l2(w, off, e);
+	uint64_t first = 0, n = 0;
+	int rc = preallocate(w, off, e);
 
 	if (rc == 0)
-		rc = take_clusters(w, want, true, &first, &n, e);
+		rc = map_clusters(w, off, div_up(len, w->cluster_size), &first, &n, e);
 	if (rc)
 		return rc;
 	*ret = (struct image_place){.fd = iw->fd,
 				    .off = first << w->cluster_bits,
 				    .len = (size_t)MIN((uint64_t)len, n << w->cluster_bits)};
-	for (uint64_t i = 0; i < n; i++)
-		set_entry(w, off + (i << w->cluster_bits),
-			  (first + i) << w->cluster_bits | ENTRY_COPIED);
+	w->preallocated = off + (n << w->cluster_bits);
 	return 0;
 }
 
@@ -249,24 +313,28 @@ int qcow2_write_encoded(struct image_writer *iw, const void *data, size_t len, u
 void qcow2_writer_header(const struct qcow2_writer *w, const struct image_checkpoint *c,
 			 uint8_t h[QCOW2_HEADER_BYTES])
 {
-	uint8_t *ext = h + QCOW2_HEADER_LENGTH;
+	uint8_t *ext = h + w->header_length;
+	uint64_t incompatible = w->entry_size == 16 ? INCOMPAT_EXTENDED_L2 : 0;
 	size_t format_len;
 
 	memset(h, 0, QCOW2_HEADER_BYTES);
 	be32_put(h, QCOW2_MAGIC);
-	be32_put(h + HDR_VERSION, 3);
+	be32_put(h + HDR_VERSION, w->version);
 	be32_put(h + HDR_CLUSTER_BITS, w->cluster_bits);
 	be64_put(h + HDR_SIZE, w->common.size);
 	be32_put(h + HDR_L1_ENTRIES, (uint32_t)w->n_l1);
 	be64_put(h + HDR_L1_OFFSET, w->l1_offset);
 	be64_put(h + HDR_REFTABLE_OFFSET, w->reftable_offset);
 	be32_put(h + HDR_REFTABLE_CLUSTERS, (uint32_t)w->reftable_clusters);
-	if (w->compression == IMAGE_COMPRESS_ZSTD) {
-		be64_put(h + HDR_INCOMPATIBLE, INCOMPAT_COMPRESSION);
-		h[HDR_COMPRESSION] = QCOW2_ZSTD;
+	if (w->version >= 3) {
+		if (w->compression == IMAGE_COMPRESS_ZSTD) {
+			incompatible |= INCOMPAT_COMPRESSION;
+			h[HDR_COMPRESSION] = QCOW2_ZSTD;
+		}
+		be64_put(h + HDR_INCOMPATIBLE, incompatible);
+		be32_put(h + HDR_REFCOUNT_ORDER, QCOW2_REFCOUNT_ORDER);
+		be32_put(h + HDR_LENGTH, w->header_length);
 	}
-	be32_put(h + HDR_REFCOUNT_ORDER, QCOW2_REFCOUNT_ORDER);
-	be32_put(h + HDR_LENGTH, QCOW2_HEADER_LENGTH);
 	if (c) {
 		be32_put(ext, EXT_CHECKPOINT);
 		be32_put(ext + 4, IMAGE_CHECKPOINT_SIZE);
@@ -304,7 +372,8 @@ static int write_tables(struct qcow2_writer *w, bool synced, struct err *e)
 		rc = flush_l2(w, e);
 	if (rc == 0)
 		rc = qcow2_writer_flush_block(w, e);
-	if (rc == 0 && ftruncate(w->common.fd, (off_t)(w->next_cluster << w->cluster_bits)) < 0)
+	if (rc == 0 && !w->device &&
+	    ftruncate(w->common.fd, (off_t)(w->next_cluster << w->cluster_bits)) < 0)
 		rc = err_errno(e, errno, "setting the file's size");
 	if (rc == 0 && synced && fdatasync(w->common.fd) < 0)
 		rc = err_errno(e, errno, "fdatasync");
@@ -321,8 +390,12 @@ int qcow2_finish(struct image_writer *iw, struct err *e)
 {
 	struct qcow2_writer *w = to_writer(iw);
 	uint8_t h[QCOW2_HEADER_BYTES];
-	int rc = write_tables(w, false, e);
+	int rc = preallocate(w, iw->size, e);
 
+	if (rc == 0)
+		rc = write_tables(w, false, e);
+	if (rc == 0)
+		rc = qcow2_writer_keep_room(w, w->next_cluster << w->cluster_bits, e);
 	qcow2_writer_header(w, NULL, h);
 	return rc < 0 ? rc : fs_pwrite(iw->fd, h, sizeof(h), 0, e);
 }
@@ -336,7 +409,9 @@ int qcow2_checkpoint(struct image_writer *iw, uint64_t position, struct err *e)
 
 	/* What comes from now on shares no cluster with what the checkpoint vouches for. */
 	w->packed = 0;
-	rc = write_tables(w, true, e);
+	rc = preallocate(w, position, e);
+	if (rc == 0)
+		rc = write_tables(w, true, e);
 	if (rc)
 		return rc;
 	c = (struct image_checkpoint){.size = iw->size,

@@ -5,20 +5,34 @@
 
 #include "imgconv/format/qcow2.h"
 
-#define QCOW2_HEADER_LENGTH 112u /* as QEMU's */
+#define QCOW2_HEADER_LENGTH 112u /* version 3; as QEMU's */
 #define QCOW2_HEADER_BYTES 512u  /* header and our extension, written at once */
 #define QCOW2_REFCOUNT_ORDER 4u  /* 16 bits */
 #define QCOW2_OUT_MAX MIB        /* compressed data collected for a write */
 
+/* What becomes of clusters that are zero. */
+enum qcow2_preallocation {
+	QCOW2_PREALLOC_OFF,      /* nothing */
+	QCOW2_PREALLOC_METADATA, /* a place in the file, which has a hole there */
+	QCOW2_PREALLOC_FALLOC,   /* a place, for which the file system keeps room */
+	QCOW2_PREALLOC_FULL,     /* a place with zeros */
+};
+
 struct qcow2_writer {
 	struct image_writer common;
+	unsigned version;
+	uint32_t header_length;
 	unsigned cluster_bits;
 	uint64_t cluster_size;
+	unsigned entry_size; /* bytes of an L2 entry */
 	uint64_t l2_entries;
 	uint64_t block_entries; /* counts in a refcount block */
 	enum image_compression compression;
 	unsigned level;
-	char *backing_file; /* NULL: none; its name lies behind the header's bytes */
+	enum qcow2_preallocation preallocation;
+	uint64_t preallocated; /* of the disk: all before has its place */
+	bool device;           /* the file is a block device */
+	char *backing_file;    /* NULL: none; its name lies behind the header's bytes */
 	char *backing_format;
 
 	uint64_t *l1; /* host order */
@@ -46,6 +60,8 @@ static inline struct qcow2_writer *to_writer(struct image_writer *w)
 	return (struct qcow2_writer *)w;
 }
 
+/* The file has room for all of the image from now on, if that is wished. Errors: ENOSPC. */
+int qcow2_writer_keep_room(const struct qcow2_writer *w, uint64_t len, struct err *e);
 /* Writes the current refcount block to its place. */
 int qcow2_writer_flush_block(struct qcow2_writer *w, struct err *e);
 /* One more reference to a cluster that the current refcount block counts. */
