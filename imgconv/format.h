@@ -88,6 +88,7 @@ struct image_format {
 	uint64_t max_size;   /* bytes of a guest's disk that create takes */
 	unsigned takes;      /* FORMAT_TAKES_*: which of image_create_opts create knows */
 	const struct image_option *options; /* ended by key NULL; NULL: none of its own */
+	bool has_snapshots; /* open() looks at image_source.snapshot, which others do not get */
 
 	/* True if the head is this format's. Never for raw, which is what is left. */
 	bool (*probe)(const struct image_head *head);

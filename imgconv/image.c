@@ -149,6 +149,9 @@ static int open_source(const struct image_source *src, const char *format, struc
 		return err_set(e, ENOTSUP,
 			       "'%s': %s images are not changed in place: convert it first",
 			       src->name, f->name);
+	if (src->snapshot && !f->has_snapshots)
+		return err_set(e, ENOTSUP, "'%s': %s images have no internal snapshots", src->name,
+			       f->name);
 	rc = f->open(src, ret, e);
 	return rc < 0 ? err_wrap(e, "'%s'", src->name) : 0;
 }

@@ -86,6 +86,7 @@ const struct image_format image_format_qcow2 = {
 	.takes = FORMAT_TAKES_CLUSTER_SIZE | FORMAT_TAKES_ZLIB | FORMAT_TAKES_ZSTD |
 		 FORMAT_TAKES_BACKING,
 	.options = qcow2_options,
+	.has_snapshots = true,
 	.probe = qcow2_probe,
 	.open = qcow2_open,
 	.pread = qcow2_pread,
