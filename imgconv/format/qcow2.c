@@ -95,6 +95,7 @@ const struct image_format image_format_qcow2 = {
 	.flush = qcow2_flush,
 	.claim = qcow2_claim,
 	.info = qcow2_info,
+	.check = qcow2_check,
 	.close = qcow2_close,
 	.create = qcow2_create,
 	.place = qcow2_place,

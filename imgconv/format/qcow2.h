@@ -63,6 +63,7 @@
 #define INCOMPAT_KNOWN 0x1full
 #define COMPAT_LAZY_REFCOUNTS (1ull << 0)
 #define AUTOCLEAR_BITMAPS (1ull << 0)
+#define AUTOCLEAR_RAW_DATA (1ull << 1)
 
 #define EXT_END 0u
 #define EXT_BACKING_FORMAT 0xe2792acau
@@ -89,6 +90,7 @@
 #define ENTRY_ZERO (1ull << 0)
 #define L1_RESERVED 0x7f000000000001ffull
 #define L2_RESERVED 0x3f000000000001feull
+#define REFTABLE_RESERVED 0x1ffull
 
 enum qcow2_compression {
 	QCOW2_ZLIB = 0,
@@ -141,6 +143,8 @@ int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
 		    struct qcow2_slot **ret, struct err *e);
 void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s);
 int qcow2_cache_write(struct qcow2_cache *c, int fd, struct err *e);
+/* Reads a table; what lies behind the end of the file is zero. */
+int qcow2_table_load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e);
 
 /* ---- an open image --------------------------------------------------------------------------- */
 
@@ -174,7 +178,11 @@ struct qcow2 {
 	uint32_t n_snapshots;
 	uint64_t snapshots_offset;
 	bool has_bitmaps;
-	char *backing_name; /* NULL: none */
+	uint32_t n_bitmaps;
+	uint32_t bitmaps_reserved;
+	uint64_t bitmaps_offset, bitmaps_len; /* of the directory */
+	uint64_t luks_offset, luks_len;       /* of the header; 0: none */
+	char *backing_name;                   /* NULL: none */
 	size_t backing_name_len;
 	char *backing_format;
 	char *data_file; /* the name in the extension */
@@ -224,8 +232,10 @@ struct qcow2_snapshot {
 int qcow2_snapshot_next(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e);
 void qcow2_snapshot_release(struct qcow2_snapshot *s);
 DEFINE_AUTO_STRUCT(struct qcow2_snapshot, qcow2_snapshot_release);
-/* That its L1 table lies in the file, and maps its disk. */
-int qcow2_snapshot_check(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e);
+/* That its L1 table lies in the file; that it maps its disk. Errors: EBADMSG, EFBIG. */
+int qcow2_snapshot_check_place(const struct qcow2 *q, const struct qcow2_snapshot *s,
+			       struct err *e);
+int qcow2_snapshot_check_size(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e);
 /* Makes q read a snapshot. Errors: ENOENT none of this id or name, EINVAL several. */
 int qcow2_snapshot_select(struct qcow2 *q, const char *wanted, struct err *e);
 
@@ -263,7 +273,16 @@ int qcow2_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, st
 int qcow2_flush(struct image *im, struct err *e);
 void qcow2_changes_free(struct qcow2 *q);
 
+/* qcow2_check.c */
+int qcow2_check(struct image *im, struct image_check *ret, struct progress *p, struct err *e);
+
 /* qcow2_refcount.c */
+static inline uint64_t qcow2_block_entries(const struct qcow2 *q)
+{
+	return q->cluster_size * 8 >> q->refcount_order;
+}
+/* Entry i of a refcount block. */
+uint64_t qcow2_count_get(const struct qcow2 *q, const uint8_t *block, uint64_t i);
 int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct err *e);
 /* A new cluster at the end of the file, with refcount 1 in memory. */
 int qcow2_allocate(struct qcow2 *q, uint64_t *ret_offset, struct err *e);

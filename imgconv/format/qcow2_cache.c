@@ -34,8 +34,7 @@ static struct qcow2_slot *victim(struct qcow2_cache *c)
 	return best;
 }
 
-/* Reads a table; what lies behind the end of the file is zero. */
-static int load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e)
+int qcow2_table_load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e)
 {
 	size_t done = 0;
 
@@ -73,7 +72,7 @@ int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
 		if (!s->data && !(s->data = malloc(c->table_size)))
 			return err_nomem(e);
 		if (!fresh)
-			rc = load(fd, s->data, c->table_size, offset, e);
+			rc = qcow2_table_load(fd, s->data, c->table_size, offset, e);
 		if (rc)
 			return rc;
 		s->offset = offset;

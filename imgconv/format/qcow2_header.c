@@ -8,6 +8,8 @@
 #define EXTENSIONS_MAX 64 /* more are hostile */
 #define FEATURE_NAME_ROW 48
 #define BACKING_FORMAT_MAX 31
+#define BITMAPS_LEN 24 /* bytes of the extension */
+#define LUKS_LEN 16
 
 bool qcow2_probe(const struct image_head *head)
 {
@@ -116,6 +118,10 @@ static void check_features(struct qcow2 *q, const uint8_t *names, size_t names_l
 		err_set(&why, EBADMSG, "compression type and its feature bit disagree");
 		refuse(q, &why);
 	}
+	if (q->autoclear & AUTOCLEAR_RAW_DATA && !(q->incompatible & INCOMPAT_DATA_FILE)) {
+		err_set(&why, EBADMSG, "a raw data file is promised, but there is none");
+		refuse(q, &why);
+	}
 	q->extended_l2 = q->incompatible & INCOMPAT_EXTENDED_L2;
 	if (q->extended_l2 && q->cluster_bits < QCOW2_EXTENDED_MIN_BITS) {
 		err_set(&why, EBADMSG, "extended L2 entries need clusters of 16 KiB or more");
@@ -158,6 +164,15 @@ static int read_extensions(struct qcow2 *q, const uint8_t *h, size_t end, const 
 			rc = copy_text(&q->data_file, data, len, e);
 		} else if (type == EXT_BITMAPS) {
 			q->has_bitmaps = true;
+			if (len >= BITMAPS_LEN) {
+				q->n_bitmaps = be32_get(data);
+				q->bitmaps_reserved = be32_get(data + 4);
+				q->bitmaps_len = be64_get(data + 8);
+				q->bitmaps_offset = be64_get(data + 16);
+			}
+		} else if (type == EXT_LUKS && len >= LUKS_LEN) {
+			q->luks_offset = be64_get(data);
+			q->luks_len = be64_get(data + 8);
 		} else if (type == EXT_FEATURE_NAMES) {
 			*ret_names = data;
 			*ret_names_len = len;

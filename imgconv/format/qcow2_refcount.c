@@ -7,13 +7,8 @@
 #include "imgconv/format/qcow2.h"
 #include "lib/fs.h"
 
-static uint64_t block_entries(const struct qcow2 *q)
-{
-	return q->cluster_size * 8 >> q->refcount_order;
-}
-
 /* Counts of less than a byte are packed from the lowest bit on. */
-static uint64_t count_get(const struct qcow2 *q, const uint8_t *block, uint64_t i)
+uint64_t qcow2_count_get(const struct qcow2 *q, const uint8_t *block, uint64_t i)
 {
 	unsigned bits = 1u << q->refcount_order;
 
@@ -59,7 +54,7 @@ static void count_put(const struct qcow2 *q, uint8_t *block, uint64_t i, uint64_
 /* The block that counts this cluster; *ret NULL if there is none. */
 static int find_block(struct qcow2 *q, uint64_t cluster, struct qcow2_slot **ret, struct err *e)
 {
-	uint64_t i = cluster / block_entries(q);
+	uint64_t i = cluster / qcow2_block_entries(q);
 	struct qcow2_changes *c = q->changes;
 	uint64_t off;
 	int rc;
@@ -83,7 +78,7 @@ int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct 
 	int rc = find_block(q, cluster, &s, e);
 
 	if (rc == 0)
-		*ret = s ? count_get(q, s->data, cluster % block_entries(q)) : 0;
+		*ret = s ? qcow2_count_get(q, s->data, cluster % qcow2_block_entries(q)) : 0;
 	return rc;
 }
 
@@ -180,14 +175,14 @@ static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e)
 	int rc = find_block(q, cluster, &s, e);
 
 	if (rc == 0 && !s) {
-		rc = new_block(q, cluster / block_entries(q), e);
+		rc = new_block(q, cluster / qcow2_block_entries(q), e);
 		if (rc == 0)
 			rc = find_block(q, cluster, &s, e);
 	}
 	if (rc)
 		return rc;
 	ANALYZER_KNOWS(s); /* there is a block now */
-	count_put(q, s->data, cluster % block_entries(q), 1);
+	count_put(q, s->data, cluster % qcow2_block_entries(q), 1);
 	qcow2_cache_dirty(&c->refblocks, s);
 	return 0;
 }
@@ -209,14 +204,14 @@ int qcow2_release(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e)
 	uint64_t last = (off + len - 1) >> q->cluster_bits;
 
 	for (uint64_t cluster = off >> q->cluster_bits; cluster <= last; cluster++) {
-		uint64_t i = cluster % block_entries(q);
+		uint64_t i = cluster % qcow2_block_entries(q);
 		struct qcow2_slot *s;
 		int rc = find_block(q, cluster, &s, e);
 		uint64_t count;
 
 		if (rc)
 			return rc;
-		count = s ? count_get(q, s->data, i) : 0;
+		count = s ? qcow2_count_get(q, s->data, i) : 0;
 		if (!count)
 			return err_set(e, EBADMSG, "the refcount of the cluster at 0x%llx is 0",
 				       (unsigned long long)(cluster << q->cluster_bits));

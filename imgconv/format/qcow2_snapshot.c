@@ -94,21 +94,27 @@ int qcow2_snapshot_next(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e
 	return rc < 0 ? err_wrap(e, "snapshot %u of %u", s->number, q->n_snapshots) : 1;
 }
 
-int qcow2_snapshot_check(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e)
+int qcow2_snapshot_check_place(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e)
 {
 	uint64_t len = (uint64_t)s->n_l1 * 8;
+	int rc;
+
+	if (!s->n_l1)
+		return 0;
+	rc = qcow2_check_table(q, "L1 table", s->l1_offset, len, QCOW2_L1_MAX, e);
+	return rc < 0 ? rc : qcow2_check_host_range(q, "L1 table", s->l1_offset, len, e);
+}
+
+int qcow2_snapshot_check_size(const struct qcow2 *q, const struct qcow2_snapshot *s, struct err *e)
+{
 	uint64_t needed = div_up(s->disk_size, q->cluster_size * q->l2_entries);
-	int rc = 0;
 
 	if (s->disk_size > INT64_MAX)
 		return err_set(e, EFBIG, "the disk's size is over the limit");
 	if (needed > s->n_l1)
 		return err_set(e, EBADMSG, "its L1 table has %u entries, the disk needs %llu",
 			       s->n_l1, (unsigned long long)needed);
-	if (!s->n_l1)
-		return 0;
-	rc = qcow2_check_table(q, "L1 table", s->l1_offset, len, QCOW2_L1_MAX, e);
-	return rc < 0 ? rc : qcow2_check_host_range(q, "L1 table", s->l1_offset, len, e);
+	return 0;
 }
 
 /* By its id, else by its name, which another one may have too. */
@@ -148,7 +154,9 @@ int qcow2_snapshot_select(struct qcow2 *q, const char *wanted, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	rc = qcow2_snapshot_check(q, &s, e);
+	rc = qcow2_snapshot_check_place(q, &s, e);
+	if (rc == 0)
+		rc = qcow2_snapshot_check_size(q, &s, e);
 	if (rc < 0)
 		return err_wrap(e, "snapshot '%s'", wanted);
 	q->map_offset = s.l1_offset;
