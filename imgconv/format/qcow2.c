@@ -96,6 +96,7 @@ const struct image_format image_format_qcow2 = {
 	.claim = qcow2_claim,
 	.info = qcow2_info,
 	.check = qcow2_check,
+	.resize = qcow2_resize,
 	.close = qcow2_close,
 	.create = qcow2_create,
 	.place = qcow2_place,

@@ -143,6 +143,8 @@ int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
 		    struct qcow2_slot **ret, struct err *e);
 void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s);
 int qcow2_cache_write(struct qcow2_cache *c, int fd, struct err *e);
+/* Forgets the table at offset, changed or not. */
+void qcow2_cache_drop(struct qcow2_cache *c, uint64_t offset);
 /* Reads a table; what lies behind the end of the file is zero. */
 int qcow2_table_load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e);
 
@@ -272,6 +274,18 @@ int qcow2_open_rdwr(struct qcow2 *q, struct err *e);
 int qcow2_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e);
 int qcow2_flush(struct image *im, struct err *e);
 void qcow2_changes_free(struct qcow2 *q);
+/* Before the first change: features that a writer has to know to keep are struck out. */
+int qcow2_start_changes(struct qcow2 *q, struct err *e);
+/* EBADMSG if the refcount of the cluster at host is not 1. */
+int qcow2_check_used_once(struct qcow2 *q, const char *what, uint64_t host, struct err *e);
+/* Takes one reference from every cluster that the range touches, once the tables on disk, as they
+ * are in memory now, do not lead to it any more. May commit. */
+int qcow2_free_later(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e);
+/* Changes an L1 entry in memory. */
+void qcow2_set_l1(struct qcow2 *q, uint32_t i, uint64_t entry);
+
+/* qcow2_resize.c */
+int qcow2_resize(struct image *im, uint64_t size, struct err *e);
 
 /* qcow2_check.c */
 int qcow2_check(struct image *im, struct image_check *ret, struct progress *p, struct err *e);
@@ -284,8 +298,9 @@ static inline uint64_t qcow2_block_entries(const struct qcow2 *q)
 /* Entry i of a refcount block. */
 uint64_t qcow2_count_get(const struct qcow2 *q, const uint8_t *block, uint64_t i);
 int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct err *e);
-/* A new cluster at the end of the file, with refcount 1 in memory. */
-int qcow2_allocate(struct qcow2 *q, uint64_t *ret_offset, struct err *e);
+/* n new neighbouring clusters at the end of the file, with refcount 1 in memory. */
+int qcow2_allocate(struct qcow2 *q, uint64_t n, uint64_t *ret_offset, struct err *e);
+int qcow2_sync(struct qcow2 *q, struct err *e);
 /* Takes one reference from every cluster that the range touches. */
 int qcow2_release(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e);
 /* Writes and syncs all changed counts and the tables that lead to them. */

@@ -91,6 +91,19 @@ void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s)
 	s->dirty = true;
 }
 
+void qcow2_cache_drop(struct qcow2_cache *c, uint64_t offset)
+{
+	for (unsigned i = 0; i < c->n_slots; i++) {
+		struct qcow2_slot *s = &c->slots[i];
+
+		if (s->offset != offset)
+			continue;
+		c->n_dirty -= s->dirty;
+		s->dirty = false;
+		s->offset = 0;
+	}
+}
+
 int qcow2_cache_write(struct qcow2_cache *c, int fd, struct err *e)
 {
 	for (unsigned i = 0; i < c->n_slots && c->n_dirty; i++) {

@@ -7,6 +7,8 @@
 #include "imgconv/format/qcow2.h"
 #include "lib/fs.h"
 
+#define FILE_END_MAX (1ull << 55) /* entries have bits for 56 */
+
 /* Counts of less than a byte are packed from the lowest bit on. */
 uint64_t qcow2_count_get(const struct qcow2 *q, const uint8_t *block, uint64_t i)
 {
@@ -86,25 +88,28 @@ int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct 
 
 static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e);
 
-/* The next cluster at the end of the file that nothing refers to, not counted yet. */
-static int take_cluster(struct qcow2 *q, uint64_t *ret, struct err *e)
+/* The next n clusters at the end of the file that nothing refers to, not counted yet. */
+static int take_clusters(struct qcow2 *q, uint64_t n, uint64_t *ret_first, struct err *e)
 {
-	for (;;) {
-		uint64_t cluster = div_up(q->file_end, q->cluster_size);
+	uint64_t first = div_up(q->file_end, q->cluster_size);
+
+	for (uint64_t i = 0; i < n; i++) {
 		uint64_t count;
 		int rc;
 
-		if (cluster << q->cluster_bits >= 1ull << 55)
+		if ((first + n) << q->cluster_bits >= FILE_END_MAX)
 			return err_set(e, EFBIG, "the file is too large");
-		rc = qcow2_refcount_get(q, cluster, &count, e);
+		rc = qcow2_refcount_get(q, first + i, &count, e);
 		if (rc)
 			return rc;
-		q->file_end = (cluster + 1) << q->cluster_bits;
-		if (!count) {
-			*ret = cluster;
-			return 0;
+		if (count) {
+			first += i + 1;
+			i = UINT64_MAX; /* from 0 again */
 		}
 	}
+	q->file_end = (first + n) << q->cluster_bits;
+	*ret_first = first;
+	return 0;
 }
 
 /* A refcount table with room for block i and half as much again, at a new place. */
@@ -114,7 +119,8 @@ static int grow_table(struct qcow2 *q, uint64_t i, struct err *e)
 	uint64_t per_cluster = q->cluster_size / 8;
 	uint64_t clusters = div_up((i + 1) * 3 / 2, per_cluster);
 	uint64_t *grown;
-	uint64_t first = 0;
+	uint64_t first;
+	int rc;
 
 	if (clusters * q->cluster_size > MAX(QCOW2_REFTABLE_MAX, q->cluster_size))
 		return err_set(e, EFBIG, "the refcount table would be over its limit");
@@ -123,24 +129,20 @@ static int grow_table(struct qcow2 *q, uint64_t i, struct err *e)
 	grown = reallocarray(c->reftable, clusters * per_cluster, sizeof(*grown));
 	if (!grown)
 		return err_nomem(e);
+	c->reftable = grown;
+	rc = take_clusters(q, clusters, &first, e);
+	if (rc)
+		return rc;
 	memset(grown + c->n_reftable, 0, (clusters * per_cluster - c->n_reftable) * sizeof(*grown));
 	c->old_reftable = q->reftable_offset;
 	c->old_reftable_clusters = q->reftable_clusters;
-	c->reftable = grown;
 	c->n_reftable = (uint32_t)(clusters * per_cluster);
 	c->reftable_dirty = c->reftable_moved = true;
-	/* Its clusters are at the very end, so that they are neighbours. */
-	first = div_up(q->file_end, q->cluster_size);
-	q->file_end = (first + clusters) << q->cluster_bits;
 	q->reftable_offset = first << q->cluster_bits;
 	q->reftable_clusters = (uint32_t)clusters;
-	for (uint64_t n = 0; n < clusters; n++) {
-		int rc = count_new(q, first + n, e);
-
-		if (rc)
-			return rc;
-	}
-	return 0;
+	for (uint64_t n = 0; rc == 0 && n < clusters; n++)
+		rc = count_new(q, first + n, e);
+	return rc;
 }
 
 /* Makes a block for counts that have none. It may well count itself. */
@@ -155,7 +157,7 @@ static int new_block(struct qcow2 *q, uint64_t i, struct err *e)
 		rc = grow_table(q, i, e);
 	if (rc < 0 || c->reftable[i])
 		return rc;
-	rc = take_cluster(q, &cluster, e);
+	rc = take_clusters(q, 1, &cluster, e);
 	if (rc == 0)
 		rc = qcow2_cache_get(&c->refblocks, q->common.fd, cluster << q->cluster_bits, true,
 				     &s, e);
@@ -172,7 +174,13 @@ static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e)
 {
 	struct qcow2_changes *c = q->changes;
 	struct qcow2_slot *s;
-	int rc = find_block(q, cluster, &s, e);
+	int rc = 0;
+
+	/* Counts of what nothing refers to yet may reach the disk at any time. */
+	if (c->refblocks.n_dirty >= c->refblocks.n_slots / 2)
+		rc = qcow2_cache_write(&c->refblocks, q->common.fd, e);
+	if (rc == 0)
+		rc = find_block(q, cluster, &s, e);
 
 	if (rc == 0 && !s) {
 		rc = new_block(q, cluster / qcow2_block_entries(q), e);
@@ -187,15 +195,21 @@ static int count_new(struct qcow2 *q, uint64_t cluster, struct err *e)
 	return 0;
 }
 
-int qcow2_allocate(struct qcow2 *q, uint64_t *ret_offset, struct err *e)
+int qcow2_allocate(struct qcow2 *q, uint64_t n, uint64_t *ret_offset, struct err *e)
 {
-	uint64_t cluster;
-	int rc = take_cluster(q, &cluster, e);
+	/* With their refcount blocks, and more: the table grows once for all of them. */
+	uint64_t last = div_up(q->file_end, q->cluster_size) + 2 * n;
+	uint64_t first;
+	int rc = 0;
 
+	if (n > 1 && last / qcow2_block_entries(q) >= q->changes->n_reftable)
+		rc = grow_table(q, last / qcow2_block_entries(q), e);
 	if (rc == 0)
-		rc = count_new(q, cluster, e);
+		rc = take_clusters(q, n, &first, e);
+	for (uint64_t i = 0; rc == 0 && i < n; i++)
+		rc = count_new(q, first + i, e);
 	if (rc == 0)
-		*ret_offset = cluster << q->cluster_bits;
+		*ret_offset = first << q->cluster_bits;
 	return rc;
 }
 
@@ -223,7 +237,7 @@ int qcow2_release(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e)
 
 /* ---- to disk ------------------------------------------------------------------------------- */
 
-static int sync_file(struct qcow2 *q, struct err *e)
+int qcow2_sync(struct qcow2 *q, struct err *e)
 {
 	return fdatasync(q->common.fd) < 0 ? err_errno(e, errno, "fdatasync") : 0;
 }
@@ -257,16 +271,16 @@ int qcow2_refcounts_write(struct qcow2 *q, struct err *e)
 	int rc = qcow2_cache_write(&c->refblocks, q->common.fd, e);
 
 	if (rc == 0)
-		rc = sync_file(q, e);
+		rc = qcow2_sync(q, e);
 	if (rc < 0 || !c->reftable_dirty)
 		return rc;
 	rc = write_table(q, e);
 	if (rc == 0)
-		rc = sync_file(q, e);
+		rc = qcow2_sync(q, e);
 	if (rc == 0 && c->reftable_moved) {
 		rc = point_header(q, e);
 		if (rc == 0)
-			rc = sync_file(q, e);
+			rc = qcow2_sync(q, e);
 		if (rc == 0)
 			rc = qcow2_release(q, c->old_reftable,
 					   c->old_reftable_clusters * q->cluster_size, e);

@@ -68,11 +68,6 @@ void qcow2_changes_free(struct qcow2 *q)
 
 /* ---- commit -------------------------------------------------------------------------------- */
 
-static int sync_file(struct qcow2 *q, struct err *e)
-{
-	return fdatasync(q->common.fd) < 0 ? err_errno(e, errno, "fdatasync") : 0;
-}
-
 static int write_l1(struct qcow2 *q, struct err *e)
 {
 	struct qcow2_changes *c = q->changes;
@@ -90,7 +85,7 @@ static int write_l1(struct qcow2 *q, struct err *e)
 	rc = fs_pwrite(q->common.fd, entries, n * 8, q->l1_offset + (uint64_t)c->l1_dirty_first * 8,
 		       e);
 	if (rc == 0)
-		rc = sync_file(q, e);
+		rc = qcow2_sync(q, e);
 	if (rc == 0)
 		c->l1_dirty_first = c->l1_dirty_end = 0;
 	return rc;
@@ -112,7 +107,7 @@ static int release_freed(struct qcow2 *q, struct err *e)
 	}
 	if (rc == 0)
 		rc = qcow2_cache_write(&c->refblocks, q->common.fd, e);
-	return rc < 0 ? rc : sync_file(q, e);
+	return rc < 0 ? rc : qcow2_sync(q, e);
 }
 
 static int commit(struct qcow2 *q, struct err *e)
@@ -122,7 +117,7 @@ static int commit(struct qcow2 *q, struct err *e)
 	if (rc == 0 && q->l2.n_dirty) {
 		rc = qcow2_cache_write(&q->l2, q->common.fd, e);
 		if (rc == 0)
-			rc = sync_file(q, e);
+			rc = qcow2_sync(q, e);
 	}
 	if (rc == 0)
 		rc = write_l1(q, e);
@@ -145,7 +140,7 @@ int qcow2_flush(struct image *im, struct err *e)
 }
 
 /* Before the first change: features that a writer has to know to keep are struck out. */
-static int start(struct qcow2 *q, struct err *e)
+int qcow2_start_changes(struct qcow2 *q, struct err *e)
 {
 	static const uint8_t none[8];
 	int rc = 0;
@@ -155,7 +150,7 @@ static int start(struct qcow2 *q, struct err *e)
 	if (q->version >= 3 && q->autoclear) {
 		rc = fs_pwrite(q->common.fd, none, sizeof(none), HDR_AUTOCLEAR, e);
 		if (rc == 0)
-			rc = sync_file(q, e);
+			rc = qcow2_sync(q, e);
 	}
 	if (rc == 0)
 		q->changes->started = true;
@@ -175,7 +170,7 @@ static int make_room(struct qcow2 *q, struct err *e)
 
 /* ---- one cluster --------------------------------------------------------------------------- */
 
-static int check_used_once(struct qcow2 *q, const char *what, uint64_t host, struct err *e)
+int qcow2_check_used_once(struct qcow2 *q, const char *what, uint64_t host, struct err *e)
 {
 	uint64_t count;
 	int rc = qcow2_refcount_get(q, host >> q->cluster_bits, &count, e);
@@ -186,39 +181,57 @@ static int check_used_once(struct qcow2 *q, const char *what, uint64_t host, str
 	return rc;
 }
 
-/* The L2 table for off, made if there is none. */
-static int table_to_change(struct qcow2 *q, uint64_t off, struct qcow2_slot **ret, struct err *e)
+void qcow2_set_l1(struct qcow2 *q, uint32_t i, uint64_t entry)
 {
 	struct qcow2_changes *c = q->changes;
-	uint32_t i = (uint32_t)(off / (q->cluster_size * q->l2_entries));
-	uint64_t l2;
-	int rc = qcow2_l2_offset(q, i, &l2, e);
 
-	if (rc == 0 && l2) {
-		rc = check_used_once(q, "L2 table", l2, e);
-		return rc < 0 ? rc : qcow2_cache_get(&q->l2, q->common.fd, l2, false, ret, e);
-	}
-	if (rc == 0)
-		rc = qcow2_allocate(q, &l2, e);
-	if (rc == 0)
-		rc = qcow2_cache_get(&q->l2, q->common.fd, l2, true, ret, e);
-	if (rc)
-		return rc;
-	qcow2_cache_dirty(&q->l2, *ret);
-	q->l1[i] = l2 | ENTRY_COPIED;
+	q->l1[i] = entry;
 	if (c->l1_dirty_first == c->l1_dirty_end) {
 		c->l1_dirty_first = i;
 		c->l1_dirty_end = i + 1;
 	}
 	c->l1_dirty_first = MIN(c->l1_dirty_first, i);
 	c->l1_dirty_end = MAX(c->l1_dirty_end, i + 1);
+}
+
+/* The L2 table for off, made if there is none. */
+static int table_to_change(struct qcow2 *q, uint64_t off, struct qcow2_slot **ret, struct err *e)
+{
+	uint32_t i = (uint32_t)(off / (q->cluster_size * q->l2_entries));
+	uint64_t l2;
+	int rc = qcow2_l2_offset(q, i, &l2, e);
+
+	if (rc == 0 && l2) {
+		rc = qcow2_check_used_once(q, "L2 table", l2, e);
+		return rc < 0 ? rc : qcow2_cache_get(&q->l2, q->common.fd, l2, false, ret, e);
+	}
+	if (rc == 0)
+		rc = qcow2_allocate(q, 1, &l2, e);
+	if (rc == 0)
+		rc = qcow2_cache_get(&q->l2, q->common.fd, l2, true, ret, e);
+	if (rc)
+		return rc;
+	qcow2_cache_dirty(&q->l2, *ret);
+	qcow2_set_l1(q, i, l2 | ENTRY_COPIED);
 	return 0;
 }
 
-static int free_later(struct qcow2 *q, const struct qcow2_run *run, struct err *e)
+int qcow2_free_later(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e)
 {
 	struct qcow2_changes *c = q->changes;
+	struct qcow2_freed *last = c->n_freed ? &c->freed[c->n_freed - 1] : NULL;
+	int rc;
 
+	/* Neighbours are one, if they share no cluster. */
+	if (last && last->off + last->len == off && off % q->cluster_size == 0) {
+		last->len += len;
+		return 0;
+	}
+	if (c->n_freed >= FREED_MAX) {
+		rc = commit(q, e);
+		if (rc)
+			return rc;
+	}
 	if (c->n_freed == c->cap_freed) {
 		size_t cap = c->cap_freed ? 2 * c->cap_freed : 64;
 		struct qcow2_freed *grown = reallocarray(c->freed, cap, sizeof(*grown));
@@ -228,7 +241,7 @@ static int free_later(struct qcow2 *q, const struct qcow2_run *run, struct err *
 		c->freed = grown;
 		c->cap_freed = cap;
 	}
-	c->freed[c->n_freed++] = (struct qcow2_freed){run->host, run->host_len};
+	c->freed[c->n_freed++] = (struct qcow2_freed){off, len};
 	return 0;
 }
 
@@ -257,7 +270,8 @@ static int replace(struct qcow2 *q, const struct qcow2_run *run, const void *buf
 	int rc = compose(q, buf, len, off, e);
 
 	if (rc == 0)
-		rc = keep ? check_used_once(q, "cluster", host, e) : qcow2_allocate(q, &host, e);
+		rc = keep ? qcow2_check_used_once(q, "cluster", host, e)
+			  : qcow2_allocate(q, 1, &host, e);
 	if (rc)
 		return rc;
 	rc = fs_pwrite(q->common.fd, q->changes->cluster, (size_t)q->cluster_size, host, e);
@@ -265,7 +279,7 @@ static int replace(struct qcow2 *q, const struct qcow2_run *run, const void *buf
 	if (rc == 0)
 		rc = table_to_change(q, off, &table, e);
 	if (rc == 0 && run->kind == QCOW2_COMPRESSED)
-		rc = free_later(q, run, e);
+		rc = qcow2_free_later(q, run->host, run->host_len, e);
 	if (rc) {
 		if (!keep)
 			(void)qcow2_release(q, host, q->cluster_size, NULL);
@@ -286,7 +300,7 @@ static int change_cluster(struct qcow2 *q, const void *buf, size_t len, uint64_t
 	if (rc)
 		return rc;
 	if (run.kind == QCOW2_DATA) {
-		rc = check_used_once(q, "cluster", run.host - off % q->cluster_size, e);
+		rc = qcow2_check_used_once(q, "cluster", run.host - off % q->cluster_size, e);
 		if (rc == 0)
 			rc = fs_pwrite(q->common.fd, buf, len, run.host, e);
 		q->file_end = MAX(q->file_end, run.host + len);
@@ -306,7 +320,7 @@ int qcow2_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, st
 
 	if (q->changes->failed)
 		return err_set(e, EIO, "an earlier write of tables failed");
-	rc = start(q, e);
+	rc = qcow2_start_changes(q, e);
 	while (rc == 0 && len) {
 		size_t n = (size_t)MIN((uint64_t)len, q->cluster_size - off % q->cluster_size);
 
