@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* QCOW2: opening and closing; the table of what qcow2_*.c do. The format is told in qcow2.h. */
+#include <sys/stat.h>
+
 #include "imgconv/format/qcow2.h"
 #include "lib/fs.h"
 
@@ -26,6 +28,15 @@ static int open_backing(struct qcow2 *q, struct err *e)
 				  q->backing_format, &q->backing, e);
 }
 
+/* An image that was made with places for all of its clusters, or had some of them discarded. */
+static bool file_has_holes(const struct qcow2 *q)
+{
+	struct stat st;
+
+	return !(q->common.flags & IMAGE_RDWR) && fstat(q->common.fd, &st) == 0 &&
+	       S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < q->file_end - q->file_end / 16;
+}
+
 static int qcow2_open(const struct image_source *src, struct image **ret, struct err *e)
 {
 	AUTO(image_discard) struct image *im = NULL;
@@ -50,6 +61,7 @@ static int qcow2_open(const struct image_source *src, struct image **ret, struct
 	if (rc)
 		return rc;
 	q->file_end = im->file_size;
+	q->file_has_holes = file_has_holes(q);
 	qcow2_cache_init(&q->l2, (size_t)q->cluster_size);
 	rc = read_l1(q, e);
 	if (rc == 0)

@@ -189,8 +189,9 @@ struct qcow2 {
 	char *backing_format;
 	char *data_file; /* the name in the extension */
 	struct image *backing;
-	struct err refusal; /* code 0, or why the guest's data is not read */
-	uint64_t file_end;  /* bytes of the file; grows when it is written to */
+	struct err refusal;  /* code 0, or why the guest's data is not read */
+	uint64_t file_end;   /* bytes of the file; grows when it is written to */
+	bool file_has_holes; /* worth looking for; not while it is written to */
 
 	pthread_mutex_t lock; /* l2 and readers */
 	struct qcow2_cache l2;

@@ -173,6 +173,24 @@ int qcow2_map(struct qcow2 *q, uint64_t off, bool extents, struct qcow2_run *ret
 	return rc;
 }
 
+/* Plain data in a file with holes: where the file has nothing the disk has zeros. */
+static int look_for_hole(struct qcow2 *q, uint64_t off, struct extent *ret, struct err *e)
+{
+	struct qcow2_run run;
+	struct extent x;
+	int rc = qcow2_map(q, off, false, &run, e);
+
+	if (rc < 0 || run.kind != QCOW2_DATA)
+		return rc;
+	rc = image_file_extent(q->common.fd, run.host, run.host + run.length, &x, e);
+	if (rc)
+		return rc;
+	ret->length = MIN(x.length, run.length);
+	if (x.kind == EXTENT_HOLE)
+		ret->kind = EXTENT_ZERO;
+	return 0;
+}
+
 int qcow2_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
 {
 	struct qcow2 *q = to_qcow2(im);
@@ -185,6 +203,8 @@ int qcow2_next_extent(struct image *im, uint64_t off, struct extent *ret, struct
 	*ret = (struct extent){.start = off, .length = run.length, .kind = EXTENT_DATA};
 	if (run.kind == QCOW2_ZEROS)
 		ret->kind = EXTENT_ZERO;
+	if (q->file_has_holes && (run.kind == QCOW2_DATA || run.kind == QCOW2_COMPRESSED))
+		return look_for_hole(q, off, ret, e);
 	if (run.kind != QCOW2_UNALLOCATED)
 		return 0;
 	ret->kind = EXTENT_HOLE;
