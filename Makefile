@@ -139,6 +139,11 @@ include tests/module.mk
 
 # ---- installation -------------------------------------------------------------------------
 
+# Where bash and zsh look for completion.
+SHARE := $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETIONS := $(SHARE)/bash-completion/completions
+ZSH_COMPLETIONS := $(SHARE)/zsh/site-functions
+
 MAN_PAGES := $(foreach f,$(FOLDERS),$(addprefix $(f)/,$($(f)_MAN)))
 
 .PHONY: install uninstall
@@ -148,9 +153,12 @@ install: all
 	cd $(DATADIR) && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/acclimate/{} \;
 	chmod 755 $(DESTDIR)$(PREFIX)/share/acclimate/guest/ctxd
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) true
+	install -d $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS)
+	$(foreach p,$(PROGRAMS),$(BINDIR)/$(p) completion bash >$(BASH_COMPLETIONS)/$(p) &&) true
+	$(foreach p,$(PROGRAMS),$(BINDIR)/$(p) completion zsh >$(ZSH_COMPLETIONS)/_$(p) &&) true
 
 uninstall:
-	$(foreach p,$(PROGRAMS),rm -f $(DESTDIR)$(PREFIX)/bin/$(p) &&) true
+	$(foreach p,$(PROGRAMS),rm -f $(DESTDIR)$(PREFIX)/bin/$(p) $(BASH_COMPLETIONS)/$(p) $(ZSH_COMPLETIONS)/_$(p) &&) true
 	rm -rf $(DESTDIR)$(PREFIX)/share/acclimate
 	$(foreach m,$(MAN_PAGES),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) true
 
@@ -160,7 +168,7 @@ clean:
 help:
 	@sed -n 's/^#: //p' tests/module.mk | cat - && printf '%s\n' \
 	  'make [MODE=debug|release|asan|fuzz]   build everything; programs in bin/' \
-	  'make install DESTDIR= PREFIX=         install programs, manual pages, guest files' \
+	  'make install DESTDIR= PREFIX=         install programs, manual pages, completion, guest files' \
 	  'make clean                            remove what was built (keeps build/ami)' \
 	  'V=1 shows the commands, DEV=1 makes warnings errors'
 

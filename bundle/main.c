@@ -7,7 +7,8 @@ static const struct cli_command commands[] = {
 		"open",
 		"[OPTION]... MANIFEST OUTPUT",
 		"make an image out of an EC2 bundle",
-		BUNDLE_HELP "  -O, --output-format FORMAT  raw (default) or qcow2\n"
+		BUNDLE_HELP "  -O, --output-format raw|qcow2\n"
+			    "                              format of OUTPUT (default: raw)\n"
 			    "  -c, --compress              compressed clusters (qcow2)\n"
 			    "  -f, --force                 replace OUTPUT if it exists\n",
 		cmd_open,
@@ -23,7 +24,7 @@ static const struct cli_command commands[] = {
 		"info",
 		"[-o text|json] MANIFEST",
 		"show what a manifest says",
-		"  -o, --output FORMAT         text (default) or json\n",
+		"  -o, --output text|json      how to show it\n",
 		cmd_info,
 	},
 	{0},
@@ -31,7 +32,18 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-	return cli_main("bundle",
-			"Opens and checks images in the form in which clouds deliver them.",
-			"formats: ec2 (instance store, manifest 2007-10-10)", commands, argc, argv);
+	static const struct cli_value values[] = {
+		{"MANIFEST", CLI_VALUE_FILE, NULL},
+		{"OUTPUT", CLI_VALUE_FILE, NULL},
+		{0},
+	};
+	static const struct cli_program bundle = {
+		.name = "bundle",
+		.about = "Opens and checks images in the form in which clouds deliver them.",
+		.features = "formats: ec2 (instance store, manifest 2007-10-10)",
+		.commands = commands,
+		.values = values,
+	};
+
+	return cli_main(&bundle, argc, argv);
 }

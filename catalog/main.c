@@ -70,6 +70,12 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
-	return cli_main("catalog", "Finds images of other clouds, brings them home, runs them.",
-			"sources: ec2; deliveries: s3-bundle, ebs", commands, argc, argv);
+	static const struct cli_program catalog = {
+		.name = "catalog",
+		.about = "Finds images of other clouds, brings them home, runs them.",
+		.features = "sources: ec2; deliveries: s3-bundle, ebs",
+		.commands = commands,
+	};
+
+	return cli_main(&catalog, argc, argv);
 }

@@ -30,7 +30,7 @@ static const struct cli_command commands[] = {
 		"[OPTION]...",
 		"say where the context is (exit status 3: there is none)",
 		"  -e, --explain               show all that was looked at\n"
-		"  -o, --output FORMAT         text (default) or json\n" FIND_HELP,
+		"  -o, --output text|json      how to show it\n" FIND_HELP,
 		cmd_detect,
 	},
 	{
@@ -45,9 +45,14 @@ static const struct cli_command commands[] = {
 
 int main(int argc, char **argv)
 {
+	static const struct cli_program ctxd = {
+		.name = "ctxd",
+		.about = "Finds a guest's context, applies it, and serves it on to what expects "
+			 "EC2.",
+		.features = "sources: opennebula (ISO image, folder /context)",
+		.commands = commands,
+	};
+
 	nonss_init();
-	return cli_main(
-		"ctxd",
-		"Finds a guest's context, applies it, and serves it on to what expects EC2.",
-		"sources: opennebula (ISO image, folder /context)", commands, argc, argv);
+	return cli_main(&ctxd, argc, argv);
 }

@@ -83,13 +83,67 @@ static const struct cli_command commands[] = {
 	{NULL, NULL, NULL, NULL, NULL},
 };
 
+/* "fixed|dynamic" become "subformat=fixed subformat=dynamic", "SIZE" becomes "grain_size=". */
+static void add_option_values(struct buf *out, const struct image_option *o)
+{
+	const char *p = o->values;
+
+	if (!strchr(p, '|')) {
+		buf_addf(out, " %s=", o->key);
+		return;
+	}
+	while (*p) {
+		size_t n = strcspn(p, "|");
+
+		buf_addf(out, " %s=%.*s", o->key, (int)n, p);
+		p += n + (p[n] == '|');
+	}
+}
+
+/* What -o takes, of all formats. */
+static void add_options(struct buf *out)
+{
+	buf_adds(out, "cluster_size= compression=none compression=zlib compression=zstd "
+		      "compression_level=");
+	for (size_t i = 0; image_formats[i]; i++) {
+		const struct image_option *o = image_format_options(image_formats[i]->name);
+
+		for (; o && o->key; o++)
+			add_option_values(out, o);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	AUTO_BUF features = BUF_INIT;
+	AUTO_BUF formats = BUF_INIT;
+	AUTO_BUF options = BUF_INIT;
+	AUTO_BUF digests = BUF_INIT;
 
-	buf_adds(&features, "formats:");
 	for (size_t i = 0; image_formats[i]; i++)
-		buf_addf(&features, " %s", image_formats[i]->name);
-	return cli_main("imgconv", "Converts disk images, looks into them and changes them.",
-			buf_str(&features), commands, argc, argv);
+		buf_addf(&formats, "%s%s", i ? " " : "", image_formats[i]->name);
+	buf_addf(&features, "formats: %s", buf_str(&formats));
+	add_options(&options);
+	for (int kind = DIGEST_MD5; kind <= DIGEST_SHA512; kind++)
+		buf_addf(&digests, "%s%s", digests.len ? " " : "", digest_name(kind));
+
+	const struct cli_value values[] = {
+		{"FMT", CLI_VALUE_ONE_OF, buf_str(&formats)},
+		{"KEY=VALUE,...", CLI_VALUE_LIST, buf_str(&options)},
+		{"ALGORITHM", CLI_VALUE_ONE_OF, buf_str(&digests)},
+		{"IMAGE", CLI_VALUE_FILE, NULL},
+		{"SRC", CLI_VALUE_FILE, NULL},
+		{"DST", CLI_VALUE_FILE, NULL},
+		{"SRC:DST[:MODE[:UID:GID]]", CLI_VALUE_FILE, NULL},
+		{0},
+	};
+	const struct cli_program imgconv = {
+		.name = "imgconv",
+		.about = "Converts disk images, looks into them and changes them.",
+		.features = buf_str(&features),
+		.commands = commands,
+		.values = values,
+	};
+
+	return cli_main(&imgconv, argc, argv);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/completion.h"
 #include "lib/log.h"
 #include "lib/progress.h"
 #include "lib/stop.h"
@@ -13,68 +14,85 @@
 #define OPTIONS_MAX 64
 #define SHORT_MAX 128
 
-static const char *program;
+static const struct cli_program *program;
 
-static void print_program_help(FILE *to, const char *about, const struct cli_command *commands)
+static int run_completion(const struct cli_command *self, int argc, char **argv)
 {
-	fprintf(to, "usage: %s COMMAND [OPTION]... [ARGUMENT]...\n\n%s\n\ncommands:\n", program,
-		about);
-	for (const struct cli_command *c = commands; c->name; c++)
+	struct err e;
+
+	if (cli_getopt(self, argc, argv, "", NULL) != -1)
+		return EXIT_USAGE;
+	if (argc - optind != 1)
+		return cli_usage(self, "give a shell: bash or zsh");
+	if (completion_print(program, argv[optind], &e) < 0)
+		return cli_usage(self, "%s", e.msg);
+	return cli_finish(EXIT_OK);
+}
+
+const struct cli_command completion_command = {
+	.name = "completion",
+	.args = "bash|zsh",
+	.summary = "print the script that completes command lines in a shell",
+	.run = run_completion,
+};
+
+static void print_program_help(FILE *to)
+{
+	fprintf(to, "usage: %s COMMAND [OPTION]... [ARGUMENT]...\n\n%s\n\ncommands:\n",
+		program->name, program->about);
+	for (const struct cli_command *c = program->commands; c->name; c++)
 		fprintf(to, "  %-10s %s\n", c->name, c->summary);
+	fprintf(to, "  %-10s %s\n", completion_command.name, completion_command.summary);
 	fprintf(to, "\n'%s COMMAND --help' shows a command's options; 'man %s' tells all.\n",
-		program, program);
+		program->name, program->name);
 }
 
 static void print_command_help(const struct cli_command *c)
 {
-	printf("usage: %s %s %s\n\n%s\n", program, c->name, c->args, c->summary);
-	printf("\noptions:\n%s  -q, --quiet                 no progress, no remarks\n"
-	       "  -v, --verbose               say more\n"
-	       "  -h, --help                  show this help\n",
-	       c->help ? c->help : "");
+	printf("usage: %s %s %s\n\n%s\n", program->name, c->name, c->args, c->summary);
+	printf("\noptions:\n%s%s", c->help ? c->help : "", COMMON_HELP);
 }
 
-static const struct cli_command *find(const struct cli_command *commands, const char *name)
+static const struct cli_command *find(const char *name)
 {
-	for (const struct cli_command *c = commands; c->name; c++) {
+	for (const struct cli_command *c = program->commands; c->name; c++) {
 		if (strcmp(c->name, name) == 0)
 			return c;
 	}
-	return NULL;
+	return strcmp(name, completion_command.name) == 0 ? &completion_command : NULL;
 }
 
 static int unknown(const char *what, const char *name)
 {
-	fprintf(stderr, "%s: %s '%s'; try '%s --help'\n", program, what, name, program);
+	fprintf(stderr, "%s: %s '%s'; try '%s --help'\n", program->name, what, name, program->name);
 	return EXIT_USAGE;
 }
 
-int cli_main(const char *name, const char *about, const char *features,
-	     const struct cli_command *commands, int argc, char **argv)
+int cli_main(const struct cli_program *p, int argc, char **argv)
 {
 	const struct cli_command *c;
 	const char *word = argc > 1 ? argv[1] : NULL;
 
-	program = name;
-	log_init(name);
+	program = p;
+	log_init(p->name);
 	stop_install();
 	if (!word) {
-		print_program_help(stderr, about, commands);
+		print_program_help(stderr);
 		return EXIT_USAGE;
 	}
 	if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0 ||
 	    (strcmp(word, "help") == 0 && argc == 2)) {
-		print_program_help(stdout, about, commands);
+		print_program_help(stdout);
 		return cli_finish(EXIT_OK);
 	}
 	if (strcmp(word, "--version") == 0) {
-		printf("%s (Acclimate) %s\n", program, ACCLIMATE_VERSION);
-		if (features)
-			printf("%s\n", features);
+		printf("%s (Acclimate) %s\n", p->name, ACCLIMATE_VERSION);
+		if (p->features)
+			printf("%s\n", p->features);
 		return cli_finish(EXIT_OK);
 	}
 	if (strcmp(word, "help") == 0) {
-		c = find(commands, argv[2]);
+		c = find(argv[2]);
 		if (!c)
 			return unknown("no command", argv[2]);
 		print_command_help(c);
@@ -82,7 +100,7 @@ int cli_main(const char *name, const char *about, const char *features,
 	}
 	if (word[0] == '-')
 		return unknown("no option", word);
-	c = find(commands, word);
+	c = find(word);
 	if (!c)
 		return unknown("no command", word);
 	return c->run(c, argc - 1, argv + 1);
@@ -136,11 +154,11 @@ int cli_usage(const struct cli_command *self, const char *fmt, ...)
 {
 	va_list ap;
 
-	fprintf(stderr, "%s %s: ", program, self->name);
+	fprintf(stderr, "%s %s: ", program->name, self->name);
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "; try '%s %s --help'\n", program, self->name);
+	fprintf(stderr, "; try '%s %s --help'\n", program->name, self->name);
 	return EXIT_USAGE;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all command lines share: a table of subcommands, --help and --version, usage errors
- * (exit 2), exit codes.
+ * What all command lines share: a table of subcommands, --help and --version, completion in
+ * shells, usage errors (exit 2), exit codes.
  */
 #ifndef LIB_CLI_H
 #define LIB_CLI_H
@@ -17,6 +17,10 @@ enum {
 	EXIT_FOUND = 3, /* a check found something, a comparison a difference */
 };
 
+/*
+ * Completion reads the two texts too, so they keep a form: an option's line is "  -x, --long VALUE",
+ * what it does begins behind 30 characters, or on the next line, behind 30 blanks.
+ */
 struct cli_command {
 	const char *name;
 	const char *args;    /* synopsis behind the name: "[-f FMT] SRC DST" */
@@ -25,13 +29,37 @@ struct cli_command {
 	int (*run)(const struct cli_command *self, int argc, char **argv); /* exit status */
 };
 
+/* What a word that stands for a value in these texts can be. */
+enum cli_value_kind {
+	CLI_VALUE_ANY, /* nothing can be offered */
+	CLI_VALUE_FILE,
+	CLI_VALUE_DIR,
+	CLI_VALUE_ONE_OF,
+	CLI_VALUE_LIST, /* of them, separated by commas */
+};
+struct cli_value {
+	const char *word; /* "FMT" */
+	enum cli_value_kind kind;
+	const char *values; /* ONE_OF, LIST: separated by blanks; those that end with = go on */
+};
+
+struct cli_program {
+	const char *name;
+	const char *about;                  /* one sentence */
+	const char *features;               /* behind the version in --version; NULL: nothing */
+	const struct cli_command *commands; /* ended by a row without a name */
+	/*
+	 * The program's own words, ended by a row without one; NULL: none. FILE, DIR, TAR and
+	 * "this|that" are known.
+	 */
+	const struct cli_value *values;
+};
+
 /*
- * Runs the subcommand that argv names; a table ends with a row without a name. Handles -h, --help,
- * --version and `help [COMMAND]` itself, sets up the log under `program`, installs lib/stop.h.
- * about: one sentence. features: what --version lists behind the version, NULL for none.
+ * Runs the subcommand that argv names. Handles -h, --help, --version, `help [COMMAND]` and
+ * `completion SHELL` itself, sets up the log under the program's name, installs lib/stop.h.
  */
-int cli_main(const char *program, const char *about, const char *features,
-	     const struct cli_command *commands, int argc, char **argv);
+int cli_main(const struct cli_program *program, int argc, char **argv);
 
 /*
  * getopt_long for a subcommand; every table gets -h, --help (prints to stdout, exits 0),

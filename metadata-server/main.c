@@ -9,8 +9,20 @@ int main(int argc, char **argv)
 		get_command,   iso_command,   {0},
 	};
 
-	return cli_main("metadata-server",
-			"Serves instances described in YAML to guests that expect EC2's metadata "
-			"service.",
-			NULL, commands, argc, argv);
+	static const struct cli_value values[] = {
+		{"INSTANCE", CLI_VALUE_FILE, NULL},
+		{"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
+		{"OUT.iso", CLI_VALUE_FILE, NULL},
+		{"KIND", CLI_VALUE_ONE_OF, "opennebula"},
+		{0},
+	};
+	const struct cli_program server = {
+		.name = "metadata-server",
+		.about = "Serves instances described in YAML to guests that expect EC2's metadata "
+			 "service.",
+		.commands = commands,
+		.values = values,
+	};
+
+	return cli_main(&server, argc, argv);
 }
