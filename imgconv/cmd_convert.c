@@ -2,19 +2,17 @@
 /* imgconv convert: one image into another format, or a stream into an image, or out of it. */
 #include <stdio.h>
 
+#include "imgconv/args.h"
 #include "imgconv/commands.h"
 #include "imgconv/target.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
-#define OPTIONS_MAX 32
-
 struct convert {
 	const char *format; /* of the target */
 	struct image_open_opts open;
 	struct image_create_opts create;
-	const char *options[OPTIONS_MAX + 1]; /* of create; in the arguments of -o */
-	size_t n_options;
+	struct create_args options; /* of create */
 	unsigned target_flags;
 	bool verify;
 	enum digest_kind digest_kind;
@@ -24,64 +22,6 @@ struct convert {
 	const char *source, *target;
 };
 
-static int parse_compression(struct convert *c, const char *value, struct err *e)
-{
-	static const char *const names[] = {
-		[IMAGE_COMPRESS_NONE] = "none",
-		[IMAGE_COMPRESS_ZLIB] = "zlib",
-		[IMAGE_COMPRESS_ZSTD] = "zstd",
-		[IMAGE_COMPRESS_GZIP] = "gzip",
-	};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(value, names[i]) == 0) {
-			c->create.compression = (enum image_compression)i;
-			return 0;
-		}
-	}
-	return err_set(e, EINVAL, "'%s' is none of none, zlib, zstd, gzip", value);
-}
-
-/* pair is "key=value"; value points into it. What is not for all formats is left to the format. */
-static int parse_option(struct convert *c, char *pair, const char *value, struct err *e)
-{
-	size_t key_len = (size_t)(value - pair) - 1;
-	uint64_t n;
-	int rc;
-
-	if (strncmp(pair, "cluster_size=", key_len + 1) == 0)
-		return str_to_size(value, &c->create.cluster_size, e);
-	if (strncmp(pair, "compression_level=", key_len + 1) == 0) {
-		rc = str_to_u64(value, 1, 19, &n, e);
-		c->create.level = rc == 0 ? (unsigned)n : 0;
-		return rc;
-	}
-	if (strncmp(pair, "compression=", key_len + 1) == 0)
-		return parse_compression(c, value, e);
-	if (c->n_options == OPTIONS_MAX)
-		return err_set(e, EINVAL, "more than %d options", OPTIONS_MAX);
-	c->options[c->n_options++] = pair;
-	return 0;
-}
-
-/* "key=value,key=value", which is taken apart in place. */
-static int parse_options(struct convert *c, char *text, struct err *e)
-{
-	char *pair;
-
-	while ((pair = strsep(&text, ","))) {
-		const char *equals = strchr(pair, '=');
-		int rc;
-
-		if (!equals)
-			return err_set(e, EINVAL, "'%s' is not of the form KEY=VALUE", pair);
-		rc = parse_option(c, pair, equals + 1, e);
-		if (rc < 0)
-			return err_wrap(e, "%.*s", (int)(equals - pair), pair);
-	}
-	return 0;
-}
-
 enum {
 	OPT_DIGEST = 256,
 	OPT_VERIFY,
@@ -89,10 +29,6 @@ enum {
 	OPT_DEVICE,
 	OPT_SIZE,
 	OPT_MAX_OUTPUT,
-	OPT_BACKING,
-	OPT_EXTENTS,
-	OPT_PARENT,
-	OPT_SNAPSHOT,
 };
 
 static int take_option(struct convert *c, int opt, char *arg, struct err *e)
@@ -108,7 +44,7 @@ static int take_option(struct convert *c, int opt, char *arg, struct err *e)
 		c->format = arg;
 		break;
 	case 'o':
-		return parse_options(c, arg, e);
+		return create_args_add(&c->options, &c->create, arg, e);
 	case 'c':
 		if (c->create.compression == IMAGE_COMPRESS_NONE)
 			c->create.compression = IMAGE_COMPRESS_ZLIB;
@@ -135,18 +71,8 @@ static int take_option(struct convert *c, int opt, char *arg, struct err *e)
 		return str_to_size(arg, &c->size, e);
 	case OPT_MAX_OUTPUT:
 		return str_to_size(arg, &c->max_output, e);
-	case OPT_BACKING:
-		c->open.flags |= IMAGE_ALLOW_BACKING;
-		break;
-	case OPT_EXTENTS:
-		c->open.flags |= IMAGE_ALLOW_EXTENTS;
-		break;
-	case OPT_PARENT:
-		c->open.parent = arg;
-		break;
-	case OPT_SNAPSHOT:
-		c->open.snapshot = arg;
-		break;
+	default:
+		(void)open_args_take(&c->open, opt, arg);
 	}
 	return 0;
 }
@@ -166,10 +92,7 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		{"device", no_argument, NULL, OPT_DEVICE},
 		{"size", required_argument, NULL, OPT_SIZE},
 		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
-		{"allow-backing", no_argument, NULL, OPT_BACKING},
-		{"allow-extents", no_argument, NULL, OPT_EXTENTS},
-		{"parent", required_argument, NULL, OPT_PARENT},
-		{"snapshot", required_argument, NULL, OPT_SNAPSHOT},
+		OPEN_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};
 	struct err e;
@@ -414,10 +337,7 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 	AUTO(digest_free) struct digest *digest = NULL;
 	char hex[2 * DIGEST_MAX + 1];
 	struct err e;
-	int status;
-
-	c.create.options = c.options;
-	status = parse_args(self, &c, argc, argv);
+	int status = parse_args(self, &c, argc, argv);
 
 	digest = c.digest;
 	if (status == 0) {

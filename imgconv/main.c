@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv: disk images, from one format to another, looked into and changed. */
+#include "imgconv/args.h"
 #include "imgconv/commands.h"
 #include "imgconv/format.h"
 
@@ -14,19 +15,20 @@ static const struct cli_command commands[] = {
 		"zstd,\n"
 		"                              gzip), compression_level, and what the format "
 		"knows\n"
-		"  -c, --compress              the same as -o compression=zlib\n"
-		"      --snapshot NAME         read this internal snapshot of a QCOW2 image\n"
-		"      --allow-backing         read backing files below SRC's own folder\n"
-		"      --allow-extents         read VMDK extents below SRC's own folder\n"
-		"      --parent IMAGE          the parent of a differencing VHD\n"
-		"      --digest ALGORITHM      print the digest of the guest's disk: sha256, ...\n"
-		"      --verify                read DST back and compare it with SRC\n"
-		"      --force                 replace DST if it exists\n"
-		"      --device                DST is a block device: overwrite all of it\n"
-		"      --size SIZE             bytes of the raw disk that comes through a pipe\n"
-		"      --max-output SIZE       give up at more data than this; else at 200 times "
-		"SRC\n"
-		"  -j, --threads N             threads; else one a processor\n",
+		"  -c, --compress              the same as -o compression=zlib\n" OPEN_HELP(
+			"SRC") "      --digest ALGORITHM      print the digest of the guest's "
+			       "disk: sha256, ...\n"
+			       "      --verify                read DST back and compare it with "
+			       "SRC\n"
+			       "      --force                 replace DST if it exists\n"
+			       "      --device                DST is a block device: overwrite all "
+			       "of it\n"
+			       "      --size SIZE             bytes of the raw disk that comes "
+			       "through a pipe\n"
+			       "      --max-output SIZE       give up at more data than this; else "
+			       "at 200 times "
+			       "SRC\n"
+			       "  -j, --threads N             threads; else one a processor\n",
 		cmd_convert,
 	},
 	{
