@@ -36,8 +36,15 @@ int image_check_add(struct image_check *c, enum image_finding_kind kind, uint64_
 int image_check_read(struct image *im, struct image_check *ret, struct progress *p, struct err *e)
 {
 	AUTO(image_check_release) struct image_check c = {0};
-	int rc = im->format->check ? im->format->check(im, &c, p, e) : 0;
+	struct err own;
+	int rc;
 
+	if (!e)
+		e = &own;
+	rc = im->format->check ? im->format->check(im, &c, p, e) : 0;
+	/* A format that cannot go on says why: that is one more finding. */
+	if (rc == -EBADMSG || rc == -EFBIG)
+		rc = image_check_add(&c, IMAGE_FINDING_ERROR, UINT64_MAX, 0, e, "%s", e->msg);
 	if (rc < 0)
 		return err_wrap(e, "checking '%s'", im->name);
 	*ret = c;

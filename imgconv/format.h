@@ -114,7 +114,8 @@ struct image_format {
 	int (*info)(struct image *im, struct image_info *ret, struct err *e);
 	/*
 	 * Looks at all tables and adds what is wrong to c by image_check_add; goes on after a
-	 * finding. The image may be opened IMAGE_INSPECT. NULL: there is nothing to look at.
+	 * finding. p is told how far of the disk's size it is. EBADMSG and EFBIG end it with one
+	 * more finding. The image may be opened IMAGE_INSPECT. NULL: there is nothing to look at.
 	 */
 	int (*check)(struct image *im, struct image_check *c, struct progress *p, struct err *e);
 	/* The hub has seen that a smaller size loses nothing. NULL: not in place. */

@@ -10,6 +10,7 @@
 
 #include "imgconv/format.h"
 #include "lib/fs.h"
+#include "lib/stop.h"
 #include "lib/str.h"
 
 /* Where the volume descriptor of ISO 9660 has its name (ECMA-119, 8.1.2, sector 16). */
@@ -427,8 +428,10 @@ static int check_zero_from(struct image *im, uint64_t off, struct err *e)
 		return err_nomem(e);
 	while (off < im->size) {
 		struct extent x;
-		int rc = image_next_extent(im, off, &x, e);
+		int rc = stop_check(e);
 
+		if (rc == 0)
+			rc = image_next_extent(im, off, &x, e);
 		if (rc == 0 && x.kind == EXTENT_DATA) {
 			x.length = MIN(x.length, SCAN_PIECE);
 			rc = image_pread(im, buf, (size_t)x.length, off, e);
@@ -443,6 +446,20 @@ static int check_zero_from(struct image *im, uint64_t off, struct err *e)
 		off += x.length;
 	}
 	return 0;
+}
+
+bool image_resizes(const struct image *im)
+{
+	return im->format->resize != NULL;
+}
+
+int image_clip(struct image *im, uint64_t size, struct err *e)
+{
+	int rc = check_zero_from(im, size, e);
+
+	if (rc == 0)
+		im->size = MIN(im->size, size);
+	return rc;
 }
 
 int image_resize(struct image *im, uint64_t size, struct err *e)

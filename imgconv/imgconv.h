@@ -86,6 +86,17 @@ struct extent {
 /* The extent that begins at off (off < size); as long as cheaply known. */
 int image_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e);
 
+/* Returns 0 to go on; an error ends the walk. */
+typedef int image_map_fn(void *ctx, const struct extent *x, struct err *e);
+/*
+ * Tells the whole disk, front to back, as extents of which no two neighbours are of one kind. With
+ * a unit, a power of two from 512 to 1 MiB, data are read as well, on several threads, and the
+ * units of the disk that are zero are told as EXTENT_ZERO; with 0 nothing is read but tables.
+ * p may be NULL. Stops with ECANCELED when lib/stop.h says so.
+ */
+int image_map(struct image *im, uint32_t unit, image_map_fn *tell, void *ctx, struct progress *p,
+	      struct err *e);
+
 /* ---- creating ------------------------------------------------------------------------------ */
 
 struct image_writer; /* a new image, written front to back */
@@ -188,6 +199,25 @@ int image_writer_resume(int fd, const char *name, const char *format,
 			const struct image_create_opts *o, uint64_t *ret_position,
 			struct image_writer **ret, struct err *e);
 
+/* How large an image becomes that was not written yet. */
+struct image_measure {
+	uint64_t size;            /* of its disk */
+	uint64_t required;        /* bytes of its file, or of all its files together */
+	uint64_t allocated;       /* of these, what is no hole in them */
+	uint64_t fully_allocated; /* the most that can ever be required; UINT64_MAX: not known */
+	/* False: both can come out smaller, for it is not known yet how well data compress, or
+	 * that they are zeros. Never larger. */
+	bool exact;
+};
+/*
+ * Measures what a copy of src in that format would need; of an empty disk of `size` bytes if src is
+ * NULL. Only src's tables are read; with scan its data, too, as zeros take no space in a copy.
+ * o and p may be NULL. Errors: as image_create and image_map.
+ */
+int image_measure(struct image *src, uint64_t size, const char *format,
+		  const struct image_create_opts *o, bool scan, struct image_measure *ret,
+		  struct progress *p, struct err *e);
+
 /* ---- reading front to back ------------------------------------------------------------------ */
 
 struct image_stream; /* an image that comes through a pipe */
@@ -242,6 +272,13 @@ int image_create_clone(const char *path, const char *backing, const char *backin
  * all zeros.
  */
 int image_resize(struct image *im, uint64_t size, struct err *e);
+/* False: ENOTSUP is all that image_resize can say. */
+bool image_resizes(const struct image *im);
+/*
+ * Makes an image that was opened for reading appear smaller, so that less of it is copied. What is
+ * left out must be zeros (ENOSPC).
+ */
+int image_clip(struct image *im, uint64_t size, struct err *e);
 
 /* ---- whether it is sound ----------------------------------------------------------------------- */
 
@@ -263,7 +300,8 @@ struct image_check {
 };
 /*
  * Looks at the whole structure of an image, opened IMAGE_INSPECT, and tells all that is wrong;
- * data are not looked at. Formats without structure have nothing wrong. p may be NULL.
+ * data are not looked at. Formats without structure have nothing wrong. p may be NULL; its total
+ * is the disk's size.
  * Errors: those of reading; not what is found.
  */
 int image_check_read(struct image *im, struct image_check *ret, struct progress *p, struct err *e);

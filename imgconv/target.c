@@ -4,23 +4,11 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "lib/str.h"
 
 /* ---- files beside the image's own ----------------------------------------------------------- */
-
-/* Many extents are many open files: as many as we may. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static int companion_create(void *ctx, const char *name, int *ret_fd, struct err *e)
 {
@@ -36,7 +24,7 @@ static int companion_create(void *ctx, const char *name, int *ret_fd, struct err
 	if (!name_is_plain(name) || strcmp(path, t->path) == 0)
 		return err_set(e, EINVAL, "'%s' cannot be the name of an extent", name);
 	if (!t->n_companions)
-		raise_file_limit();
+		fs_raise_file_limit(); /* many extents are many open files */
 	grown = reallocarray(t->companions, t->n_companions + 1, sizeof(*grown));
 	if (!grown)
 		return err_nomem(e);

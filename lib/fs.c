@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "lib/str.h"
@@ -253,4 +254,14 @@ int fs_sibling_program(const char *name, char **ret, struct err *e)
 		return err_errno(e, errno, "the program '%s'", path);
 	*ret = STEAL(path);
 	return 0;
+}
+
+void fs_raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }

@@ -43,6 +43,9 @@ int atomic_file_commit(struct atomic_file *f, unsigned mode, struct err *e);
 void atomic_file_abort(struct atomic_file *f);
 DEFINE_AUTO_STRUCT(struct atomic_file, atomic_file_abort);
 
+/* As many open files as this process may ever have. */
+void fs_raise_file_limit(void);
+
 /* The mode that a new file has by default: 0666 less the umask. Not while threads run. */
 unsigned fs_file_mode(void);
 
