@@ -7,7 +7,12 @@
 
 int cmd_convert(const struct cli_command *self, int argc, char **argv);
 int cmd_info(const struct cli_command *self, int argc, char **argv);
+int cmd_check(const struct cli_command *self, int argc, char **argv);
 int cmd_compare(const struct cli_command *self, int argc, char **argv);
+int cmd_map(const struct cli_command *self, int argc, char **argv);
+int cmd_measure(const struct cli_command *self, int argc, char **argv);
+int cmd_create(const struct cli_command *self, int argc, char **argv);
+int cmd_resize(const struct cli_command *self, int argc, char **argv);
 int cmd_bootable(const struct cli_command *self, int argc, char **argv);
 int cmd_inject(const struct cli_command *self, int argc, char **argv);
 

@@ -40,14 +40,62 @@ static const struct cli_command commands[] = {
 		cmd_info,
 	},
 	{
+		"check",
+		"[-f FMT] [-o text|json] IMAGE...",
+		"looks for damage in the structure of disk images; exit status 3: there is some",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -o, --output text|json      how to show what was found\n",
+		cmd_check,
+	},
+	{
 		"compare",
-		"[-f FMT] [-F FMT] IMAGE IMAGE",
+		"[-f FMT] [-F FMT] [-o text|json] IMAGE IMAGE",
 		"compares what the guests of two disk images see; exit status 3: they differ",
 		"  -f, --format FMT            format of the first image; else it is recognised\n"
 		"  -F, --second-format FMT     format of the second image\n"
-		"  -s, --strict                disks of different sizes differ\n"
-		"      --allow-backing         read backing files below the images' own folders\n",
+		"  -o, --output text|json      how to show what came out\n"
+		"  -s, --strict                disks of different sizes differ\n" OPEN_HELP(
+			"an image"),
 		cmd_compare,
+	},
+	{
+		"map",
+		"[-f FMT] [-o text|json] [--scan] IMAGE",
+		"shows where the guest's disk has data, zeros and holes",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -o, --output text|json      how to show it\n"
+		"  -s, --scan                  read data, too, to find zeros in them\n" OPEN_HELP(
+			"IMAGE"),
+		cmd_map,
+	},
+	{
+		"measure",
+		"[-f FMT] -O FMT [-o KEY=VALUE,...] [--output text|json] (IMAGE | --size SIZE)",
+		"tells how much space an image would need in another format",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -O, --output-format FMT     format of the image to be\n"
+		"  -o, --options KEY=VALUE,... of it, as for convert\n"
+		"  -c, --compress              the same as -o compression=zlib\n"
+		"  -s, --scan                  read data, too: zeros in them take no space\n"
+		"      --size SIZE             of an empty disk\n"
+		"      --output text|json      how to show it\n" OPEN_HELP("IMAGE"),
+		cmd_measure,
+	},
+	{
+		"create",
+		"-O FMT [-o KEY=VALUE,...] [--force] IMAGE SIZE",
+		"makes an image of an empty disk",
+		"  -O, --output-format FMT     format of IMAGE\n"
+		"  -o, --options KEY=VALUE,... of it, as for convert\n"
+		"      --force                 replace IMAGE if it exists\n",
+		cmd_create,
+	},
+	{
+		"resize",
+		"[-f FMT] IMAGE [+|-]SIZE",
+		"makes the disk of an image larger, or smaller where nothing is lost",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n",
+		cmd_resize,
 	},
 	{
 		"bootable",
@@ -105,8 +153,10 @@ static void add_option_values(struct buf *out, const struct image_option *o)
 /* What -o takes, of all formats. */
 static void add_options(struct buf *out)
 {
-	buf_adds(out, "cluster_size= compression=none compression=zlib compression=zstd "
-		      "compression_level=");
+	buf_adds(
+		out,
+		"cluster_size= compression=none compression=zlib compression=zstd compression=gzip "
+		"compression_level=");
 	for (size_t i = 0; image_formats[i]; i++) {
 		const struct image_option *o = image_format_options(image_formats[i]->name);
 

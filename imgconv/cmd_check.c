@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* imgconv check: whether the structure of images is sound; exit status 3 where it is not. */
+#include <stdio.h>
+
+#include "imgconv/commands.h"
+#include "imgconv/imgconv.h"
+#include "lib/json.h"
+#include "lib/str.h"
+
+/* What is told of an image. */
+struct verdict {
+	const char *path;
+	struct image *im; /* NULL: it does not even open */
+	struct image_check check;
+};
+
+static void verdict_release(struct verdict *v)
+{
+	image_check_release(&v->check);
+	if (v->im)
+		image_close(v->im);
+}
+DEFINE_AUTO_STRUCT(struct verdict, verdict_release);
+
+/* What is too malformed to be opened has been looked at, too. */
+static int look(const char *path, const char *format, struct verdict *v, struct err *e)
+{
+	struct image_open_opts o = {.format = format, .flags = IMAGE_INSPECT};
+	struct progress *p;
+	int rc = image_open(path, &o, &v->im, e);
+
+	v->path = path;
+	if (rc == -EBADMSG || rc == -EFBIG)
+		return image_check_add(&v->check, IMAGE_FINDING_ERROR, UINT64_MAX, 0, e, "%s",
+				       e->msg);
+	if (rc < 0)
+		return rc;
+	p = progress_start("checking", image_size(v->im));
+	rc = image_check_read(v->im, &v->check, p, e);
+	progress_end(p, rc == 0);
+	return rc;
+}
+
+/* ---- text ---------------------------------------------------------------------------------- */
+
+static void add_finding(struct buf *b, const struct image_finding *f)
+{
+	buf_addf(b, "  %s", f->kind == IMAGE_FINDING_LEAK ? "leak" : "error");
+	if (f->offset != UINT64_MAX)
+		buf_addf(b, " at 0x%llx", (unsigned long long)f->offset);
+	buf_adds(b, ": ");
+	str_escape(f->text, strlen(f->text), SIZE_MAX, b);
+	buf_addc(b, '\n');
+}
+
+static void add_count(struct buf *b, uint64_t n, const char *what)
+{
+	buf_addf(b, "%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
+static void add_text(struct buf *b, const struct verdict *v)
+{
+	const struct image_check *c = &v->check;
+	uint64_t all = c->n_errors + c->n_leaks;
+
+	str_escape(v->path, strlen(v->path), SIZE_MAX, b);
+	buf_adds(b, ": ");
+	if (!all) {
+		buf_adds(b, "sound\n");
+		return;
+	}
+	add_count(b, c->n_errors, "error");
+	buf_adds(b, ", ");
+	add_count(b, c->n_leaks, "leak");
+	if (c->leaked)
+		buf_addf(b, " (%llu bytes)", (unsigned long long)c->leaked);
+	buf_addc(b, '\n');
+	for (size_t i = 0; i < c->n_findings; i++)
+		add_finding(b, &c->findings[i]);
+	if (all > c->n_findings)
+		buf_addf(b, "  and %llu more\n", (unsigned long long)(all - c->n_findings));
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------- */
+
+static void json_verdict(struct jsonw *w, const struct verdict *v)
+{
+	const struct image_check *c = &v->check;
+
+	jsonw_object(w, NULL);
+	jsonw_string(w, "image", v->path);
+	jsonw_string(w, "format", v->im ? image_format_name(v->im) : NULL);
+	jsonw_u64(w, "errors", c->n_errors);
+	jsonw_u64(w, "leaks", c->n_leaks);
+	jsonw_u64(w, "leaked-bytes", c->leaked);
+	jsonw_array(w, "findings");
+	for (size_t i = 0; i < c->n_findings; i++) {
+		const struct image_finding *f = &c->findings[i];
+
+		jsonw_object(w, NULL);
+		jsonw_string(w, "kind", f->kind == IMAGE_FINDING_LEAK ? "leak" : "error");
+		if (f->offset == UINT64_MAX)
+			jsonw_null(w, "offset");
+		else
+			jsonw_u64(w, "offset", f->offset);
+		jsonw_string(w, "text", f->text);
+		jsonw_close(w);
+	}
+	jsonw_close(w);
+	jsonw_close(w);
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+/* As JSON an object, or a list of them for several images. One that could not be looked at leaves
+ * the others shown; that is then what the exit status says. */
+static int check_all(char **paths, int n, const char *format, enum cli_output output)
+{
+	AUTO_BUF out = BUF_INIT;
+	bool found = false, failed = false;
+	struct jsonw w;
+	struct err e;
+
+	jsonw_begin(&w, &out, true);
+	if (output == CLI_JSON && n > 1)
+		jsonw_array(&w, NULL);
+	for (int i = 0; i < n; i++) {
+		AUTO(verdict_release) struct verdict v = {0};
+
+		if (look(paths[i], format, &v, &e) < 0) {
+			(void)cli_fail(&e);
+			failed = true;
+			continue;
+		}
+		found = found || v.check.n_errors || v.check.n_leaks;
+		if (output == CLI_JSON)
+			json_verdict(&w, &v);
+		else
+			add_text(&out, &v);
+	}
+	if (output == CLI_JSON && n > 1)
+		jsonw_close(&w);
+	if (output == CLI_JSON && (n > 1 || !failed) && jsonw_end(&w, &e) < 0)
+		return cli_fail(&e);
+	fwrite(buf_str(&out), 1, out.len, stdout);
+	return failed ? EXIT_FAILED : found ? EXIT_FOUND : EXIT_OK;
+}
+
+int cmd_check(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"format", required_argument, NULL, 'f'},
+		{"output", required_argument, NULL, 'o'},
+		{NULL, 0, NULL, 0},
+	};
+	enum cli_output output = CLI_TEXT;
+	const char *format = NULL;
+	struct err e;
+	int opt;
+
+	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
+		if (opt == 'f')
+			format = optarg;
+		else if (cli_output_parse(optarg, &output, &e) < 0)
+			return cli_usage(self, "%s", e.msg);
+	}
+	if (optind == argc)
+		return cli_usage(self, "give an image");
+	return cli_finish(check_all(argv + optind, argc - optind, format, output));
+}

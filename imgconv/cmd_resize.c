@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imgconv resize: another size for the disk of an image. In place where the format allows it, else
+ * by a copy of the same kind that takes the image's place.
+ */
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "imgconv/args.h"
+#include "imgconv/commands.h"
+#include "lib/fs.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+/* "20G", "+20G", "-20G" */
+static int wanted_size(const char *text, uint64_t old, uint64_t *ret, struct err *e)
+{
+	bool relative = *text == '+' || *text == '-';
+	uint64_t n;
+	int rc = str_to_size(text + relative, &n, e);
+
+	if (rc < 0)
+		return rc;
+	if (*text == '-' && n >= old)
+		return err_set(e, EINVAL, "nothing would be left of the disk's %llu bytes",
+			       (unsigned long long)old);
+	*ret = *text == '-' ? old - n : n;
+	if (*text == '+' && !u64_add(old, n, ret))
+		return err_set(e, ERANGE, "'%s' is too large", text);
+	return 0;
+}
+
+/* What images of that kind cannot have. */
+static int check_size(const struct image *im, uint64_t size, const struct image_create_opts *o,
+		      struct err *e)
+{
+	uint64_t padded = image_padded_size(image_format_name(im), size, o);
+
+	if (!size)
+		return err_set(e, EINVAL, "a disk has one byte at least");
+	if (padded != size)
+		return err_set(e, EINVAL, "the next size that such an image can have is %llu",
+			       (unsigned long long)padded);
+	return 0;
+}
+
+/* ---- in place ------------------------------------------------------------------------------ */
+
+static int resize_in_place(const char *path, const char *format, uint64_t size, struct err *e)
+{
+	struct image_open_opts o = {.format = format, .flags = IMAGE_RDWR};
+	AUTO(image_close) struct image *im = NULL;
+	int rc = image_open(path, &o, &im, e);
+
+	if (rc == 0)
+		rc = image_resize(im, size, e);
+	return rc < 0 ? rc : image_flush(im, e);
+}
+
+/* ---- by a copy ----------------------------------------------------------------------------- */
+
+/* "block-size" is what is said of an image that was made with block_size. */
+static bool same_key(const char *fact, const char *option)
+{
+	for (; *fact && *option; fact++, option++) {
+		if (*fact != *option && !(*fact == '-' && *option == '_'))
+			return false;
+	}
+	return *fact == *option;
+}
+
+/* True if the value is one of "this|that", or any value is taken. */
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (!strchr(choices, '|'))
+		return true;
+	for (const char *p = choices; p; p = strchr(p, '|')) {
+		p += *p == '|';
+		if (strncasecmp(p, value, len) == 0 && (!p[len] || p[len] == '|'))
+			return true;
+	}
+	return false;
+}
+
+/* Adds the option that makes the copy what the fact says of the image. */
+static int keep_fact(const struct image *im, const struct image_option *o,
+		     const struct image_fact *f, struct buf *out, struct err *e)
+{
+	char number[24];
+	const char *value = f->text;
+
+	if (f->kind == IMAGE_FACT_U64) {
+		snprintf(number, sizeof(number), "%llu", (unsigned long long)f->number);
+		value = number;
+	}
+	if (!value || strpbrk(value, ",="))
+		return 0;
+	if (!is_choice(o->values, value))
+		return err_set(e, ENOTSUP,
+			       "'%s': %s images with %s '%s' are not made here; convert it to one "
+			       "that is (imgconv convert -O %s), and resize that",
+			       image_name(im), image_format_name(im), f->key, value,
+			       image_format_name(im));
+	return buf_addf(out, "%s%s=%s", out->len ? "," : "", o->key, value) < 0 ? err_nomem(e) : 0;
+}
+
+/* What has to be wished of the copy, "key=value,key=value". */
+static int options_of(struct image *im, struct buf *out, struct err *e)
+{
+	const struct image_option *o = image_format_options(image_format_name(im));
+	AUTO(image_info_release) struct image_info info = {0};
+	int rc = image_info_read(im, &info, e);
+
+	for (; rc == 0 && o && o->key; o++) {
+		for (size_t i = 0; rc == 0 && i < info.n_facts; i++) {
+			if (same_key(info.facts[i].key, o->key))
+				rc = keep_fact(im, o, &info.facts[i], out, e);
+		}
+	}
+	return rc;
+}
+
+/* The image's own mode, and its owner as far as that can be. */
+static int commit(struct atomic_file *f, const struct stat *st, const char *path, struct err *e)
+{
+	if ((st->st_uid != geteuid() || st->st_gid != getegid()) &&
+	    fchown(f->fd, st->st_uid, st->st_gid) < 0)
+		log_warn("'%s' belongs to you now: %s", path, strerror(errno));
+	return atomic_file_commit(f, st->st_mode & 07777, e);
+}
+
+static int copy_to(struct atomic_file *f, struct image *im, uint64_t size, struct err *e)
+{
+	AUTO(image_writer_free) struct image_writer *w = NULL;
+	AUTO_BUF wishes = BUF_INIT;
+	struct image_create_opts o = {0};
+	struct create_args options = {0};
+	struct progress *p;
+	int rc = options_of(im, &wishes, e);
+
+	if (rc == 0 && wishes.len)
+		rc = create_args_add(&options, &o, wishes.data, e);
+	if (rc == 0)
+		rc = check_size(im, size, &o, e);
+	if (rc == 0)
+		rc = image_create(f->fd, image_name(im), image_format_name(im), size, &o, &w, e);
+	if (rc == 0)
+		rc = image_clip(im, size, e);
+	if (rc < 0)
+		return rc;
+	p = progress_start("resizing", image_size(im));
+	rc = image_copy(im, w, p, e);
+	if (rc == 0)
+		rc = image_writer_finish(w, e);
+	progress_end(p, rc == 0);
+	return rc;
+}
+
+static int resize_by_copy(const char *path, struct image *im, uint64_t size, struct err *e)
+{
+	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
+	/* Where a symbolic link leads: the link stays. */
+	AUTO_FREE char *real = realpath(path, NULL);
+	struct stat st;
+	int rc;
+
+	if (!real || stat(real, &st) < 0)
+		return err_errno(e, errno, "'%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ENOTSUP, "'%s' is not a regular file", path);
+	rc = atomic_file_begin(&f, real, 0, e);
+	if (rc == 0)
+		rc = copy_to(&f, im, size, e);
+	return rc < 0 ? rc : commit(&f, &st, path, e);
+}
+
+/* ---- the command --------------------------------------------------------------------------- */
+
+static int resize(const char *path, const char *format, const char *text, struct err *e)
+{
+	struct image_open_opts o = {.format = format};
+	AUTO(image_close) struct image *im = NULL;
+	uint64_t old, size = 0;
+	int rc = image_open(path, &o, &im, e);
+
+	if (rc < 0)
+		return rc;
+	old = image_size(im);
+	rc = wanted_size(text, old, &size, e);
+	if (rc == 0)
+		rc = check_size(im, size, NULL, e);
+	if (rc < 0)
+		return err_wrap(e, "'%s'", path);
+	if (size == old)
+		return 0;
+	rc = image_resizes(im) ? resize_in_place(path, image_format_name(im), size, e)
+			       : resize_by_copy(path, im, size, e);
+	if (rc == 0)
+		log_info("'%s' has %llu bytes now, it had %llu", path, (unsigned long long)size,
+			 (unsigned long long)old);
+	return rc;
+}
+
+/* "-10G" is no option. */
+static bool is_less(const char *arg)
+{
+	return arg[0] == '-' && arg[1] >= '0' && arg[1] <= '9';
+}
+
+int cmd_resize(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"format", required_argument, NULL, 'f'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *format = NULL;
+	const char *size = NULL;
+	struct err e;
+
+	if (argc > 1 && is_less(argv[argc - 1]))
+		size = argv[--argc];
+	while (cli_getopt(self, argc, argv, "f:", longopts) != -1)
+		format = optarg;
+	if (!size && argc > optind)
+		size = argv[--argc];
+	if (argc - optind != 1)
+		return cli_usage(self, "give an image and its new size");
+	if (resize(argv[optind], format, size, &e) < 0)
+		return cli_fail(&e);
+	return cli_finish(EXIT_OK);
+}
