@@ -2,8 +2,8 @@
 /* imgconv check: whether the structure of images is sound; exit status 3 where it is not. */
 #include <stdio.h>
 
+#include "imgconv/args.h"
 #include "imgconv/commands.h"
-#include "imgconv/imgconv.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -23,11 +23,10 @@ static void verdict_release(struct verdict *v)
 DEFINE_AUTO_STRUCT(struct verdict, verdict_release);
 
 /* What is too malformed to be opened has been looked at, too. */
-static int look(const char *path, const char *format, struct verdict *v, struct err *e)
+static int look(const char *path, const struct image_open_opts *o, struct verdict *v, struct err *e)
 {
-	struct image_open_opts o = {.format = format, .flags = IMAGE_INSPECT};
 	struct progress *p;
-	int rc = image_open(path, &o, &v->im, e);
+	int rc = image_open(path, o, &v->im, e);
 
 	v->path = path;
 	if (rc == -EBADMSG || rc == -EFBIG)
@@ -114,7 +113,7 @@ static void json_verdict(struct jsonw *w, const struct verdict *v)
 
 /* As JSON an object, or a list of them for several images. One that could not be looked at leaves
  * the others shown; that is then what the exit status says. */
-static int check_all(char **paths, int n, const char *format, enum cli_output output)
+static int check_all(char **paths, int n, const struct image_open_opts *o, enum cli_output output)
 {
 	AUTO_BUF out = BUF_INIT;
 	bool found = false, failed = false;
@@ -127,7 +126,7 @@ static int check_all(char **paths, int n, const char *format, enum cli_output ou
 	for (int i = 0; i < n; i++) {
 		AUTO(verdict_release) struct verdict v = {0};
 
-		if (look(paths[i], format, &v, &e) < 0) {
+		if (look(paths[i], o, &v, &e) < 0) {
 			(void)cli_fail(&e);
 			failed = true;
 			continue;
@@ -151,20 +150,23 @@ int cmd_check(const struct cli_command *self, int argc, char **argv)
 	static const struct option longopts[] = {
 		{"format", required_argument, NULL, 'f'},
 		{"output", required_argument, NULL, 'o'},
+		{"allow-extents", no_argument, NULL, OPT_ALLOW_EXTENTS},
 		{NULL, 0, NULL, 0},
 	};
+	struct image_open_opts o = {.flags = IMAGE_INSPECT};
 	enum cli_output output = CLI_TEXT;
-	const char *format = NULL;
 	struct err e;
 	int opt;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
 		if (opt == 'f')
-			format = optarg;
-		else if (cli_output_parse(optarg, &output, &e) < 0)
+			o.format = optarg;
+		else if (opt == 'o' && cli_output_parse(optarg, &output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
+		else
+			(void)open_args_take(&o, opt, optarg);
 	}
 	if (optind == argc)
 		return cli_usage(self, "give an image");
-	return cli_finish(check_all(argv + optind, argc - optind, format, output));
+	return cli_finish(check_all(argv + optind, argc - optind, &o, output));
 }

@@ -20,8 +20,16 @@ static int create(struct creation *c, struct err *e)
 {
 	AUTO(target_abort) struct target t = TARGET_INIT;
 	AUTO(image_writer_free) struct image_writer *w = NULL;
-	int rc = target_begin(&t, c->path, c->target_flags, &c->create, e);
+	uint64_t padded = image_padded_size(c->format, c->size, &c->create);
+	int rc;
 
+	if (!c->size)
+		return err_set(e, EINVAL, "a disk has one byte at least");
+	if (padded != c->size)
+		return err_set(e, EINVAL,
+			       "%llu bytes: the next size that such an image can have is %llu",
+			       (unsigned long long)c->size, (unsigned long long)padded);
+	rc = target_begin(&t, c->path, c->target_flags, &c->create, e);
 	if (rc == 0)
 		rc = image_create(t.fd, t.name, c->format, c->size, &c->create, &w, e);
 	if (rc == 0)

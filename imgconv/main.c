@@ -44,7 +44,9 @@ static const struct cli_command commands[] = {
 		"[-f FMT] [-o text|json] IMAGE...",
 		"looks for damage in the structure of disk images; exit status 3: there is some",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
-		"  -o, --output text|json      how to show what was found\n",
+		"  -o, --output text|json      how to show what was found\n"
+		"      --allow-extents         look at VMDK extents below IMAGE's own folder, "
+		"too\n",
 		cmd_check,
 	},
 	{
