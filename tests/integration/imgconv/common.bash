@@ -75,3 +75,25 @@ refuses_all() {
 	done
 	[ $n -gt 20 ]
 }
+# What qemu-img calls a format; a fixed VHD would be raw to it.
+qemu_name() {
+	case $1 in
+	vhd) echo vpc ;;
+	*) echo "$1" ;;
+	esac
+}
+# What a format can be, a line each: FORMAT, or FORMAT -o KEY=VALUE for each choice of subformat that
+# is one file.
+kinds() {
+	local f s
+	for f in $(formats); do
+		echo "$f"
+		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[^ ]*' | sort -u); do
+			case $s in
+			*Flat | twoGb*) ;;
+			*) ! "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 ||
+				echo "$f -o $s" ;;
+			esac
+		done
+	done
+}

@@ -42,6 +42,16 @@ setup() {
 	done
 }
 
+@test "check of crafted images ends in a verdict, and never shows a control character" {
+	status=0
+	"$IMGCONV" check -f qcow2 "$WORK"/crafted/* >out 2>&1 || status=$?
+	[ "$status" = 1 ] || [ "$status" = 3 ]
+	run ! grep -q $'\x1b' out
+	"$IMGCONV" check -f qcow2 -o json "$WORK"/crafted/* >out 2>err || [ $? = "$status" ]
+	n=$(find "$WORK/crafted" -type f | wc -l)
+	[ "$(jq length out)" = $((n - $(wc -l <err))) ]
+}
+
 @test "a truncated image is refused wherever it ends" {
 	qemu-img create -q -f qcow2 in.qcow2 64M
 	qemu-io -f qcow2 -c "write -P 1 0 1M" -c "write -P 1 60M 1M" in.qcow2 >/dev/null

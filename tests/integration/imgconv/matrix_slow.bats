@@ -9,9 +9,6 @@ teardown_file() { remove_work; }
 setup() { cd "$WORK" || return; }
 teardown() { rm -f -- *; }
 
-# What qemu-img calls a format; a fixed VHD would be raw to it.
-qemu_name() { [ "$1" = vhd ] && echo vpc || echo "$1"; }
-
 # all_pairs: disk.raw through every pair of formats.
 all_pairs() {
 	local from to
