@@ -23,8 +23,6 @@ static int create(struct creation *c, struct err *e)
 	uint64_t padded = image_padded_size(c->format, c->size, &c->create);
 	int rc;
 
-	if (!c->size)
-		return err_set(e, EINVAL, "a disk has one byte at least");
 	if (padded != c->size)
 		return err_set(e, EINVAL,
 			       "%llu bytes: the next size that such an image can have is %llu",

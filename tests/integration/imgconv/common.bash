@@ -22,6 +22,25 @@ formats() {
 	"$IMGCONV" --version | sed -n 's/^formats: //p'
 }
 
+# What qemu-img calls a format; a fixed VHD is raw to it.
+qemu_name() { [ "$1" = vhd ] && echo vpc || echo "$1"; }
+
+# What a format can be, a line each: FORMAT, or FORMAT -o KEY=VALUE for each choice of subformat that
+# is one file.
+kinds() {
+	local f s
+	for f in $(formats); do
+		echo "$f"
+		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[^ ]*' | sort -u); do
+			case $s in
+			*Flat | twoGb*) ;;
+			*) ! "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 ||
+				echo "$f -o $s" ;;
+			esac
+		done
+	done
+}
+
 # make_disk FILE SIZE: runs of noise, text and single bytes with holes between; the same each time.
 make_disk() {
 	rm -f "$1"
@@ -74,26 +93,4 @@ refuses_all() {
 		fi
 	done
 	[ $n -gt 20 ]
-}
-# What qemu-img calls a format; a fixed VHD would be raw to it.
-qemu_name() {
-	case $1 in
-	vhd) echo vpc ;;
-	*) echo "$1" ;;
-	esac
-}
-# What a format can be, a line each: FORMAT, or FORMAT -o KEY=VALUE for each choice of subformat that
-# is one file.
-kinds() {
-	local f s
-	for f in $(formats); do
-		echo "$f"
-		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[^ ]*' | sort -u); do
-			case $s in
-			*Flat | twoGb*) ;;
-			*) ! "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 ||
-				echo "$f -o $s" ;;
-			esac
-		done
-	done
 }
