@@ -31,7 +31,7 @@ kinds() {
 	local f s
 	for f in $(formats); do
 		echo "$f"
-		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[^ ]*' | sort -u); do
+		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[A-Za-z]*' | sort -u); do
 			case $s in
 			*Flat | twoGb*) ;;
 			*) ! "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 ||
