@@ -211,7 +211,7 @@ struct image_measure {
 };
 /*
  * Measures what a copy of src in that format would need; of an empty disk of `size` bytes if src is
- * NULL. Only src's tables are read; with scan its data, too, as zeros take no space in a copy.
+ * NULL. Where an image names its other files, its own is taken to be "image.*". Only src's tables are read; with scan its data, too, as zeros take no space in a copy.
  * o and p may be NULL. Errors: as image_create and image_map.
  */
 int image_measure(struct image *src, uint64_t size, const char *format,

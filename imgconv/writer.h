@@ -24,7 +24,7 @@ struct writer_stream {
 	uint8_t *partial;      /* the grain whose end has not been written yet */
 	uint64_t partial_off;
 	bool partial_used;
-	bool failed;           /* an error is for ever */
+	bool failed; /* an error is for ever */
 	pthread_mutex_t write_lock;
 	struct digest *digest; /* of the guest's bytes, when copying; may be NULL */
 	uint64_t digest_off;   /* how far it is */

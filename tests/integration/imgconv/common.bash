@@ -33,7 +33,7 @@ kinds() {
 		echo "$f"
 		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[A-Za-z]*' | sort -u); do
 			case $s in
-			*Flat | twoGb*) ;;
+			*Flat | *twoGb*) ;;
 			*) ! "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 ||
 				echo "$f -o $s" ;;
 			esac

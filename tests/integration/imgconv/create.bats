@@ -25,6 +25,7 @@ teardown() { remove_work; }
 			;;
 		esac
 		case $kind in
+		*vdi*fixed) ;; # another word for static
 		*subformat*) "$IMGCONV" info -o json a.img |
 			jq -e --arg s "${kind##*=}" '."format-specific".subformat == $s' ;;
 		esac

@@ -16,7 +16,7 @@ teardown_file() { remove_work; }
 
 setup() {
 	cd "$WORK" || return
-	rm -f out* in*
+	rm -rf out* in* image* empty
 }
 
 # says KEY ARG...
@@ -40,16 +40,17 @@ all_kinds() {
 	echo "raw -o compression=gzip"
 }
 
+# Files are taken for image.*: in several files there are their names, too.
 @test "with --scan it is exact, or for what is compressed a bound" {
 	while read -r kind; do
 		echo "kind: $kind"
 		# shellcheck disable=SC2086 # a kind is several words
 		"$IMGCONV" measure --scan --output json -O $kind full.raw >says
 		# shellcheck disable=SC2086
-		"$IMGCONV" convert -q -O $kind full.raw out.vmdk
+		"$IMGCONV" convert -q -O $kind full.raw image.vmdk
 		# shellcheck disable=SC2086
-		"$IMGCONV" create -O $kind out_empty.vmdk 9M
-		jq -e --argjson is "$(bytes out.vmdk out-*)" --argjson empty "$(bytes out_empty*)" '
+		mkdir empty && "$IMGCONV" create -O $kind empty/image.vmdk 9M
+		jq -e --argjson is "$(bytes image*)" --argjson empty "$(bytes empty/*)" '
 			.["virtual-size"] == 9437184 and
 			(if .exact then .required == $is else .required >= $is end) and
 			.allocated <= .required and .required > $empty / 2 and
@@ -61,8 +62,8 @@ all_kinds() {
 		# An empty one is always known.
 		# shellcheck disable=SC2086
 		"$IMGCONV" measure --output json -O $kind --size 9M >says
-		jq -e --argjson is "$(bytes out_empty*)" '.exact and .required == $is' says
-		rm out*
+		jq -e --argjson is "$(bytes empty/*)" '.exact and .required == $is' says
+		rm -r image* empty
 	done < <(all_kinds | sort -u)
 	rm says
 }

@@ -35,6 +35,7 @@ is() {
 	qcow2 | vdi | vmdk) qemu-img check -q -f "$f" out.img ;;
 	esac
 	case $1 in
+	*vdi*fixed) ;; # another word for static
 	*subformat*) "$IMGCONV" info -o json out.img |
 		jq -e --arg s "${1##*=}" '."format-specific".subformat == $s' ;;
 	esac
