@@ -211,8 +211,9 @@ struct image_measure {
 };
 /*
  * Measures what a copy of src in that format would need; of an empty disk of `size` bytes if src is
- * NULL. Where an image names its other files, its own is taken to be "image.*". Only src's tables are read; with scan its data, too, as zeros take no space in a copy.
- * o and p may be NULL. Errors: as image_create and image_map.
+ * NULL. Only src's tables are read; with scan its data, too, as zeros take no space in a copy.
+ * Where an image names other files of its own, it is taken to be called "image.*". o and p may be
+ * NULL. Errors: as image_create and image_map.
  */
 int image_measure(struct image *src, uint64_t size, const char *format,
 		  const struct image_create_opts *o, bool scan, struct image_measure *ret,
