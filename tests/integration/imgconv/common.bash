@@ -25,23 +25,6 @@ formats() {
 # What qemu-img calls a format; a fixed VHD is raw to it.
 qemu_name() { [ "$1" = vhd ] && echo vpc || echo "$1"; }
 
-# What a format can be, a line each: FORMAT -o KEY=VALUE for each subformat that is one file, or
-# FORMAT where there are none.
-kinds() {
-	local f s some
-	for f in $(formats); do
-		some=
-		for s in $("$IMGCONV" completion bash | grep -oE 'subformat=[A-Za-z]*' | sort -u); do
-			case $s in
-			*Flat | *twoGb*) ;;
-			*) "$IMGCONV" measure -O "$f" -o "$s" --size 1M >/dev/null 2>&1 &&
-				some=1 && echo "$f -o $s" ;;
-			esac
-		done
-		[ "$some" ] || echo "$f"
-	done
-}
-
 # make_disk FILE SIZE: runs of noise, text and single bytes with holes between; the same each time.
 make_disk() {
 	rm -f "$1"

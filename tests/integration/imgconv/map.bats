@@ -4,24 +4,12 @@
 
 bats_require_minimum_version 1.5.0
 load common
+load kinds
 
 setup_file() {
 	make_work
 	make_disk disk.raw 9M
-	# What --scan has to find: 4 KiB blocks that are not all zeros.
-	/usr/bin/python3 - disk.raw >expected <<-'PY'
-		import sys
-		data = open(sys.argv[1], "rb").read()
-		last = None
-		for off in range(0, len(data), 4096):
-		    block = data[off:off + 4096]
-		    kind = "data" if block.strip(b"\0") else "zero"
-		    if kind != last:
-		        if last:
-		            print(start, off - start, last)
-		        start, last = off, kind
-		print(start, len(data) - start, last)
-	PY
+	expected_map disk.raw >expected
 }
 
 teardown_file() { remove_work; }
@@ -31,49 +19,23 @@ setup() {
 	rm -f out* in*
 }
 
-# ours [OPTION...] IMAGE: lines of start, length and data or zero, neighbours joined.
-ours() {
-	"$IMGCONV" map -o json "$@" | jq -r '.[] | "\(.start) \(.length) \(.kind)"' |
-		sed 's/hole/zero/' | joined
-}
-# theirs FORMAT IMAGE
+# theirs FORMAT IMAGE: as map_of, by qemu-img.
 theirs() {
 	qemu-img map --output=json -f "$1" "$2" |
 		jq -r '.[] | "\(.start) \(.length) \(if .zero then "zero" else "data" end)"' | joined
 }
-joined() {
-	awk '$3 == kind { length_ += $2; next }
-		kind { print start, length_, kind }
-		{ start = $1; length_ = $2; kind = $3 }
-		END { if (kind) print start, length_, kind }'
-}
 
-@test "--scan finds exactly the blocks that are not zero, in every format" {
-	while read -r kind; do
-		# shellcheck disable=SC2086 # a kind is several words
-		"$IMGCONV" convert -q -O $kind disk.raw out.img
-		ours --scan out.img | diff expected -
-		# Without it nothing that is not zero may be missing.
-		ours out.img >map
-		/usr/bin/python3 - expected map <<-'PY'
-			import sys
-			def blocks(name):
-			    lines = [l.split() for l in open(name)]
-			    return {b for s, n, k in lines if k == "data"
-			            for b in range(int(s) // 4096, (int(s) + int(n) + 4095) // 4096)}
-			assert blocks(sys.argv[1]) <= blocks(sys.argv[2])
-		PY
-		rm out.img
-	done < <(kinds)
+@test "--scan finds exactly the blocks that are not zero" {
+	for f in $(formats); do map_kind "$f"; done
 }
 
 @test "raw and qcow2 are mapped as qemu-img maps them" {
-	theirs raw disk.raw | diff - <(ours disk.raw)
+	theirs raw disk.raw | diff - <(map_of disk.raw)
 	for o in cluster_size=512 cluster_size=65536 extended_l2=on compat=0.10; do
 		qemu-img convert -q -f raw -O qcow2 -o $o disk.raw in.qcow2
 		[ $o = compat=0.10 ] || qemu-io -f qcow2 -c "write -z 1M 100k" -c "write -z 8M 64k" \
 			-c "write 3M 4k" in.qcow2 >/dev/null
-		theirs qcow2 in.qcow2 | diff - <(ours in.qcow2)
+		theirs qcow2 in.qcow2 | diff - <(map_of in.qcow2)
 		rm in.qcow2
 	done
 }
@@ -118,7 +80,7 @@ joined() {
 	cp disk.raw in.raw
 	qemu-img create -q -f qcow2 -b in.raw -F raw in.qcow2
 	fails "which is not allowed" map in.qcow2
-	ours --allow-backing --scan in.qcow2 | diff expected -
+	map_of --allow-backing --scan in.qcow2 | diff expected -
 }
 
 @test "an internal snapshot has a map of its own" {

@@ -4,11 +4,11 @@
 
 bats_require_minimum_version 1.5.0
 load common
+load kinds
 
 setup_file() {
 	make_work
 	make_disk disk.raw 9M
-	# The same with zeros in place of some holes.
 	cp --sparse=never disk.raw full.raw
 }
 
@@ -16,7 +16,7 @@ teardown_file() { remove_work; }
 
 setup() {
 	cd "$WORK" || return
-	rm -rf out* in* image* empty
+	rm -rf out* in*
 }
 
 # says KEY ARG...
@@ -25,54 +25,18 @@ says() {
 	shift
 	"$IMGCONV" measure --output json "$@" | jq ".\"$key\""
 }
-# bytes FILE...: of all together
-bytes() { cat "$@" | wc -c; }
 
-# All kinds, those of several files too, and what is compressed.
-all_kinds() {
-	kinds
-	"$IMGCONV" completion bash | grep -oE 'subformat=(twoGb|monolithicF)[A-Za-z]*' | sort -u |
-		sed 's/^/vmdk -o /'
-	echo "qcow2 -o cluster_size=512"
-	echo "qcow2 -o cluster_size=2M"
-	echo "qcow2 -o compression=zlib"
-	echo "qcow2 -o compression=zstd,cluster_size=4096"
-	echo "raw -o compression=gzip"
-}
-
-# Files are taken for image.*: in several files there are their names, too.
 @test "with --scan it is exact, or for what is compressed a bound" {
-	while read -r kind; do
-		echo "kind: $kind"
-		# shellcheck disable=SC2086 # a kind is several words
-		"$IMGCONV" measure --scan --output json -O $kind full.raw >says
-		# shellcheck disable=SC2086
-		"$IMGCONV" measure --output json -O $kind --size 9M >>says
-		# shellcheck disable=SC2086
-		"$IMGCONV" convert -q -O $kind full.raw image.vmdk
-		# shellcheck disable=SC2086
-		mkdir empty && "$IMGCONV" create -O $kind empty/image.vmdk 9M
-		case $kind in
-		*compression* | *stream*) exact=false ;;
-		*) exact=true ;;
-		esac
-		# An empty one is always known.
-		jq -es --argjson is "$(bytes image*)" --argjson empty "$(bytes empty/*)" \
-			--argjson exact $exact '
-			(.[] | .["virtual-size"] == 9437184 and .allocated <= .required and
-				(.["fully-allocated"] // .required) >= .required) and
-			.[0].exact == $exact and .[1].exact and .[1].required == $empty and
-			if $exact then .[0].required == $is else .[0].required >= $is end' says
-		rm -r image* empty
-	done < <(all_kinds | sort -u)
-	rm says
+	for f in $(formats); do measure_kind "$f"; done
+	measure_kind "qcow2 -o compression=zstd,cluster_size=4096"
+	measure_kind "raw -o compression=gzip"
 }
 
 @test "without --scan data count as they are, holes do not" {
 	for f in $(formats); do
 		[ "$(says exact -O "$f" disk.raw)" = false ]
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
-		[ "$(says required -O "$f" disk.raw)" -ge "$(bytes out.img)" ]
+		[ "$(says required -O "$f" disk.raw)" -ge "$(stat -c %s out.img)" ]
 		[ "$(says required -O "$f" full.raw)" -ge "$(says required -O "$f" disk.raw)" ]
 		[ "$(says required --scan -O "$f" full.raw)" = "$(says required --scan -O "$f" disk.raw)" ]
 		# From any format.
