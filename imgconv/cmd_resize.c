@@ -225,7 +225,7 @@ int cmd_resize(const struct cli_command *self, int argc, char **argv)
 		format = optarg;
 	if (!size && argc > optind)
 		size = argv[--argc];
-	if (argc - optind != 1)
+	if (!size || argc - optind != 1)
 		return cli_usage(self, "give an image and its new size");
 	if (resize(argv[optind], format, size, &e) < 0)
 		return cli_fail(&e);

@@ -168,7 +168,7 @@ static int count_pipe(void *job, unsigned worker, struct err *e)
 
 static int open_pipe(struct measure *m, struct err *e)
 {
-	int fds[2];
+	int fds[2] = {-1, -1};
 	int rc = pool_new(1, &m->pool, e);
 
 	if (rc == 0 && pipe2(fds, O_CLOEXEC) < 0)
