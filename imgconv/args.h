@@ -22,10 +22,10 @@ enum {
 	{"allow-extents", no_argument, NULL, OPT_ALLOW_EXTENTS},                                   \
 	{"parent", required_argument, NULL, OPT_PARENT}
 /* clang-format on */
-#define OPEN_HELP(image)                                                                           \
+#define OPEN_HELP                                                                                  \
 	"      --snapshot NAME         read this internal snapshot of a QCOW2 image\n"             \
-	"      --allow-backing         read backing files below " image "'s own folder\n"          \
-	"      --allow-extents         read VMDK extents below " image "'s own folder\n"           \
+	"      --allow-backing         read backing files below the image's own folder\n"          \
+	"      --allow-extents         read VMDK extents below the image's own folder\n"           \
 	"      --parent IMAGE          the parent of a differencing VHD\n"
 
 /* Takes one of these options; false: it is none of them. */

@@ -15,20 +15,15 @@ static const struct cli_command commands[] = {
 		"zstd,\n"
 		"                              gzip), compression_level, and what the format "
 		"knows\n"
-		"  -c, --compress              the same as -o compression=zlib\n" OPEN_HELP(
-			"SRC") "      --digest ALGORITHM      print the digest of the guest's "
-			       "disk: sha256, ...\n"
-			       "      --verify                read DST back and compare it with "
-			       "SRC\n"
-			       "      --force                 replace DST if it exists\n"
-			       "      --device                DST is a block device: overwrite all "
-			       "of it\n"
-			       "      --size SIZE             bytes of the raw disk that comes "
-			       "through a pipe\n"
-			       "      --max-output SIZE       give up at more data than this; else "
-			       "at 200 times "
-			       "SRC\n"
-			       "  -j, --threads N             threads; else one a processor\n",
+		"  -c, --compress              the same as -o compression=zlib\n" OPEN_HELP
+		"      --digest ALGORITHM      print the digest of the guest's disk: sha256, ...\n"
+		"      --verify                read DST back and compare it with SRC\n"
+		"      --force                 replace DST if it exists\n"
+		"      --device                DST is a block device: overwrite all of it\n"
+		"      --size SIZE             bytes of the raw disk that comes through a pipe\n"
+		"      --max-output SIZE       give up at more data than this; else at 200 times "
+		"SRC\n"
+		"  -j, --threads N             threads; else one a processor\n",
 		cmd_convert,
 	},
 	{
@@ -56,8 +51,7 @@ static const struct cli_command commands[] = {
 		"  -f, --format FMT            format of the first image; else it is recognised\n"
 		"  -F, --second-format FMT     format of the second image\n"
 		"  -o, --output text|json      how to show what came out\n"
-		"  -s, --strict                disks of different sizes differ\n" OPEN_HELP(
-			"an image"),
+		"  -s, --strict                disks of different sizes differ\n" OPEN_HELP,
 		cmd_compare,
 	},
 	{
@@ -66,8 +60,7 @@ static const struct cli_command commands[] = {
 		"shows where the guest's disk has data, zeros and holes",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
 		"  -o, --output text|json      how to show it\n"
-		"  -s, --scan                  read data, too, to find zeros in them\n" OPEN_HELP(
-			"IMAGE"),
+		"  -s, --scan                  read data, too, to find zeros in them\n" OPEN_HELP,
 		cmd_map,
 	},
 	{
@@ -80,7 +73,7 @@ static const struct cli_command commands[] = {
 		"  -c, --compress              the same as -o compression=zlib\n"
 		"  -s, --scan                  read data, too: zeros in them take no space\n"
 		"      --size SIZE             of an empty disk\n"
-		"      --output text|json      how to show it\n" OPEN_HELP("IMAGE"),
+		"      --output text|json      how to show it\n" OPEN_HELP,
 		cmd_measure,
 	},
 	{
