@@ -30,6 +30,19 @@ documented() {
 	done
 	return $rc
 }
+# Every option of a format (-o KEY=VALUE) stands in the manual page.
+keys() {
+	text=$(mandoc -T utf8 imgconv/imgconv.1 | sed 's/.\x08//g')
+	all=$("$BINDIR/imgconv" completion bash | grep -oE "'list [^']*'" | tr ' ' '\n' |
+		sed -n 's/=.*//p' | sort -u)
+	[ -n "$all" ] || { echo "no options of formats are known"; return 1; }
+	rc=0
+	for key in $all; do
+		printf '%s' "$text" | grep -qF -e "$key=" ||
+			{ echo "imgconv/imgconv.1: no word of '-o $key='"; rc=1; }
+	done
+	return $rc
+}
 links() {
 	rc=0
 	for f in $(files '*.md'); do
@@ -41,5 +54,6 @@ links() {
 }
 check "manual pages pass mandoc's lint" lint
 check "manual pages name every command and option" documented
+check "imgconv.1 names every option of a format" keys
 check "links between documents lead somewhere" links
 finish
