@@ -110,8 +110,9 @@ int qcow2_decoder_new(enum qcow2_compression c, struct qcow2_decoder **ret, stru
  */
 int qcow2_decode(struct qcow2_decoder *d, const void *in, size_t in_len, void *out, size_t out_len,
 		 struct err *e);
-int qcow2_encoder_new(enum qcow2_compression c, unsigned level, struct qcow2_encoder **ret,
-		      struct err *e);
+/* level 0: what is best for clusters of this size. */
+int qcow2_encoder_new(enum qcow2_compression c, unsigned level, size_t cluster_size,
+		      struct qcow2_encoder **ret, struct err *e);
 void qcow2_encoder_free(void *encoder);
 /* Bytes used of out, 0 if it does not fit in fewer than in_len bytes. */
 size_t qcow2_encode(struct qcow2_encoder *enc, const void *in, size_t in_len, void *out);

@@ -39,7 +39,7 @@ int qcow2_writer_encoder_new(const struct image_writer *iw, void **ret, struct e
 	const struct qcow2_writer *w = (const struct qcow2_writer *)iw;
 	struct qcow2_encoder *encoder = NULL;
 	int rc = qcow2_encoder_new(w->compression == IMAGE_COMPRESS_ZSTD ? QCOW2_ZSTD : QCOW2_ZLIB,
-				   w->level, &encoder, e);
+				   w->level, (size_t)w->cluster_size, &encoder, e);
 
 	if (rc == 0)
 		*ret = encoder;
@@ -244,41 +244,81 @@ static int flush_out(struct qcow2_writer *w, struct err *e)
 	return rc;
 }
 
-/* Room for len bytes behind the last compressed cluster, or in a new cluster. */
+/* Bytes between `at` and the end of its cluster that one more compressed cluster can have: none
+ * where another refcount block than the current one counts. */
+static uint64_t room_at(const struct qcow2_writer *w, uint64_t at)
+{
+	uint64_t cluster = at >> w->cluster_bits;
+
+	if (!at || cluster / w->block_entries != w->block_index ||
+	    be16_get(w->block + cluster % w->block_entries * 2) == REFCOUNT_MAX)
+		return 0;
+	return round_up(at, w->cluster_size) - at;
+}
+
+/* The gap that is filled best; NULL: len bytes fit into none. */
+static uint64_t *find_gap(struct qcow2_writer *w, size_t len)
+{
+	uint64_t *best = NULL;
+
+	for (unsigned i = 0; i < QCOW2_GAPS; i++) {
+		uint64_t *gap = &w->gaps[i];
+		uint64_t room = room_at(w, *gap);
+
+		if (room >= len && (!best || room < room_at(w, *best)))
+			best = gap;
+	}
+	return best;
+}
+
+/* The end of a cluster that compressed data did not reach: kept instead of the smallest one. */
+static void keep_gap(struct qcow2_writer *w, uint64_t at)
+{
+	uint64_t *least = &w->gaps[0];
+
+	for (unsigned i = 1; i < QCOW2_GAPS; i++) {
+		if (room_at(w, w->gaps[i]) < room_at(w, *least))
+			least = &w->gaps[i];
+	}
+	if (room_at(w, at) > room_at(w, *least))
+		*least = at;
+}
+
+/* Room for len bytes in a gap, behind the last compressed cluster, or in a new cluster. */
 static int take_packed(struct qcow2_writer *w, size_t len, uint64_t *ret_offset, struct err *e)
 {
-	uint64_t rest = round_up(w->packed, w->cluster_size) - w->packed;
+	uint64_t *gap = find_gap(w, len);
+	uint64_t room = room_at(w, w->packed);
 	uint64_t first, n;
 	int rc;
 
-	/* Only the current refcount block can count one more. */
-	if ((w->packed >> w->cluster_bits) / w->block_entries != w->block_index)
-		rest = 0;
+	if (gap) {
+		*ret_offset = *gap;
+		*gap += len;
+		return 0;
+	}
 	/* On into the clusters behind, if they are free and counted by the same block. */
-	if (rest && len > rest) {
-		uint64_t more = div_up(len - rest, w->cluster_size);
+	if (room && len > room) {
+		uint64_t more = div_up(len - room, w->cluster_size);
 		uint64_t next = w->next_cluster;
 
-		if (w->packed + rest == next << w->cluster_bits &&
+		if (w->packed + room == next << w->cluster_bits &&
 		    next / w->block_entries == w->block_index &&
 		    (next + more - 1) / w->block_entries == w->block_index)
 			w->next_cluster += more;
 		else
-			rest = 0;
+			room = 0;
 	}
-	if (rest) {
-		const uint8_t *p = w->block + (w->packed >> w->cluster_bits) % w->block_entries * 2;
-
-		if (be16_get(p) == REFCOUNT_MAX)
-			rest = 0;
-	}
-	if (!rest) {
+	if (!room) {
+		if (w->packed)
+			keep_gap(w, w->packed);
 		rc = take_clusters(w, 1, false, &first, &n, e);
 		if (rc)
 			return rc;
 		w->packed = first << w->cluster_bits;
 	}
 	*ret_offset = w->packed;
+	w->packed += len;
 	return 0;
 }
 
@@ -300,8 +340,7 @@ int qcow2_write_encoded(struct image_writer *iw, const void *data, size_t len, u
 		return rc;
 	memcpy(w->out + w->out_len, data, len);
 	w->out_len += len;
-	w->packed = host + len;
-	last = w->packed - 1;
+	last = host + len - 1;
 	for (uint64_t i = host >> w->cluster_bits; i <= last >> w->cluster_bits; i++)
 		qcow2_writer_count(w, i);
 	set_entry(w, off, ENTRY_COMPRESSED | (last / 512 - host / 512) << x | host);
@@ -409,6 +448,7 @@ int qcow2_checkpoint(struct image_writer *iw, uint64_t position, struct err *e)
 
 	/* What comes from now on shares no cluster with what the checkpoint vouches for. */
 	w->packed = 0;
+	memset(w->gaps, 0, sizeof(w->gaps));
 	rc = preallocate(w, position, e);
 	if (rc == 0)
 		rc = write_tables(w, true, e);

@@ -9,6 +9,7 @@
 #define QCOW2_HEADER_BYTES 512u  /* header and our extension, written at once */
 #define QCOW2_REFCOUNT_ORDER 4u  /* 16 bits */
 #define QCOW2_OUT_MAX MIB        /* compressed data collected for a write */
+#define QCOW2_GAPS 16            /* ends of clusters that may be filled later */
 
 /* What becomes of clusters that are zero. */
 enum qcow2_preallocation {
@@ -49,8 +50,9 @@ struct qcow2_writer {
 	uint64_t l2_offset;    /* 0: no table yet */
 	uint8_t *block;        /* the current refcount block */
 	uint64_t block_index;
-	uint64_t packed; /* end of the last compressed cluster; 0: begin a new cluster */
-	uint8_t *out;    /* compressed data not written yet, for out_offset */
+	uint64_t packed;           /* end of the last compressed cluster; 0: begin a new cluster */
+	uint64_t gaps[QCOW2_GAPS]; /* from these offsets on a cluster is free; 0: none */
+	uint8_t *out;              /* compressed data not written yet, for out_offset */
 	uint64_t out_offset;
 	size_t out_len;
 };
