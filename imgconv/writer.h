@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What writer.c and copy.c share: the stream of grains into a writer. A batch of grains is read
+ * What writer.c, batch.c and copy.c share: the stream of grains into a writer. A batch of grains is read
  * (when copying), scanned for zeros and encoded on a worker thread, taken in order by the thread that
  * owns the writer, and, where its bytes go into the file as they are, written by a worker.
  */
@@ -11,6 +11,8 @@
 
 #include "imgconv/format.h"
 #include "lib/pool.h"
+
+#define WRITER_THREADS_MAX 64
 
 struct batch;
 
@@ -52,8 +54,16 @@ void writer_end_pool(struct image_writer *w);
 /* Queues the copying of a range, not over batch_size, grain-aligned but at the disk's end. */
 int writer_submit_copy(struct image_writer *w, struct image *src, uint64_t off, size_t len,
 		       struct err *e);
+/* Collects whole grains (or the disk's end) in a batch, which is queued when it is full. */
+int writer_submit_data(struct image_writer *w, const uint8_t *data, size_t len, uint64_t off,
+		       struct err *e);
+/* Queues what is collected. */
+int writer_submit_filling(struct image_writer *w, struct err *e);
+/* Counts bytes of grains that are not zeros. Errors: EFBIG over the limit. */
+int writer_count_data(struct image_writer *w, size_t len, struct err *e);
 /* Waits for all batches and writes them. */
 int writer_drain(struct image_writer *w, struct err *e);
+void writer_free_batches(struct image_writer *w);
 /* Adds zeros to the digest up to off. */
 void writer_digest_zeros(struct writer_stream *s, uint64_t off);
 
