@@ -3,7 +3,7 @@
  * Batches of grains on their way into a writer. A batch goes through the thread pool up to twice.
  * First it is read (when copying), scanned for zeros and encoded; it comes back in order, and what
  * was encoded is handed to the format, what was not is given its place in the file. Then, if there
- * is any of the latter, a worker writes it there.
+ * is any of the latter, it is written there: at once, or by a worker if a digest is computed, too.
  */
 #include "imgconv/writer.h"
 #include "lib/fs.h"
@@ -105,7 +105,7 @@ static int write_placed(const struct batch *b, size_t at, const struct image_pla
 	return rc;
 }
 
-/* On a worker, the second time. */
+/* On a worker the second time, or on the writer's own thread. */
 static int batch_write_placed(const struct batch *b, struct err *e)
 {
 	for (size_t i = 0; i < b->n_writes; i++) {
@@ -309,7 +309,13 @@ static int take_oldest(struct image_writer *w, struct err *e)
 		return rc;
 	if (rc > 0)
 		rc = b->placed ? 0 : first_time(w, b, e);
-	if (rc == 0 && !b->placed && b->n_writes) {
+	/*
+	 * Writing it here, while the workers read, is less work than handing it over once more;
+	 * but a digest is enough work for this thread.
+	 */
+	if (rc == 0 && !b->placed && b->n_writes && !s->digest) {
+		rc = batch_write_placed(b, e);
+	} else if (rc == 0 && !b->placed && b->n_writes) {
 		b->placed = true;
 		rc = pool_submit(s->pool, batch_run, b, e);
 		if (rc == 0)
