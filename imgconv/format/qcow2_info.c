@@ -45,17 +45,21 @@ static int add_snapshot(const struct qcow2_snapshot *s, struct image_info *info,
 	return rc;
 }
 
+/* What is wrong with them says nothing of the disk: a warning. */
 static int add_snapshots(struct qcow2 *q, struct image_info *info, struct err *e)
 {
 	AUTO(qcow2_snapshot_release) struct qcow2_snapshot s = {0};
+	struct err why;
 	int rc;
 
-	while ((rc = qcow2_snapshot_next(q, &s, e)) > 0) {
+	while ((rc = qcow2_snapshot_next(q, &s, &why)) > 0) {
 		rc = add_snapshot(&s, info, e);
 		if (rc < 0 || s.number == SNAPSHOTS_SHOWN)
 			return rc;
 	}
-	return rc;
+	if (rc == -EBADMSG || rc == -EFBIG)
+		return image_info_warn(info, e, "%s", why.msg);
+	return rc < 0 ? err_set(e, -rc, "%s", why.msg) : 0;
 }
 
 static int add_warnings(const struct qcow2 *q, struct image_info *info, struct err *e)

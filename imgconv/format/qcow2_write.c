@@ -402,6 +402,16 @@ static int write_u64s(struct qcow2_writer *w, const uint64_t *v, uint64_t n, uin
 	return fs_pwrite(w->common.fd, bytes, (size_t)n * 8, off, e);
 }
 
+/* Where the file ends: it needs not fill the last cluster if that has compressed data. */
+static uint64_t file_end(const struct qcow2_writer *w, bool finished)
+{
+	uint64_t end = w->next_cluster << w->cluster_bits;
+
+	if (finished && w->packed && end - w->packed < w->cluster_size)
+		return round_up(w->packed, 512);
+	return end;
+}
+
 /* All data and tables; the header is what is left to write. */
 static int write_tables(struct qcow2_writer *w, bool synced, struct err *e)
 {
@@ -411,8 +421,7 @@ static int write_tables(struct qcow2_writer *w, bool synced, struct err *e)
 		rc = flush_l2(w, e);
 	if (rc == 0)
 		rc = qcow2_writer_flush_block(w, e);
-	if (rc == 0 && !w->device &&
-	    ftruncate(w->common.fd, (off_t)(w->next_cluster << w->cluster_bits)) < 0)
+	if (rc == 0 && !w->device && ftruncate(w->common.fd, (off_t)file_end(w, !synced)) < 0)
 		rc = err_errno(e, errno, "setting the file's size");
 	if (rc == 0 && synced && fdatasync(w->common.fd) < 0)
 		rc = err_errno(e, errno, "fdatasync");

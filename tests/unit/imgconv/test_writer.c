@@ -6,6 +6,7 @@
 
 static uint8_t *disk; /* what the guest shall see */
 static size_t disk_size;
+static const char *const *options; /* of the images that are made */
 
 static void new_disk(size_t size)
 {
@@ -39,8 +40,22 @@ static void write_range(struct image_writer *w, uint64_t from, uint64_t to)
 	}
 }
 
+static void check_sound(const char *path, const char *format)
+{
+	struct image_open_opts o = {.format = format, .flags = IMAGE_INSPECT};
+	AUTO(image_check_release) struct image_check c = {0};
+	struct image *im = NULL;
+
+	assert_ok(image_open(path, &o, &im, e));
+	assert_ok(image_check_read(im, &c, NULL, e));
+	if (c.n_errors || c.n_leaks)
+		fail_msg("'%s': %s", path, c.findings[0].text);
+	image_close(im);
+}
+
 static void check_disk(const char *path, const char *format)
 {
+	check_sound(path, format);
 	assert_contents(path, format, disk, disk_size);
 	if (strcmp(format, "qcow2") == 0) {
 		check_with_qemu(path);
@@ -55,7 +70,8 @@ static void round_trip(const char *format, uint64_t cluster, enum image_compress
 {
 	struct image_create_opts o = {.cluster_size = cluster,
 				      .compression = compression,
-				      .threads = 1 + (unsigned)rng(3)};
+				      .threads = 1 + (unsigned)rng(3),
+				      .options = options};
 	const char *path = test_path("w.img");
 	int fd = new_file(path);
 	struct image_writer *w = NULL;
@@ -76,6 +92,57 @@ static void writes_every_cluster_size_and_compression(void **state)
 	for (uint64_t cluster = 512; cluster <= 2 * MIB; cluster *= cluster < 4096 ? 2 : 8) {
 		for (int c = IMAGE_COMPRESS_NONE; c <= IMAGE_COMPRESS_ZSTD; c++)
 			round_trip("qcow2", cluster, (enum image_compression)c, 2 * MIB + 1536);
+	}
+}
+
+static const char *const *const qcow2_options[] = {
+	(const char *const[]){"version=2", NULL},
+	(const char *const[]){"compat=0.10", "preallocation=metadata", NULL},
+	(const char *const[]){"extended_l2=on", NULL},
+	(const char *const[]){"extended_l2=on", "preallocation=metadata", NULL},
+	(const char *const[]){"preallocation=metadata", NULL},
+	(const char *const[]){"preallocation=falloc", NULL},
+	(const char *const[]){"preallocation=full", NULL},
+};
+
+static void writes_qcow2_with_every_option(void **state)
+{
+	(void)state;
+	rng_state = 24;
+	for (size_t i = 0; i < ARRAY_SIZE(qcow2_options); i++) {
+		options = qcow2_options[i];
+		round_trip("qcow2", 64 * KIB, IMAGE_COMPRESS_NONE, 2 * MIB + 1536);
+		if (!strstr(options[0], "extended"))
+			round_trip("qcow2", 512, IMAGE_COMPRESS_NONE, MIB + 512);
+		if (i == 0 || i == 2)
+			round_trip("qcow2", 64 * KIB, IMAGE_COMPRESS_ZLIB, 2 * MIB);
+	}
+	options = NULL;
+}
+
+/* With these a file has room for all of its disk from the beginning. */
+static void preallocated_files_have_their_size(void **state)
+{
+	static const char *const ways[] = {"preallocation=metadata", "preallocation=falloc",
+					   "preallocation=full"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		const char *const with[] = {ways[i], NULL};
+		struct image_create_opts o = {.options = with};
+		const char *path = test_path("p.qcow2");
+		int fd = new_file(path);
+		struct image_writer *w = NULL;
+		struct stat st;
+
+		assert_ok(image_create(fd, path, "qcow2", 8 * MIB, &o, &w, e));
+		assert_ok(image_writer_finish(w, e));
+		image_writer_free(w);
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_true(st.st_size > (off_t)(8 * MIB));
+		assert_int_equal(st.st_blocks * 512 > (blkcnt_t)(8 * MIB), i > 0);
+		close(fd);
+		check_with_qemu(path);
 	}
 }
 
@@ -135,6 +202,20 @@ static void refuses_writes_that_do_not_ascend_or_fit(void **state)
 
 static void refuses_options_that_make_no_image(void **state)
 {
+	static const struct {
+		const char *options[3];
+		enum image_compression compression;
+		uint64_t cluster;
+		const char *says;
+	} wrong[] = {
+		{{"version=1"}, IMAGE_COMPRESS_NONE, 0, "none of 2, 3"},
+		{{"version=2", "compat=1.1"}, IMAGE_COMPRESS_NONE, 0, "different things"},
+		{{"version=2"}, IMAGE_COMPRESS_ZSTD, 0, "version 2 has no compression by zstd"},
+		{{"version=2", "extended_l2=on"}, IMAGE_COMPRESS_NONE, 0, "no extended L2"},
+		{{"extended_l2=on"}, IMAGE_COMPRESS_NONE, 8192, "16 KiB or more"},
+		{{"preallocation=full"}, IMAGE_COMPRESS_ZLIB, 0, "no place to keep"},
+		{{"preallocation=some"}, IMAGE_COMPRESS_NONE, 0, "none of off"},
+	};
 	struct image_create_opts o = {.cluster_size = 1000};
 	const char *path = test_path("x.img");
 	int fd = new_file(path);
@@ -151,6 +232,14 @@ static void refuses_options_that_make_no_image(void **state)
 	assert_fails(image_create(fd, path, "raw", 0, NULL, &w, e), EINVAL, "0 bytes");
 	assert_fails(image_create(fd, path, "vhs", MIB, NULL, &w, e), ENOTSUP, "'vhs'");
 	o.cluster_size = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		o.options = wrong[i].options;
+		o.cluster_size = wrong[i].cluster;
+		o.compression = wrong[i].compression;
+		assert_fails(image_create(fd, path, "qcow2", MIB, &o, &w, e), EINVAL,
+			     wrong[i].says);
+	}
+	o = (struct image_create_opts){0};
 	o.level = 13;
 	o.compression = IMAGE_COMPRESS_ZLIB;
 	assert_fails(image_create(fd, path, "qcow2", MIB, &o, &w, e), EINVAL, "level");
@@ -184,7 +273,8 @@ static void check_at_checkpoint(const char *path, const char *format, uint64_t u
 static void interrupted(const char *format, uint64_t cluster, enum image_compression compression,
 			size_t size)
 {
-	struct image_create_opts o = {.cluster_size = cluster, .compression = compression};
+	struct image_create_opts o = {
+		.cluster_size = cluster, .compression = compression, .options = options};
 	const char *path = test_path("i.img");
 	int fd = new_file(path);
 	struct image_writer *w = NULL;
@@ -233,6 +323,11 @@ static void resumes_after_every_kind_of_interruption(void **state)
 		interrupted("qcow2", 512, IMAGE_COMPRESS_ZLIB, 3 * MIB + 512 * i);
 		interrupted("qcow2", 0, IMAGE_COMPRESS_ZSTD, 3 * MIB + 512 * i);
 	}
+	for (size_t i = 0; i < ARRAY_SIZE(qcow2_options); i += 2) {
+		options = qcow2_options[i];
+		interrupted("qcow2", 16 * KIB, IMAGE_COMPRESS_NONE, 3 * MIB + 512);
+	}
+	options = NULL;
 }
 
 static void does_not_resume_without_a_sound_checkpoint(void **state)
@@ -285,6 +380,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_every_cluster_size_and_compression),
+		cmocka_unit_test(writes_qcow2_with_every_option),
+		cmocka_unit_test(preallocated_files_have_their_size),
 		cmocka_unit_test(writes_odd_sizes),
 		cmocka_unit_test(keeps_zeros_out_of_the_file),
 		cmocka_unit_test(refuses_writes_that_do_not_ascend_or_fit),
