@@ -207,6 +207,7 @@ extern const struct image_format image_format_qcow2;
 extern const struct image_format image_format_raw;
 extern const struct image_format image_format_vdi;
 extern const struct image_format image_format_vhd;
+extern const struct image_format image_format_vmdk;
 
 /* ---- what the hub offers to formats -------------------------------------------------------- */
 

@@ -27,10 +27,8 @@ static const struct foreign {
 	const char *magic;
 } foreign[] = {
 	{"QCOW version 1", 0, 8, "QFI\xfb\0\0\0\1"},
-	{"VMDK", 0, 4, "KDMV"},
 	{"VMDK (COWD)", 0, 4, "COWD"},
 	{"VMDK (seSparse)", 0, 8, "\xbe\xba\xfe\xca\0\0\0\0"},
-	{"VMDK descriptor", 0, 21, "# Disk DescriptorFile"},
 	{"VHDX", 0, 8, "vhdxfile"},
 	{"QED", 0, 4, "QED\0"},
 	{"Parallels", 0, 16, "WithoutFreeSpace"},

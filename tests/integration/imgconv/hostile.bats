@@ -116,7 +116,7 @@ setup() {
 	fails "looks like both qcow2 and ISO 9660" convert -O raw in.img out.raw
 	"$IMGCONV" convert -q -f qcow2 -O raw in.img out.raw
 	rm out.raw
-	for f in vmdk vhdx qed parallels; do
+	for f in vhdx qed parallels; do
 		qemu-img create -q -f $f in.img 4M
 		fails "images are not supported" convert -O raw in.img out.raw
 	done
