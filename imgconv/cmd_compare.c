@@ -4,6 +4,7 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "lib/json.h"
 #include "lib/log.h"
 
@@ -87,6 +88,34 @@ static int show(const struct comparison *c, struct err *e)
 	return 0;
 }
 
+/* In a sandbox. 1: they differ. */
+static int compare_and_show(void *ctx, struct err *e)
+{
+	struct comparison *c = ctx;
+	int rc = compare(c, e);
+
+	if (rc == 0)
+		rc = show(c, e);
+	return rc < 0 ? rc : !c->equal;
+}
+
+static int compare_confined(struct comparison *c, struct err *e)
+{
+	const struct confine_file files[] = {
+		{.path = c->paths[0], .beneath = confine_beneath(&c->open[0])},
+		{.path = c->paths[1], .beneath = confine_beneath(&c->open[1])},
+		{.path = c->open[0].parent},
+	};
+	const struct confine confine = {
+		.files = files,
+		.n_files = ARRAY_SIZE(files),
+		.run = compare_and_show,
+		.ctx = c,
+	};
+
+	return confine_run(&confine, e);
+}
+
 /* Flags are for both images; what has one value and could be of either is the first one's, but
  * for a parent, which only a differencing image looks at. */
 static int take_option(struct comparison *c, int opt, const char *arg, struct err *e)
@@ -123,7 +152,7 @@ int cmd_compare(const struct cli_command *self, int argc, char **argv)
 	};
 	struct comparison c = {.where = UINT64_MAX};
 	struct err e;
-	int opt;
+	int opt, rc;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:F:o:s", longopts)) != -1) {
 		if (take_option(&c, opt, optarg, &e) < 0)
@@ -133,7 +162,8 @@ int cmd_compare(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "give two images");
 	c.paths[0] = argv[optind];
 	c.paths[1] = argv[optind + 1];
-	if (compare(&c, &e) < 0 || show(&c, &e) < 0)
+	rc = compare_confined(&c, &e);
+	if (rc < 0)
 		return cli_fail(&e);
-	return cli_finish(c.equal ? EXIT_OK : EXIT_FOUND);
+	return cli_finish(rc ? EXIT_FOUND : EXIT_OK);
 }

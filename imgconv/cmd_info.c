@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "imgconv/commands.h"
-#include "imgconv/imgconv.h"
+#include "imgconv/confine.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -221,27 +221,35 @@ static void json_report(struct jsonw *w, const struct report *r)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-/* As JSON an object, or a list of them for several images. A failure leaves the others shown. */
-static int show_all(char **paths, int n, const char *format, enum cli_output output)
+struct shown {
+	char **paths;
+	int n;
+	const char *format;
+	enum cli_output output;
+};
+
+/* As JSON an object, or a list of them for several images. A failure leaves the others shown.
+ * Returns an exit status. */
+static int show_all(const struct shown *s, struct err *e)
 {
 	AUTO_BUF out = BUF_INIT;
 	struct jsonw w;
-	struct err e;
+	struct err why;
 	int status = EXIT_OK;
 
-	if (output == CLI_JSON) {
+	if (s->output == CLI_JSON) {
 		jsonw_begin(&w, &out, true);
-		if (n > 1)
+		if (s->n > 1)
 			jsonw_array(&w, NULL);
 	}
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < s->n; i++) {
 		AUTO(report_release) struct report r = {0};
 
-		if (make_report(paths[i], format, &r, &e) < 0) {
-			status = cli_fail(&e);
+		if (make_report(s->paths[i], s->format, &r, &why) < 0) {
+			status = cli_fail(&why);
 			continue;
 		}
-		if (output == CLI_JSON) {
+		if (s->output == CLI_JSON) {
 			json_report(&w, &r);
 		} else {
 			if (out.len)
@@ -249,14 +257,33 @@ static int show_all(char **paths, int n, const char *format, enum cli_output out
 			add_text(&out, &r);
 		}
 	}
-	if (output == CLI_JSON && (n > 1 || status == EXIT_OK)) {
-		if (n > 1)
+	if (s->output == CLI_JSON && (s->n > 1 || status == EXIT_OK)) {
+		if (s->n > 1)
 			jsonw_close(&w);
-		if (jsonw_end(&w, &e) < 0)
-			return cli_fail(&e);
+		if (jsonw_end(&w, e) < 0)
+			return -e->code;
 	}
 	fwrite(buf_str(&out), 1, out.len, stdout);
 	return status;
+}
+
+static int show_confined(void *ctx, struct err *e)
+{
+	return show_all(ctx, e);
+}
+
+/* The images are hostile: another process looks into them. */
+static int show(struct shown *s, struct err *e)
+{
+	AUTO_FREE struct confine_file *files = calloc((size_t)s->n, sizeof(*files));
+	struct confine c = {
+		.files = files, .n_files = (size_t)s->n, .run = show_confined, .ctx = s};
+
+	if (!files)
+		return err_nomem(e);
+	for (int i = 0; i < s->n; i++)
+		files[i].path = s->paths[i];
+	return confine_run(&c, e);
 }
 
 int cmd_info(const struct cli_command *self, int argc, char **argv)
@@ -266,18 +293,20 @@ int cmd_info(const struct cli_command *self, int argc, char **argv)
 		{"output", required_argument, NULL, 'o'},
 		{NULL, 0, NULL, 0},
 	};
-	enum cli_output output = CLI_TEXT;
-	const char *format = NULL;
+	struct shown s = {.output = CLI_TEXT};
 	struct err e;
-	int opt;
+	int opt, status;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
 		if (opt == 'f')
-			format = optarg;
-		else if (cli_output_parse(optarg, &output, &e) < 0)
+			s.format = optarg;
+		else if (cli_output_parse(optarg, &s.output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
 	if (optind == argc)
 		return cli_usage(self, "give an image");
-	return cli_finish(show_all(argv + optind, argc - optind, format, output));
+	s.paths = argv + optind;
+	s.n = argc - optind;
+	status = show(&s, &e);
+	return status < 0 ? cli_fail(&e) : cli_finish(status);
 }

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hub's reading side: opening by name or content, bounds, backing files, facts. */
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
+#include "imgconv/files.h"
 #include "imgconv/format.h"
 #include "lib/fs.h"
 #include "lib/stop.h"
-#include "lib/str.h"
 
 /* Where the volume descriptor of ISO 9660 has its name (ECMA-119, 8.1.2, sector 16). */
 #define ISO_MAGIC_OFFSET 32769
@@ -177,9 +174,6 @@ int image_open_fd(int fd, const char *name, const struct image_open_opts *o, str
 	return open_source(&src, o ? o->format : NULL, ret, e);
 }
 
-/* O_NONBLOCK so that a FIFO is refused instead of waited for. */
-#define OPEN_FLAGS (O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-
 int image_open(const char *path, const struct image_open_opts *o, struct image **ret, struct err *e)
 {
 	struct image_source src = source_of(path, o);
@@ -187,10 +181,9 @@ int image_open(const char *path, const struct image_open_opts *o, struct image *
 	int rc;
 
 	src.path = path;
-
-	fd = open(path, OPEN_FLAGS | (src.flags & IMAGE_RDWR ? O_RDWR : O_RDONLY));
-	if (fd < 0)
-		return err_errno(e, errno, "opening '%s'", path);
+	rc = image_opener->open(path, src.flags & IMAGE_RDWR, &fd, e);
+	if (rc < 0)
+		return rc;
 	src.fd = fd;
 	rc = open_source(&src, o ? o->format : NULL, ret, e);
 	if (rc == 0)
@@ -235,32 +228,12 @@ void image_close(struct image *im)
 
 /* ---- files that an image names ------------------------------------------------------------ */
 
-/* The part of an image's path that is its folder: "." if there is none. */
-static int folder_of(const char *path, char **ret, struct err *e)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		*ret = strdup(".");
-	else
-		*ret = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	return *ret ? 0 : err_nomem(e);
-}
-
 /* Opens what lies below the folder of im; *ret_path is how it is called from here. */
 static int open_beneath(const struct image *im, const char *name, size_t len, char **ret_path,
 			int *ret_fd, struct err *e)
 {
-	struct open_how how = {
-		.flags = OPEN_FLAGS | O_RDONLY,
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-	};
 	AUTO_FREE char *plain = strndup(name, len);
 	AUTO_FREE char *folder = NULL;
-	AUTO_FREE char *real = NULL;
-	AUTO_FD int dir = -1;
-	const char *below = plain;
-	int rc;
 
 	if (!plain)
 		return err_nomem(e);
@@ -269,31 +242,10 @@ static int open_beneath(const struct image *im, const char *name, size_t len, ch
 	if (!im->path)
 		return err_set(e, EACCES, "the image names the file '%s', but has no path itself",
 			       plain);
-	rc = folder_of(im->path, &folder, e);
-	if (rc)
-		return rc;
-	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return err_errno(e, errno, "opening the folder '%s'", folder);
-	/* An absolute name is taken if it lies below the folder. */
-	if (plain[0] == '/') {
-		real = realpath(folder, NULL);
-		if (!real)
-			return err_errno(e, errno, "resolving '%s'", folder);
-		if (str_has_prefix(plain, real) && plain[strlen(real)] == '/')
-			below = plain + strlen(real) + 1;
-	}
-	*ret_fd = (int)syscall(SYS_openat2, dir, below, &how, sizeof(how));
-	if (*ret_fd < 0 && (errno == EXDEV || errno == ELOOP))
-		return err_set(e, EACCES, "the file '%s' is not below the image's folder", plain);
-	if (*ret_fd < 0)
-		return err_errno(e, errno, "opening '%s'", plain);
-	*ret_path = path_join(folder, below);
-	if (!*ret_path) {
-		close(*ret_fd);
+	folder = image_folder_of(im->path);
+	if (!folder)
 		return err_nomem(e);
-	}
-	return 0;
+	return image_opener->open_beneath(folder, plain, ret_path, ret_fd, e);
 }
 
 int image_open_beneath(const struct image *im, const char *name, size_t len, int *ret_fd,

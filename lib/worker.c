@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -132,21 +133,35 @@ static void refused(int number)
 	_exit(1);
 }
 
-static int ask_here(unsigned what, const char *text, size_t len, int *ret_fd, struct err *e)
+/* Asks the parent, or what is in its place. The caller owns what is in *ret, whose fd may be -1. */
+static int serve_request(const struct worker *w, unsigned what, const char *text, size_t len,
+			 struct worker_answer *ret, struct err *e)
 {
-	bool owned = true;
-	int fd = -1;
-	int rc = unconfined->serve
-			 ? unconfined->serve(unconfined->ctx, what, text, len, &fd, &owned, e)
-			 : err_set(e, EACCES, "nothing may be opened");
+	*ret = (struct worker_answer){.fd = -1};
+	if (!w->serve)
+		return err_set(e, EACCES, "nothing may be opened");
+	return w->serve(w->ctx, what, text, len, ret, e);
+}
+
+static int ask_here(unsigned what, const char *text, size_t len, int *ret_fd, char **ret_text,
+		    struct err *e)
+{
+	struct worker_answer a;
+	int rc = serve_request(unconfined, what, text, len, &a, e);
+	AUTO_FREE char *got = a.text;
 
 	if (rc < 0)
 		return rc;
-	*ret_fd = owned ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return *ret_fd < 0 ? err_errno(e, errno, "dup") : 0;
+	*ret_fd = a.keep ? fcntl(a.fd, F_DUPFD_CLOEXEC, 0) : a.fd;
+	if (*ret_fd < 0)
+		return err_errno(e, errno, "dup");
+	if (ret_text)
+		*ret_text = STEAL(got);
+	return 0;
 }
 
-static int ask_parent(unsigned what, const char *text, size_t len, int *ret_fd, struct err *e)
+static int ask_parent(unsigned what, const char *text, size_t len, int *ret_fd, char **ret_text,
+		      struct err *e)
 {
 	AUTO_FREE char *answer = malloc(PAYLOAD_MAX + 1);
 	struct message m;
@@ -164,11 +179,16 @@ static int ask_parent(unsigned what, const char *text, size_t len, int *ret_fd, 
 		return err_errno(e, rc ? -rc : EPIPE, "asking for a file");
 	if (m.code != 0)
 		return err_set(e, m.code, "%s", answer);
+	if (fd < 0)
+		return err_set(e, EMFILE, "too many files are open");
+	if (ret_text)
+		*ret_text = STEAL(answer);
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
 
-int worker_ask(unsigned what, const char *text, size_t len, int *ret_fd, struct err *e)
+int worker_ask(unsigned what, const char *text, size_t len, int *ret_fd, char **ret_text,
+	       struct err *e)
 {
 	int rc;
 
@@ -178,9 +198,9 @@ int worker_ask(unsigned what, const char *text, size_t len, int *ret_fd, struct 
 		return err_set(e, EINVAL, "there is no worker to ask for files");
 	pthread_mutex_lock(&ask_lock);
 	if (unconfined)
-		rc = ask_here(what, text, len, ret_fd, e);
+		rc = ask_here(what, text, len, ret_fd, ret_text, e);
 	else
-		rc = ask_parent(what, text, len, ret_fd, e);
+		rc = ask_parent(what, text, len, ret_fd, ret_text, e);
 	pthread_mutex_unlock(&ask_lock);
 	return rc;
 }
@@ -194,6 +214,17 @@ static int run_and_flush(const struct worker *w, struct err *e)
 	return rc;
 }
 
+/* What the parent opened for itself it can hand over. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static void child(const struct worker *w, int socket, pid_t parent)
 {
 	struct err e = {0};
@@ -203,6 +234,7 @@ static void child(const struct worker *w, int socket, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
+	raise_file_limit();
 	rc = sandbox_enter(refused, &e);
 	if (rc == 0)
 		rc = run_and_flush(w, &e);
@@ -237,17 +269,20 @@ static uint64_t now_ms(void)
 
 static int answer(struct session *s, unsigned what, size_t len)
 {
+	struct worker_answer a;
 	struct err e = {0};
-	bool owned = true;
-	int fd = -1;
-	int rc = s->w->serve ? s->w->serve(s->w->ctx, what, s->text, len, &fd, &owned, &e)
-			     : err_set(&e, EACCES, "nothing may be opened");
+	int rc = serve_request(s->w, what, s->text, len, &a, &e);
+	AUTO_FREE char *text = a.text;
+	size_t text_len = text ? strlen(text) : 0;
 
 	if (rc < 0)
 		return send_message(s->socket, MESSAGE_ANSWER, -rc, e.msg, strlen(e.msg), -1);
-	rc = send_message(s->socket, MESSAGE_ANSWER, 0, NULL, 0, fd);
-	if (owned)
-		close(fd);
+	if (text_len > PAYLOAD_MAX)
+		rc = -ENAMETOOLONG;
+	else
+		rc = send_message(s->socket, MESSAGE_ANSWER, 0, text, text_len, a.fd);
+	if (!a.keep)
+		close(a.fd);
 	return rc;
 }
 

@@ -13,17 +13,23 @@
 #define WORKER_TEXT_MAX 8704
 #define WORKER_RESULT_MAX 4096
 
+/* What the parent hands over. */
+struct worker_answer {
+	int fd;
+	bool keep;  /* the descriptor stays open here */
+	char *text; /* allocated; NULL: none */
+};
+
 struct worker {
 	/* In the child: the work. Prints through stdio; what it returns (0, a value above, a
 	 * negative errno with e filled) is what worker_run returns. */
 	int (*run)(void *ctx, struct err *e);
 	/*
-	 * In the parent: a request of the child. The text is hostile: len bytes and a NUL. Gives a
-	 * descriptor, which is closed here once it is handed over if *ret_close stays true. NULL:
+	 * In the parent: a request of the child. The text is hostile: len bytes and a NUL. NULL:
 	 * nothing is asked.
 	 */
-	int (*serve)(void *ctx, unsigned what, const char *text, size_t len, int *ret_fd,
-		     bool *ret_close, struct err *e);
+	int (*serve)(void *ctx, unsigned what, const char *text, size_t len,
+		     struct worker_answer *ret, struct err *e);
 	void *ctx; /* for both; what the child changes in it stays in the child */
 	/* result_len bytes that are copied from the child on success; hostile. NULL: none. */
 	void *result;
@@ -43,9 +49,11 @@ struct worker {
 int worker_run(const struct worker *w, struct err *e);
 
 /*
- * In the child, on any thread: asks for a descriptor, which is the caller's. Errors: those of
- * serve; EPIPE the parent is gone.
+ * In the child, on any thread: asks for a descriptor, which is the caller's, and a text to be
+ * freed ("" if there is none; ret_text may be NULL). Errors: those of serve; EPIPE the parent is
+ * gone.
  */
-int worker_ask(unsigned what, const char *text, size_t len, int *ret_fd, struct err *e);
+int worker_ask(unsigned what, const char *text, size_t len, int *ret_fd, char **ret_text,
+	       struct err *e);
 
 #endif

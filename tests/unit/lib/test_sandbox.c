@@ -425,17 +425,17 @@ struct work {
 	unsigned asked;
 };
 
-static int serve(void *ctx, unsigned what, const char *text, size_t len, int *ret_fd,
-		 bool *ret_close, struct err *e)
+static int serve(void *ctx, unsigned what, const char *text, size_t len, struct worker_answer *ret,
+		 struct err *e)
 {
 	struct work *work = ctx;
 
 	work->asked++;
 	if (what != 3 || len != strlen(text) || strcmp(text, work->allowed) != 0)
 		return err_set(e, EACCES, "'%s' is not for you", text);
-	*ret_fd = open(text, O_RDONLY | O_CLOEXEC);
-	*ret_close = true;
-	return *ret_fd < 0 ? err_errno(e, errno, "opening") : 0;
+	ret->fd = open(text, O_RDONLY | O_CLOEXEC);
+	ret->text = strdup("here you are");
+	return ret->fd < 0 ? err_errno(e, errno, "opening") : 0;
 }
 
 static int ask(void *ctx, struct err *e)
@@ -443,14 +443,17 @@ static int ask(void *ctx, struct err *e)
 	struct work *work = ctx;
 	AUTO_FD int fd = -1;
 	char bytes[6] = "";
+	AUTO_FREE char *text = NULL;
 	struct err other;
-	int rc = worker_ask(3, work->allowed, strlen(work->allowed), &fd, e);
+	int rc = worker_ask(3, work->allowed, strlen(work->allowed), &fd, &text, e);
 
 	if (rc < 0)
 		return rc;
+	if (strcmp(text, "here you are") != 0)
+		return err_set(e, EIO, "text: %s", text);
 	if (read(fd, bytes, 6) != 6 || memcmp(bytes, "inside", 6) != 0)
 		return err_set(e, EIO, "read");
-	if (worker_ask(3, "/etc/passwd", 11, &fd, &other) != -EACCES)
+	if (worker_ask(3, "/etc/passwd", 11, &fd, NULL, &other) != -EACCES)
 		return err_set(e, EIO, "another file");
 	if (strcmp(other.msg, "'/etc/passwd' is not for you") != 0)
 		return err_set(e, EIO, "message: %s", other.msg);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands' work in a sandbox, and the opening of files for it: see imgconv/confine.h. */
+#include "imgconv/confine.h"
+
+#include "imgconv/files.h"
+#include "lib/worker.h"
+
+/* Requests of the child; the text is a path, for BENEATH two: folder, NUL, name. */
+enum {
+	ASK_OPEN,
+	ASK_OPEN_WRITABLE,
+	ASK_BENEATH,
+	ASK_COMPANION,
+};
+
+/* What a worker carries, which wants a pointer that is not const. */
+struct scope {
+	const struct confine *confine;
+};
+
+/* In the child. */
+static struct image_companions companions;
+
+/* ---- in the parent ----------------------------------------------------------------------------- */
+
+static int serve_open(const struct confine *c, const char *path, bool writable, int *ret_fd,
+		      struct err *e)
+{
+	for (size_t i = 0; i < c->n_files; i++) {
+		const struct confine_file *f = &c->files[i];
+
+		if (f->path && strcmp(f->path, path) == 0 && (f->writable || !writable))
+			return image_opener_self.open(f->path, writable, ret_fd, e);
+	}
+	return err_set(e, EACCES, "'%s' is none of the files that were given", path);
+}
+
+/* In the folder of one of the files, or below it. */
+static int serve_beneath(const struct confine *c, const char *folder, const char *name, int *ret_fd,
+			 char **ret_path, struct err *e)
+{
+	int rc = err_set(e, EACCES, "files beside the image were not allowed");
+
+	for (size_t i = 0; rc == -EACCES && i < c->n_files; i++) {
+		const struct confine_file *f = &c->files[i];
+		AUTO_FREE char *root = f->beneath && f->path ? image_folder_of(f->path) : NULL;
+		AUTO_FD int dir = -1;
+
+		if (!root)
+			continue;
+		rc = image_open_folder(root, folder, &dir, e);
+		if (rc == 0)
+			rc = image_open_in(dir, folder, name, ret_path, ret_fd, e);
+	}
+	return rc;
+}
+
+static int serve(void *ctx, unsigned what, const char *text, size_t len, struct worker_answer *ret,
+		 struct err *e)
+{
+	const struct confine *c = ((const struct scope *)ctx)->confine;
+	size_t first = strlen(text);
+
+	switch (what) {
+	case ASK_OPEN:
+	case ASK_OPEN_WRITABLE:
+		return serve_open(c, text, what == ASK_OPEN_WRITABLE, &ret->fd, e);
+	case ASK_BENEATH:
+		if (first == len)
+			break;
+		return serve_beneath(c, text, text + first + 1, &ret->fd, &ret->text, e);
+	case ASK_COMPANION:
+		if (!c->companions)
+			break;
+		ret->keep = true;
+		return c->companions->create(c->companions->ctx, text, &ret->fd, e);
+	}
+	return err_set(e, EACCES, "a request of the confined process makes no sense");
+}
+
+/* ---- in the child ------------------------------------------------------------------------------ */
+
+static int ask_open(const char *path, bool writable, int *ret_fd, struct err *e)
+{
+	return worker_ask(writable ? ASK_OPEN_WRITABLE : ASK_OPEN, path, strlen(path), ret_fd, NULL,
+			  e);
+}
+
+static int ask_beneath(const char *folder, const char *name, char **ret_path, int *ret_fd,
+		       struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+
+	/* With the NUL between them. */
+	if (buf_add(&text, folder, strlen(folder) + 1) < 0 || buf_adds(&text, name) < 0)
+		return err_nomem(e);
+	return worker_ask(ASK_BENEATH, text.data, text.len, ret_fd, ret_path, e);
+}
+
+/* The descriptor is kept until the child ends, like the one that a target keeps. */
+static int ask_companion(void *ctx, const char *name, int *ret_fd, struct err *e)
+{
+	(void)ctx;
+	return worker_ask(ASK_COMPANION, name, strlen(name), ret_fd, NULL, e);
+}
+
+const struct image_companions *confine_companions(void)
+{
+	return companions.create ? &companions : NULL;
+}
+
+static int run_confined(void *ctx, struct err *e)
+{
+	static const struct image_opener asks = {.open = ask_open, .open_beneath = ask_beneath};
+	const struct confine *c = ((struct scope *)ctx)->confine;
+	const struct image_opener *before = image_opener;
+	int rc;
+
+	image_opener = &asks;
+	if (c->companions)
+		companions = (struct image_companions){.create = ask_companion,
+						       .stem = c->companions->stem};
+	rc = c->run(c->ctx, e);
+	/* Where it was no child. */
+	image_opener = before;
+	companions = (struct image_companions){0};
+	return rc;
+}
+
+int confine_run(const struct confine *c, struct err *e)
+{
+	struct scope scope = {.confine = c};
+	struct worker w = {
+		.run = run_confined,
+		.serve = serve,
+		.ctx = &scope,
+		.result = c->result,
+		.result_len = c->result_len,
+	};
+
+	return worker_run(&w, e);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * For commands: all that looks into an image which somebody else made runs in a child that can
+ * open nothing (lib/worker.h). In there image_open works as ever for the files that are listed
+ * here, and for what lies below their folders where that was allowed; this process opens them and
+ * hands them over.
+ */
+#ifndef IMGCONV_CONFINE_H
+#define IMGCONV_CONFINE_H
+
+#include "imgconv/imgconv.h"
+
+struct confine_file {
+	const char *path; /* as image_open gets it; NULL: none */
+	bool writable;
+	bool beneath; /* files below its folder may be read too */
+};
+
+struct confine {
+	const struct confine_file *files; /* n_files of them */
+	size_t n_files;
+	/* What makes the other files of a new image, here; NULL: there are none. */
+	const struct image_companions *companions;
+	/* In the child. What it returns is what confine_run returns. */
+	int (*run)(void *ctx, struct err *e);
+	void *ctx;
+	/* result_len bytes (at most WORKER_RESULT_MAX) that come back from the child. */
+	void *result;
+	size_t result_len;
+};
+
+/* Errors: as worker_run. */
+int confine_run(const struct confine *c, struct err *e);
+
+/* Whether an image that is opened so may have others beside it. */
+static inline bool confine_beneath(const struct image_open_opts *o)
+{
+	return o->flags & (IMAGE_ALLOW_BACKING | IMAGE_ALLOW_EXTENTS);
+}
+
+/* In the child, what makes the other files of a new image; NULL: nothing does. */
+const struct image_companions *confine_companions(void);
+
+#endif
