@@ -54,7 +54,7 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
-static unsigned processors(void)
+unsigned pool_default_threads(void)
 {
 	cpu_set_t set;
 
@@ -70,7 +70,7 @@ int pool_new(unsigned n_threads, struct pool **ret, struct err *e)
 	int rc = 0;
 
 	if (!n_threads)
-		n_threads = processors();
+		n_threads = pool_default_threads();
 	if (!p || !(p->threads = calloc(n_threads, sizeof(*p->threads)))) {
 		free(p);
 		return err_nomem(e);

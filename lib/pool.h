@@ -21,7 +21,9 @@ struct pool;
 /* Runs on worker `worker` (0 .. n_threads - 1). Returns 0 or a negative errno with e filled. */
 typedef int pool_fn(void *job, unsigned worker, struct err *e);
 
-/* n_threads 0: as many as processors that this process may use. Errors: EAGAIN, ENOMEM. */
+/* As many as processors that this process may use. */
+unsigned pool_default_threads(void);
+/* n_threads 0: pool_default_threads(). Errors: EAGAIN, ENOMEM. */
 int pool_new(unsigned n_threads, struct pool **ret, struct err *e);
 unsigned pool_threads(const struct pool *p);
 /* Queues a job; job stays the caller's. Errors: ENOMEM. */

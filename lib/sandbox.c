@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 
 #include "lib/landlock.h"
+#include "lib/pool.h"
 #include "lib/sandbox_calls.h"
 
 /* Newer than the oldest headers that this is built with. */
@@ -218,17 +219,10 @@ int sandbox_limit(int resource, uint64_t most, struct err *e)
 	return 0;
 }
 
-static unsigned processors(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-}
-
 /* Shadow memory knows no bound. */
 static int limit_memory(struct err *e)
 {
-	uint64_t threads = MAX(processors(), THREADS_LEAST);
+	uint64_t threads = MAX(pool_default_threads(), THREADS_LEAST);
 	int rc = sandbox_limit(RLIMIT_CORE, 0, e);
 
 	if (rc < 0 || SANDBOX_SANITIZED)
