@@ -177,10 +177,9 @@ static int stream_new(struct image_writer *w, const struct image_create_opts *o,
 	s->max_data = o ? o->max_data : 0;
 	if (!w->encoded_max)
 		w->encoded_max = w->grain;
-	s->window =
-		2 * (size_t)MIN(w->threads ? w->threads : (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
-				(unsigned)WRITER_THREADS_MAX) +
-		2;
+	s->window = 2 * (size_t)MIN(w->threads ? w->threads : pool_default_threads(),
+				    (unsigned)WRITER_THREADS_MAX) +
+		    2;
 	s->batch_size = MAX(w->grain, BATCH_MAX);
 	while (s->batch_size > w->grain && s->batch_size > 128 * KIB &&
 	       s->window * s->batch_size * copies > BATCH_BUDGET)
