@@ -4,6 +4,7 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "imgconv/target.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -20,6 +21,8 @@ struct convert {
 	uint64_t size;         /* of a stream; UINT64_MAX: not given */
 	uint64_t max_output;   /* UINT64_MAX: not given */
 	const char *source, *target;
+	struct target t;
+	char hex[2 * DIGEST_MAX + 1]; /* the digest, once it is known */
 };
 
 enum {
@@ -165,6 +168,28 @@ static int explain_limit(const struct convert *c, int rc, struct err *e)
 
 /* ---- images -------------------------------------------------------------------------------- */
 
+/* An image in a file that is open, and stays so. */
+static int open_again(int fd, const char *name, const struct image_open_opts *o, struct image **ret,
+		      struct err *e)
+{
+	int own = dup(fd);
+	int rc;
+
+	if (own < 0)
+		return err_errno(e, errno, "%s", name);
+	rc = image_open_fd(own, name, o, ret, e);
+	if (rc < 0)
+		close(own);
+	return rc;
+}
+
+static int open_source(const struct convert *c, struct image **ret, struct err *e)
+{
+	if (strcmp(c->source, "-") != 0)
+		return image_open(c->source, &c->open, ret, e);
+	return open_again(STDIN_FILENO, "standard input", &c->open, ret, e);
+}
+
 static int verify(struct image *src, struct image *copy, const struct convert *c, struct err *e)
 {
 	struct progress *p = progress_start("verifying", image_size(copy));
@@ -180,43 +205,40 @@ static int verify(struct image *src, struct image *copy, const struct convert *c
 	return 0;
 }
 
-/* Reads the target back, before it has its name. */
-static int verify_unnamed(struct image *src, const struct convert *c, int fd, struct err *e)
+/* In a sandbox: reads the target back, before it has its name. */
+static int verify_unnamed(void *ctx, struct err *e)
 {
+	const struct convert *c = ctx;
 	struct image_open_opts o = {.format = c->format};
+	AUTO(image_close) struct image *src = NULL;
 	AUTO(image_close) struct image *copy = NULL;
-	int own = dup(fd);
-	int rc;
+	int rc = open_source(c, &src, e);
 
-	if (own < 0)
-		return err_errno(e, errno, "dup");
-	rc = image_open_fd(own, c->target, &o, &copy, e);
-	if (rc < 0) {
-		close(own);
-		return err_wrap(e, "verifying");
-	}
-	return verify(src, copy, c, e);
+	if (rc == 0)
+		rc = open_again(c->t.fd, c->target, &o, &copy, e);
+	return rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
 }
 
-/* Several files find each other by their names: they are read back when they have them. */
-static int verify_named(struct image *src, const struct convert *c, const struct target *t,
-			struct err *e)
+/* In a sandbox. Several files find each other by their names: they are read back when they have
+ * them. */
+static int verify_named(void *ctx, struct err *e)
 {
+	const struct convert *c = ctx;
 	struct image_open_opts o = {.format = c->format, .flags = IMAGE_ALLOW_EXTENTS};
+	AUTO(image_close) struct image *src = NULL;
 	AUTO(image_close) struct image *copy = NULL;
-	int rc = image_open(c->target, &o, &copy, e);
+	int rc = open_source(c, &src, e);
 
-	rc = rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
-	if (rc < 0)
-		target_unlink(t);
-	return rc;
+	if (rc == 0)
+		rc = image_open(c->target, &o, &copy, e);
+	return rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
 }
 
-static int copy_image(struct convert *c, struct image *src, struct target *t, struct err *e)
+static int copy_image(struct convert *c, struct image *src, struct err *e)
 {
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	struct progress *p;
-	int rc = image_create(t->fd, t->name, c->format, target_size(c, image_size(src)),
+	int rc = image_create(c->t.fd, c->t.name, c->format, target_size(c, image_size(src)),
 			      &c->create, &w, e);
 
 	if (rc)
@@ -229,7 +251,7 @@ static int copy_image(struct convert *c, struct image *src, struct target *t, st
 	return explain_limit(c, rc, e);
 }
 
-static int copy_stream(struct convert *c, struct target *t, struct err *e)
+static int copy_stream(struct convert *c, struct err *e)
 {
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO(image_stream_free) struct image_stream *s = NULL;
@@ -237,8 +259,8 @@ static int copy_stream(struct convert *c, struct target *t, struct err *e)
 	int rc = image_stream_open(STDIN_FILENO, "standard input", c->open.format, c->size, &s, e);
 
 	if (rc == 0)
-		rc = image_create(t->fd, t->name, c->format, target_size(c, image_stream_size(s)),
-				  &c->create, &w, e);
+		rc = image_create(c->t.fd, c->t.name, c->format,
+				  target_size(c, image_stream_size(s)), &c->create, &w, e);
 	if (rc)
 		return rc;
 	p = progress_start("converting", image_stream_size(s));
@@ -249,54 +271,77 @@ static int copy_stream(struct convert *c, struct target *t, struct err *e)
 	return rc;
 }
 
-static int open_source(const struct convert *c, struct image **ret, struct err *e)
-{
-	int fd, rc;
-
-	if (strcmp(c->source, "-") != 0)
-		return image_open(c->source, &c->open, ret, e);
-	fd = dup(STDIN_FILENO);
-	if (fd < 0)
-		return err_errno(e, errno, "standard input");
-	rc = image_open_fd(fd, "standard input", &c->open, ret, e);
-	if (rc < 0)
-		close(fd);
-	return rc;
-}
-
 static bool source_is_pipe(const struct convert *c)
 {
 	return strcmp(c->source, "-") == 0 && lseek(STDIN_FILENO, 0, SEEK_CUR) < 0;
 }
 
-static int convert(struct convert *c, struct err *e)
+/* In a sandbox. */
+static int copy(void *ctx, struct err *e)
 {
-	AUTO(target_abort) struct target t = TARGET_INIT;
+	struct convert *c = ctx;
 	AUTO(image_close) struct image *src = NULL;
 	AUTO(image_info_release) struct image_info info = {0};
-	int rc = 0;
+	int rc;
 
-	if (!source_is_pipe(c)) {
+	c->create.companions = confine_companions();
+	if (source_is_pipe(c)) {
+		c->create.max_data = c->max_output == UINT64_MAX ? 0 : MAX(c->max_output, 1);
+		rc = copy_stream(c, e);
+	} else {
 		rc = open_source(c, &src, e);
 		if (rc == 0)
 			rc = image_info_read(src, &info, e);
+		c->create.max_data = max_data(c, info.file_size);
+		if (rc == 0)
+			rc = copy_image(c, src, e);
 	}
-	if (rc == 0)
-		rc = target_begin(&t, c->target, c->target_flags, &c->create, e);
-	if (rc == 0 && t.device && strcmp(c->format, "raw") != 0)
+	if (rc == 0 && c->digest)
+		digest_final_hex(c->digest, c->hex);
+	return rc;
+}
+
+/* The source is hostile: another process reads it, while this one names the files that it makes. */
+static int confined(struct convert *c, int (*run)(void *ctx, struct err *e), struct err *e)
+{
+	unsigned beneath = c->open.flags & (IMAGE_ALLOW_BACKING | IMAGE_ALLOW_EXTENTS);
+	const struct confine_file files[] = {
+		{.path = c->source, .beneath = beneath != 0},
+		{.path = c->open.parent},
+		{.path = run == verify_named ? c->target : NULL, .beneath = true},
+	};
+	const struct confine confine = {
+		.files = files,
+		.n_files = ARRAY_SIZE(files),
+		.companions = run == copy ? c->create.companions : NULL,
+		.run = run,
+		.ctx = c,
+		/* A child that computes none leaves it as it was. */
+		.result = c->hex,
+		.result_len = sizeof(c->hex),
+	};
+
+	return confine_run(&confine, e);
+}
+
+static int convert(struct convert *c, struct err *e)
+{
+	int rc = target_begin(&c->t, c->target, c->target_flags, &c->create, e);
+
+	if (rc == 0 && c->t.device && strcmp(c->format, "raw") != 0)
 		rc = err_set(e, EINVAL, "a device is written as raw alone");
-	if (rc)
-		return rc;
-	c->create.max_data = src                           ? max_data(c, info.file_size)
-			     : c->max_output == UINT64_MAX ? 0
-							   : MAX(c->max_output, 1);
-	rc = src ? copy_image(c, src, &t, e) : copy_stream(c, &t, e);
-	if (rc == 0 && c->verify && !t.n_companions)
-		rc = verify_unnamed(src, c, t.fd, e);
 	if (rc == 0)
-		rc = target_commit(&t, e);
-	if (rc == 0 && c->verify && t.n_companions)
-		rc = verify_named(src, c, &t, e);
+		rc = confined(c, copy, e);
+	if (rc == 0 && c->verify && !c->t.n_companions)
+		rc = confined(c, verify_unnamed, e);
+	if (rc == 0)
+		rc = target_commit(&c->t, e);
+	if (rc == 0 && c->verify && c->t.n_companions) {
+		rc = confined(c, verify_named, e);
+		if (rc < 0)
+			target_unlink(&c->t);
+	}
+	target_abort(&c->t);
 	return rc;
 }
 
@@ -333,9 +378,8 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 
 int cmd_convert(const struct cli_command *self, int argc, char **argv)
 {
-	struct convert c = {.size = UINT64_MAX, .max_output = UINT64_MAX};
+	struct convert c = {.size = UINT64_MAX, .max_output = UINT64_MAX, .t = TARGET_INIT};
 	AUTO(digest_free) struct digest *digest = NULL;
-	char hex[2 * DIGEST_MAX + 1];
 	struct err e;
 	int status = parse_args(self, &c, argc, argv);
 
@@ -349,10 +393,9 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 	if (convert(&c, &e) < 0)
 		return cli_fail(&e);
 	if (c.digest) {
-		digest_final_hex(c.digest, hex);
 		/* Standard output may be the image. */
-		fprintf(strcmp(c.target, "-") == 0 ? stderr : stdout, "%s:%s\n",
-			digest_name(c.digest_kind), hex);
+		fprintf(strcmp(c.target, "-") == 0 ? stderr : stdout, "%s:%.*s\n",
+			digest_name(c.digest_kind), (int)sizeof(c.hex), c.hex);
 	}
 	return cli_finish(EXIT_OK);
 }

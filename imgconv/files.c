@@ -67,6 +67,11 @@ int image_open_in(int dir, const char *folder, const char *name, char **ret_path
 	return 0;
 }
 
+static int not_below(const char *folder, struct err *e)
+{
+	return err_set(e, EACCES, "the folder '%s' is not below the image's", folder);
+}
+
 int image_open_folder(const char *root, const char *folder, int *ret_fd, struct err *e)
 {
 	AUTO_FD int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -76,13 +81,15 @@ int image_open_folder(const char *root, const char *folder, int *ret_fd, struct 
 	if (top < 0)
 		return err_errno(e, errno, "opening the folder '%s'", root);
 	if (!str_has_prefix(folder, root) || (*rest && *rest != '/' && root[len - 1] != '/'))
-		return err_set(e, EACCES, "the folder '%s' is not below the image's", folder);
+		return not_below(folder, e);
 	rest += strspn(rest, "/");
 	if (!*rest) {
 		*ret_fd = steal_fd(&top);
 		return 0;
 	}
 	*ret_fd = openat2_beneath(top, rest, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0 && (errno == EXDEV || errno == ELOOP))
+		return not_below(folder, e);
 	if (*ret_fd < 0)
 		return err_errno(e, errno, "opening the folder '%s'", folder);
 	return 0;

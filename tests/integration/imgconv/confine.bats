@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What looks into images does so in a sandbox: watched from outside, by strace.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+	make_work
+	make_disk disk.raw 3M
+	qemu-img convert -q -c -f raw -O qcow2 disk.raw disk.qcow2
+	qemu-img create -q -f qcow2 -b disk.raw -F raw top.qcow2
+}
+
+teardown_file() { remove_work; }
+
+setup() {
+	cd "$WORK" || return
+	rm -f out*
+	[ "${MODE:-}" != asan ] || skip "a sanitizer looks into /proc"
+	strace -o trace -e trace=execve true 2>/dev/null || skip "strace may not trace here"
+}
+
+# watched COMMAND...: leaves in `after` what the processes of imgconv opened, executed or connected
+# to once they were in the sandbox, threads that they started included; in `outside` the rest; in
+# `confined` how many there were.
+watched() {
+	strace -qq -f -o trace -e trace=%file,fork,vfork,clone,clone3,seccomp,socket,connect,bind \
+		"$IMGCONV" "$@"
+	/usr/bin/python3 - <<-'PY'
+		import re
+		lines = [l.split(None, 1) for l in open("trace")]
+		starts = {}   # thread -> who started it
+		entered = {}  # process -> the line that confined it
+		for i, (pid, call) in enumerate(lines):
+		    m = re.search(r"clone3? resumed>.*= (\d+)$|^clone3?\(.*CLONE_THREAD.*= (\d+)$", call)
+		    if m:
+		        starts[m.group(1) or m.group(2)] = pid
+		    if re.match(r"seccomp\(SECCOMP_SET_MODE_FILTER, .*len=.*= 0$", call):
+		        entered[pid] = i
+		after, outside = open("after", "w"), open("outside", "w")
+		for i, (pid, call) in enumerate(lines):
+		    while pid not in entered and pid in starts:
+		        pid = starts[pid]
+		    inside = pid in entered and i > entered[pid]
+		    if not inside:
+		        outside.write(call)
+		    elif not re.match(r"(newfstatat|statx)\(\d+, \"\"|clone3?\(.*CLONE_THREAD|"
+		                      r"<\.\.\. clone|[+-]{3} ", call):
+		        after.write(call)
+		open("confined", "w").write("%d\n" % len(entered))
+	PY
+	cat after
+}
+
+@test "convert, info and compare open nothing once they are in the sandbox" {
+	watched convert -q -c --verify --digest sha256 -O qcow2 disk.qcow2 out.qcow2
+	[ ! -s after ]
+	[ "$(cat confined)" = 2 ] # copying, verifying
+	qemu-img compare -q disk.raw out.qcow2
+	watched info -o json disk.qcow2 disk.raw
+	[ ! -s after ]
+	[ "$(cat confined)" = 1 ]
+	watched compare disk.qcow2 disk.raw
+	[ ! -s after ]
+	[ "$(cat confined)" = 1 ]
+}
+
+@test "what lies beside an image is opened for it, not by it" {
+	watched convert -q --allow-backing -O raw top.qcow2 out.raw
+	[ ! -s after ]
+	cmp disk.raw out.raw
+	[ "$(cat confined)" = 1 ]
+	grep -qE '^openat2\(.*"disk.raw"' outside
+}
+
+@test "where the kernel cannot confine, the user may say so" {
+	ACCLIMATE_SANDBOX=off watched convert -q --allow-backing -O raw top.qcow2 out.raw
+	[ "$(cat confined)" = 0 ]
+	cmp disk.raw out.raw
+}
+
+@test "a signal for imgconv ends what it started, and leaves nothing" {
+	truncate -s 512G in.raw
+	mkfifo hold
+	"$IMGCONV" convert -q -f raw -O raw --size 1G - out.raw <hold &
+	pid=$!
+	exec 7>hold
+	head -c 1M disk.raw >&7
+	child=""
+	for _ in $(seq 100); do
+		child=$(pgrep -P "$pid") && break
+		sleep 0.05
+	done
+	kill -TERM "$pid"
+	status=0
+	exec 7>&-
+	wait "$pid" || status=$?
+	[ "$status" = 143 ]
+	[ -n "$child" ]
+	run ! kill -0 "$child"
+	[ ! -e out.raw ]
+	rm -f hold in.raw
+}
