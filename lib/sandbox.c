@@ -62,7 +62,7 @@ static void filter_free(struct filter *f)
 }
 DEFINE_AUTO_STRUCT(struct filter, filter_free);
 
-/* What this machine does not know has no rule. */
+/* What this machine does not know has no rule; what happens anyway (EACCES) needs none. */
 static void add(struct filter *f, uint32_t action, const char *name, const struct scmp_arg_cmp *arg)
 {
 	int number = seccomp_syscall_resolve_name(name);
@@ -71,7 +71,7 @@ static void add(struct filter *f, uint32_t action, const char *name, const struc
 	if (number == __NR_SCMP_ERROR)
 		return;
 	rc = seccomp_rule_add_array(f->ctx, action, number, arg ? 1 : 0, arg);
-	if (rc < 0 && rc != -EEXIST && !f->rc)
+	if (rc < 0 && rc != -EEXIST && rc != -EACCES && !f->rc)
 		f->rc = rc;
 }
 
@@ -286,13 +286,15 @@ int sandbox_enter(void (*refused)(int number), struct err *e)
 
 /* ---- another program ------------------------------------------------------------------------- */
 
-int sandbox_before_exec(struct err *e)
+int sandbox_before_exec(const struct landlock_rule *rules, size_t n_rules, struct err *e)
 {
 	AUTO(filter_free) struct filter f = {0};
 	int rc = filter_init(&f, SCMP_ACT_ALLOW, e);
 
 	if (rc == 0)
 		rc = no_new_privileges(e);
+	if (rc == 0)
+		rc = landlock_restrict(rules, n_rules, e);
 	if (rc < 0)
 		return rc;
 	add_list(&f, NOT_PERMITTED, sandbox_calls_changes);

@@ -40,11 +40,12 @@
 int sandbox_enter(void (*refused)(int number), struct err *e);
 
 /*
- * What a program is left with that is to be executed next in this process and is not ours: no
- * sockets, no other processes, no change of a file's name, owner, mode or attributes, no
- * privileges. It still opens files and executes: Landlock is to say which.
+ * Before another program is executed in this process: it opens and executes what the Landlock
+ * rules say; it has no sockets, no other processes, no privileges, and changes no file's name,
+ * owner, mode or attributes. Errors: ENOTSUP there is no Landlock; errno.
  */
-int sandbox_before_exec(struct err *e);
+struct landlock_rule;
+int sandbox_before_exec(const struct landlock_rule *rules, size_t n_rules, struct err *e);
 
 /* Lowers a limit (RLIMIT_*), both the soft and the hard one; one that is lower stays. */
 int sandbox_limit(int resource, uint64_t most, struct err *e);
