@@ -217,6 +217,9 @@ int image_init(struct image *im, const struct image_format *f, const struct imag
 /* For an open that fails after image_init: frees all, leaves the descriptor open. */
 void image_discard(struct image *im);
 DEFINE_AUTO(struct image *, image_discard);
+/* What a probe may look at, into the two buffers. Errors: errno, EINVAL as image_fd_size. */
+int image_head_read(int fd, uint8_t data[IMAGE_HEAD_MAX], uint8_t tail[IMAGE_TAIL_SIZE],
+		    struct image_head *ret, struct err *e);
 /* Bytes of a regular file or block device. */
 int image_fd_size(int fd, uint64_t *ret, struct err *e);
 

@@ -6,32 +6,12 @@
 #include <sys/stat.h>
 
 #include "imgconv/files.h"
-#include "imgconv/format.h"
+#include "imgconv/foreign.h"
 #include "lib/fs.h"
 #include "lib/stop.h"
 
 /* Where the volume descriptor of ISO 9660 has its name (ECMA-119, 8.1.2, sector 16). */
 #define ISO_MAGIC_OFFSET 32769
-
-/*
- * Disk image formats that are recognised so that they can be refused by name: read as raw, their
- * tables would become a disk's first sectors.
- */
-static const struct foreign {
-	const char *name;
-	uint32_t offset;
-	uint32_t len;
-	const char *magic;
-} foreign[] = {
-	{"QCOW version 1", 0, 8, "QFI\xfb\0\0\0\1"},
-	{"VMDK (COWD)", 0, 4, "COWD"},
-	{"VMDK (seSparse)", 0, 8, "\xbe\xba\xfe\xca\0\0\0\0"},
-	{"VHDX", 0, 8, "vhdxfile"},
-	{"QED", 0, 4, "QED\0"},
-	{"Parallels", 0, 16, "WithoutFreeSpace"},
-	{"Parallels", 0, 16, "WithouFreSpacExt"},
-	{"Bochs", 0, 20, "Bochs Virtual HD Ima"},
-};
 
 int image_fd_size(int fd, uint64_t *ret, struct err *e)
 {
@@ -53,22 +33,6 @@ int image_fd_size(int fd, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-static bool head_has(const struct image_head *head, const struct foreign *f)
-{
-	return head->len >= f->offset + f->len &&
-	       memcmp(head->data + f->offset, f->magic, f->len) == 0;
-}
-
-/* What else the file looks like, NULL for nothing. */
-static const char *find_foreign(const struct image_head *head)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++) {
-		if (head_has(head, &foreign[i]))
-			return foreign[i].name;
-	}
-	return NULL;
-}
-
 static bool is_iso(int fd, uint64_t file_size)
 {
 	uint8_t magic[5];
@@ -78,27 +42,38 @@ static bool is_iso(int fd, uint64_t file_size)
 	       memcmp(magic, "CD001", sizeof(magic)) == 0;
 }
 
+int image_head_read(int fd, uint8_t data[IMAGE_HEAD_MAX], uint8_t tail[IMAGE_TAIL_SIZE],
+		    struct image_head *ret, struct err *e)
+{
+	int rc;
+
+	*ret = (struct image_head){.data = data};
+	rc = image_fd_size(fd, &ret->file_size, e);
+	if (rc)
+		return rc;
+	ret->len = (size_t)MIN(ret->file_size, (uint64_t)IMAGE_HEAD_MAX);
+	rc = fs_pread(fd, data, ret->len, 0, e);
+	if (rc == 0 && ret->file_size >= IMAGE_TAIL_SIZE) {
+		ret->tail = tail;
+		rc = fs_pread(fd, tail, IMAGE_TAIL_SIZE, ret->file_size - IMAGE_TAIL_SIZE, e);
+	}
+	return rc;
+}
+
 /* The one format that the content has; more than one is refused. */
 static int probe(int fd, const struct image_format **ret, struct err *e)
 {
-	AUTO_FREE uint8_t *data = calloc(1, IMAGE_HEAD_MAX);
-	struct image_head head = {.data = data};
+	AUTO_FREE uint8_t *data = malloc(IMAGE_HEAD_MAX);
+	struct image_head head;
 	uint8_t tail[IMAGE_TAIL_SIZE];
 	const struct image_format *found = NULL;
+	const struct foreign_format *foreign;
 	const char *other;
 	int rc;
 
 	if (!data)
 		return err_nomem(e);
-	rc = image_fd_size(fd, &head.file_size, e);
-	if (rc)
-		return rc;
-	head.len = (size_t)MIN(head.file_size, (uint64_t)IMAGE_HEAD_MAX);
-	rc = fs_pread(fd, data, head.len, 0, e);
-	if (rc == 0 && head.file_size >= sizeof(tail)) {
-		head.tail = tail;
-		rc = fs_pread(fd, tail, sizeof(tail), head.file_size - sizeof(tail), e);
-	}
+	rc = image_head_read(fd, data, tail, &head, e);
 	if (rc)
 		return rc;
 	for (size_t i = 0; image_formats[i]; i++) {
@@ -111,17 +86,16 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 				       found->name, f->name);
 		found = f;
 	}
-	other = find_foreign(&head);
+	foreign = foreign_find(&head);
+	other = foreign ? foreign_name(foreign) : NULL;
 	if (found && !other && is_iso(fd, head.file_size))
 		other = "ISO 9660";
 	if (found && other)
 		return err_set(e, EACCES, "looks like both %s and %s: name the format", found->name,
 			       other);
-	if (other)
-		return err_set(e, ENOTSUP,
-			       "%s images are not supported (as raw bytes: name the "
-			       "format raw)",
-			       other);
+	if (foreign)
+		return err_set(e, ENOTSUP, "%s images are not supported (%s)", other,
+			       foreign_advice(foreign));
 	*ret = found ? found : &image_format_raw;
 	return 0;
 }
