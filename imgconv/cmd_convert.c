@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv convert: one image into another format, or a stream into an image, or out of it. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
 #include "imgconv/confine.h"
+#include "imgconv/files.h"
 #include "imgconv/target.h"
+#include "imgconv/via_qemu.h"
 #include "lib/log.h"
 #include "lib/str.h"
+
+#define TIMEOUT_MAX_S (366 * 24 * 3600)
 
 struct convert {
 	const char *format; /* of the target */
@@ -21,6 +26,9 @@ struct convert {
 	uint64_t size;         /* of a stream; UINT64_MAX: not given */
 	uint64_t max_output;   /* UINT64_MAX: not given */
 	const char *source, *target;
+	bool via_qemu;
+	uint64_t timeout_s; /* of QEMU; UINT64_MAX: not given */
+	int raw_fd;         /* the disk as QEMU read it; -1: it is not needed */
 	struct target t;
 	char hex[2 * DIGEST_MAX + 1]; /* the digest, once it is known */
 };
@@ -32,6 +40,8 @@ enum {
 	OPT_DEVICE,
 	OPT_SIZE,
 	OPT_MAX_OUTPUT,
+	OPT_VIA_QEMU,
+	OPT_TIMEOUT,
 };
 
 static int take_option(struct convert *c, int opt, char *arg, struct err *e)
@@ -74,6 +84,11 @@ static int take_option(struct convert *c, int opt, char *arg, struct err *e)
 		return str_to_size(arg, &c->size, e);
 	case OPT_MAX_OUTPUT:
 		return str_to_size(arg, &c->max_output, e);
+	case OPT_VIA_QEMU:
+		c->via_qemu = true;
+		break;
+	case OPT_TIMEOUT:
+		return str_to_u64(arg, 0, TIMEOUT_MAX_S, &c->timeout_s, e);
 	default:
 		(void)open_args_take(&c->open, opt, arg);
 	}
@@ -95,6 +110,8 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		{"device", no_argument, NULL, OPT_DEVICE},
 		{"size", required_argument, NULL, OPT_SIZE},
 		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
+		{"via-qemu", no_argument, NULL, OPT_VIA_QEMU},
+		{"timeout", required_argument, NULL, OPT_TIMEOUT},
 		OPEN_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};
@@ -185,6 +202,10 @@ static int open_again(int fd, const char *name, const struct image_open_opts *o,
 
 static int open_source(const struct convert *c, struct image **ret, struct err *e)
 {
+	struct image_open_opts raw = {.format = "raw"};
+
+	if (c->raw_fd >= 0)
+		return open_again(c->raw_fd, c->source, &raw, ret, e);
 	if (strcmp(c->source, "-") != 0)
 		return image_open(c->source, &c->open, ret, e);
 	return open_again(STDIN_FILENO, "standard input", &c->open, ret, e);
@@ -292,7 +313,8 @@ static int copy(void *ctx, struct err *e)
 		rc = open_source(c, &src, e);
 		if (rc == 0)
 			rc = image_info_read(src, &info, e);
-		c->create.max_data = max_data(c, info.file_size);
+		/* What QEMU read was measured by the image's own size. */
+		c->create.max_data = c->via_qemu ? 0 : max_data(c, info.file_size);
 		if (rc == 0)
 			rc = copy_image(c, src, e);
 	}
@@ -324,12 +346,39 @@ static int confined(struct convert *c, int (*run)(void *ctx, struct err *e), str
 	return confine_run(&confine, e);
 }
 
+/* Has QEMU read the source, into a file beside the target. */
+static int read_by_qemu(struct convert *c, struct err *e)
+{
+	const char *temporary = getenv("TMPDIR");
+	AUTO_FREE char *folder = c->t.pipe || c->t.device
+					 ? strdup(temporary && *temporary ? temporary : "/var/tmp")
+					 : image_folder_of(c->target);
+	struct via_qemu q = {.name = c->source, .folder = folder};
+	AUTO_FD int fd = -1;
+	struct stat st;
+	int rc;
+
+	if (!folder)
+		return err_nomem(e);
+	rc = image_opener->open(c->source, false, &fd, e);
+	if (rc < 0)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", c->source);
+	q.fd = fd;
+	q.timeout_s = c->timeout_s == UINT64_MAX ? VIA_QEMU_TIMEOUT_S : (unsigned)c->timeout_s;
+	q.max_output = c->create.max_data = max_data(c, (uint64_t)st.st_size);
+	return explain_limit(c, via_qemu_read(&q, &c->raw_fd, e), e);
+}
+
 static int convert(struct convert *c, struct err *e)
 {
 	int rc = target_begin(&c->t, c->target, c->target_flags, &c->create, e);
 
 	if (rc == 0 && c->t.device && strcmp(c->format, "raw") != 0)
 		rc = err_set(e, EINVAL, "a device is written as raw alone");
+	if (rc == 0 && c->via_qemu)
+		rc = read_by_qemu(c, e);
 	if (rc == 0)
 		rc = confined(c, copy, e);
 	if (rc == 0 && c->verify && !c->t.n_companions)
@@ -342,6 +391,8 @@ static int convert(struct convert *c, struct err *e)
 			target_unlink(&c->t);
 	}
 	target_abort(&c->t);
+	if (c->raw_fd >= 0)
+		close(c->raw_fd);
 	return rc;
 }
 
@@ -376,9 +427,29 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 	return 0;
 }
 
+/* What does not go together with --via-qemu; 0 or an exit status. */
+static int check_via_qemu(const struct cli_command *self, const struct convert *c)
+{
+	if (!c->via_qemu && c->timeout_s != UINT64_MAX)
+		return cli_usage(self, "--timeout is for --via-qemu");
+	if (!c->via_qemu)
+		return 0;
+	if (c->open.format)
+		return cli_usage(self, "--via-qemu recognises the format by itself: give no -f");
+	if (c->open.flags || c->open.parent || c->open.snapshot)
+		return cli_usage(self, "--via-qemu reads one file alone, and the disk as it is");
+	if (strcmp(c->source, "-") == 0)
+		return cli_usage(self, "--via-qemu needs the source to be a file");
+	return 0;
+}
+
 int cmd_convert(const struct cli_command *self, int argc, char **argv)
 {
-	struct convert c = {.size = UINT64_MAX, .max_output = UINT64_MAX, .t = TARGET_INIT};
+	struct convert c = {.size = UINT64_MAX,
+			    .max_output = UINT64_MAX,
+			    .timeout_s = UINT64_MAX,
+			    .raw_fd = -1,
+			    .t = TARGET_INIT};
 	AUTO(digest_free) struct digest *digest = NULL;
 	struct err e;
 	int status = parse_args(self, &c, argc, argv);
@@ -387,6 +458,8 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 	if (status == 0) {
 		ANALYZER_KNOWS(c.source && c.target);
 		status = check_streams(self, &c);
+		if (status == 0)
+			status = check_via_qemu(self, &c);
 	}
 	if (status != 0)
 		return status;

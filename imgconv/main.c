@@ -16,6 +16,8 @@ static const struct cli_command commands[] = {
 		"                              gzip), compression_level, and what the format "
 		"knows\n"
 		"  -c, --compress              the same as -o compression=zlib\n" OPEN_HELP
+		"      --via-qemu              have qemu-img read SRC, in a jail: VHDX, QED, ...\n"
+		"      --timeout SECONDS       how long it may take; else 3600; 0: any time\n"
 		"      --digest ALGORITHM      print the digest of the guest's disk: sha256, ...\n"
 		"      --verify                read DST back and compare it with SRC\n"
 		"      --force                 replace DST if it exists\n"
