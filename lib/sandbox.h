@@ -2,7 +2,7 @@
 /*
  * A process that parses hostile input gives up what it does not need for that. Two layers, each
  * of which is enough against what it is about: seccomp (an allowlist of system calls) and, where
- * the kernel has it, Landlock (no file at all). See docs/decisions/0004-parsers-in-a-sandbox.md.
+ * the kernel has it, Landlock (no file at all). See docs/decisions/0004-parsers-in-a-child.md.
  */
 #ifndef LIB_SANDBOX_H
 #define LIB_SANDBOX_H
