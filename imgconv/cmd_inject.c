@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "imgconv/inject/distro.h"
 #include "imgconv/inject/root.h"
 #include "lib/fs.h"
@@ -17,7 +18,8 @@
 struct inject {
 	const char *image, *format;
 	struct overlay *overlay;
-	bool any; /* something to put in or take out */
+	bool any;    /* something to put in or take out */
+	bool writes; /* ... for good */
 	const char *list, *cat;
 	struct inject_opts opts;
 	enum cli_output output;
@@ -373,21 +375,32 @@ static int time_stamp(int64_t *ret, struct err *e)
 	return 0;
 }
 
-static int run(struct inject *x, struct err *e)
+/* In a sandbox. */
+static int run(void *ctx, struct err *e)
 {
+	struct inject *x = ctx;
 	AUTO(inject_report_release) struct inject_report r = {0};
-	bool looks = x->list || x->cat || x->opts.dry_run;
-	struct image_open_opts o = {.format = x->format, .flags = looks ? 0 : IMAGE_RDWR};
+	struct image_open_opts o = {.format = x->format, .flags = x->writes ? IMAGE_RDWR : 0};
 	AUTO(image_close) struct image *im = NULL;
 	int rc = image_open(x->image, &o, &im, e);
 
 	if (rc >= 0 && !x->any)
 		return look_inside(x, im, e);
 	if (rc >= 0)
-		rc = time_stamp(&x->opts.now, e);
-	if (rc >= 0)
 		rc = inject_apply(im, x->overlay, &x->opts, &r, e);
 	return rc < 0 ? rc : show(x, &r, e);
+}
+
+/* The image and the file system inside are hostile: another process reads and changes them. */
+static int run_confined(struct inject *x, struct err *e)
+{
+	struct confine_file file = {.path = x->image};
+	const struct confine c = {.files = &file, .n_files = 1, .run = run, .ctx = x};
+	int rc = time_stamp(&x->opts.now, e);
+
+	x->writes = x->any && !x->opts.dry_run;
+	file.writable = x->writes;
+	return rc < 0 ? rc : confine_run(&c, e);
 }
 
 int cmd_inject(const struct cli_command *self, int argc, char **argv)
@@ -403,7 +416,7 @@ int cmd_inject(const struct cli_command *self, int argc, char **argv)
 	status = parse_args(self, &x, argc, argv, &e);
 	if (status > 0)
 		return status;
-	if (status < 0 || run(&x, &e) < 0)
+	if (status < 0 || run_confined(&x, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

@@ -3,14 +3,15 @@
 #include "imgconv/inject/ctxd.h"
 
 #include <dirent.h>
-#include <stdio.h>
-#include <sys/stat.h>
 
 #include "lib/fs.h"
 #include "lib/str.h"
 
 #define PROGRAM "/usr/sbin/ctxd"
 #define WANTS_DIR "/etc/systemd/system"
+/* In what ctxd_load makes. */
+#define FILES_PROGRAM "/ctxd"
+#define FILES_UNITS "/systemd/"
 #define UNIT_MAX (64 * KIB)
 
 static const struct overlay_attr program_attr = {.mode = 0755};
@@ -83,15 +84,14 @@ static const char *unit_dir(struct guest_fs *fs)
 	return NULL;
 }
 
-static int check_machine(struct guest_fs *fs, const struct buf *program, const char *path,
-			 struct err *e)
+static int check_machine(struct guest_fs *fs, const struct overlay_entry *program, struct err *e)
 {
 	struct elf_machine ours, guests;
 	char our_name[32], guest_name[32];
 	int rc;
 
 	if (elf_machine_of(program->data, program->len, &ours) < 0)
-		return err_set(e, EBADMSG, "'%s' is not a program", path);
+		return err_set(e, EBADMSG, "our ctxd is not a program");
 	rc = distro_machine(fs, &guests, e);
 	if (rc < 0)
 		return rc;
@@ -100,21 +100,18 @@ static int check_machine(struct guest_fs *fs, const struct buf *program, const c
 		return 0;
 	elf_machine_name(&ours, our_name);
 	elf_machine_name(&guests, guest_name);
-	return err_set(e, ENOTSUP, "ctxd ('%s') is for %s, the guest is for %s", path, our_name,
-		       guest_name);
+	return err_set(e, ENOTSUP, "our ctxd is for %s, the guest is for %s", our_name, guest_name);
 }
 
-static int add_program(struct guest_fs *fs, const char *dir, struct overlay *to, struct err *e)
+static int add_program(struct guest_fs *fs, const struct overlay *files, struct overlay *to,
+		       struct err *e)
 {
-	AUTO_FREE char *path = path_join(dir, "ctxd");
-	AUTO_BUF program = BUF_INIT;
-	int rc = path ? fs_read_file(path, OVERLAY_BYTES_MAX, &program, e) : err_nomem(e);
+	const struct overlay_entry *program = overlay_find(files, FILES_PROGRAM);
+	int rc = check_machine(fs, program, e);
 
-	if (rc >= 0)
-		rc = check_machine(fs, &program, path, e);
 	if (rc < 0)
 		return rc;
-	return overlay_add_file(to, PROGRAM, program.data, program.len, &program_attr, e);
+	return overlay_add_file(to, PROGRAM, program->data, program->len, &program_attr, e);
 }
 
 struct enable {
@@ -143,27 +140,55 @@ static int enable_for(void *ctx, const char *target, const char *suffix)
 	return rc < 0 ? rc : overlay_add_symlink(x->to, link, x->path, x->e);
 }
 
-static int add_unit(const char *host_dir, const char *name, const char *guest_dir,
-		    struct overlay *to, struct err *e)
+static int add_unit(const struct overlay_entry *unit, const char *guest_dir, struct overlay *to,
+		    struct err *e)
 {
-	AUTO_FREE char *host = path_join(host_dir, name);
+	const char *name = unit->path + strlen(FILES_UNITS);
 	AUTO_FREE char *guest = path_join(guest_dir, name);
 	struct enable x = {.to = to, .unit = name, .path = guest, .e = e};
-	AUTO_BUF text = BUF_INIT;
-	int rc;
+	int rc = guest ? overlay_add_file(to, guest, unit->data, unit->len, &unit_attr, e)
+		       : err_nomem(e);
 
-	if (!host || !guest)
-		return err_nomem(e);
-	rc = fs_read_file(host, UNIT_MAX, &text, e);
 	if (rc >= 0)
-		rc = overlay_add_file(to, guest, text.data, text.len, &unit_attr, e);
-	if (rc >= 0)
-		rc = unit_install_targets(buf_str(&text), enable_for, &x);
+		rc = unit_install_targets(unit->data, enable_for, &x);
 	if (rc == -ENOMEM)
 		return err_nomem(e);
 	if (rc >= 0 && !x.n)
-		return err_set(e, EBADMSG, "'%s' has neither WantedBy= nor RequiredBy=", host);
+		return err_set(e, EBADMSG, "'%s' has neither WantedBy= nor RequiredBy=", name);
 	return rc;
+}
+
+int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,
+		struct overlay *to, struct err *e)
+{
+	const char *guest_dir;
+	int rc;
+
+	if (strcmp(d->init, "systemd") != 0)
+		return err_set(e, ENOTSUP,
+			       "ctxd cannot be put into a guest whose init is %s, only systemd",
+			       d->init);
+	guest_dir = unit_dir(fs);
+	if (!guest_dir)
+		return err_set(e, ENOTSUP, "the guest has systemd, but no basic.target");
+	rc = add_program(fs, files, to, e);
+	for (size_t i = 0; rc >= 0 && i < files->n; i++) {
+		if (str_has_prefix(files->entries[i].path, FILES_UNITS))
+			rc = add_unit(&files->entries[i], guest_dir, to, e);
+	}
+	return rc;
+}
+
+/* ---- from the host --------------------------------------------------------------------------- */
+
+static int load(struct overlay *files, const char *dir, const char *name, size_t limit,
+		struct err *e)
+{
+	AUTO_FREE char *host = str_format("%s%s", dir, name);
+	AUTO_BUF data = BUF_INIT;
+	int rc = host ? fs_read_file(host, limit, &data, e) : err_nomem(e);
+
+	return rc < 0 ? rc : overlay_add_file(files, name, buf_str(&data), data.len, &unit_attr, e);
 }
 
 static int is_unit(const struct dirent *d)
@@ -171,9 +196,9 @@ static int is_unit(const struct dirent *d)
 	return d->d_name[0] != '.' && str_has_suffix(d->d_name, ".service");
 }
 
-static int add_units(const char *dir, const char *guest_dir, struct overlay *to, struct err *e)
+static int load_units(struct overlay *files, const char *dir, struct err *e)
 {
-	AUTO_FREE char *host_dir = path_join(dir, "systemd");
+	AUTO_FREE char *host_dir = str_format("%s%s", dir, FILES_UNITS);
 	struct dirent **list = NULL;
 	int rc = 0, n;
 
@@ -185,34 +210,27 @@ static int add_units(const char *dir, const char *guest_dir, struct overlay *to,
 	if (!n)
 		rc = err_set(e, ENOENT, "'%s' holds no units", host_dir);
 	for (int i = 0; i < n; i++) {
+		AUTO_FREE char *name = str_format("%s%s", FILES_UNITS, list[i]->d_name);
+
 		if (rc >= 0)
-			rc = add_unit(host_dir, list[i]->d_name, guest_dir, to, e);
+			rc = name ? load(files, dir, name, UNIT_MAX, e) : err_nomem(e);
 		free(list[i]);
 	}
 	free(list);
 	return rc;
 }
 
-int ctxd_expand(struct guest_fs *fs, const struct distro *d, struct overlay *to, struct err *e)
+int ctxd_load(struct overlay *files, struct err *e)
 {
 	AUTO_FREE char *data_dir = NULL;
 	AUTO_FREE char *dir = NULL;
-	const char *guest_dir;
-	int rc;
+	int rc = fs_data_dir(&data_dir, e);
 
-	if (strcmp(d->init, "systemd") != 0)
-		return err_set(e, ENOTSUP,
-			       "ctxd cannot be put into a guest whose init is %s, only systemd",
-			       d->init);
-	guest_dir = unit_dir(fs);
-	if (!guest_dir)
-		return err_set(e, ENOTSUP, "the guest has systemd, but no basic.target");
-	rc = fs_data_dir(&data_dir, e);
 	if (rc < 0)
 		return rc;
 	dir = path_join(data_dir, "guest");
 	if (!dir)
 		return err_nomem(e);
-	rc = add_program(fs, dir, to, e);
-	return rc < 0 ? rc : add_units(dir, guest_dir, to, e);
+	rc = load(files, dir, FILES_PROGRAM, OVERLAY_BYTES_MAX, e);
+	return rc < 0 ? rc : load_units(files, dir, e);
 }

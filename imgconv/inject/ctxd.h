@@ -7,12 +7,19 @@
 #include "imgconv/inject/overlay.h"
 
 /*
- * Appends to `to` the ctxd program and the units that start it in a guest with fs and d, and the
- * links that enable them. The files come from fs_data_dir()/guest.
- * Errors: ENOTSUP an init other than systemd, a machine other than ctxd's; ENOENT files of ours
- * are not installed, or the guest's machine cannot be told.
+ * Puts what ctxd is made of into files: the program as "/ctxd", its units as "/systemd/NAME". It
+ * comes from fs_data_dir()/guest. Errors: ENOENT it is not installed.
  */
-int ctxd_expand(struct guest_fs *fs, const struct distro *d, struct overlay *to, struct err *e);
+int ctxd_load(struct overlay *files, struct err *e);
+
+/*
+ * Appends to `to` the program and the units out of files, where a guest with fs and d has such, and
+ * the links that enable them.
+ * Errors: ENOTSUP an init other than systemd, a machine other than ctxd's; ENOENT the guest's
+ * machine cannot be told.
+ */
+int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,
+		struct overlay *to, struct err *e);
 
 /*
  * The units' names in WantedBy= and RequiredBy= of [Install] in a unit file (systemd.unit(5)), one

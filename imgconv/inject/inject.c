@@ -160,7 +160,7 @@ static int apply_all(struct apply *a, const struct overlay *o, const struct dist
 		if (rc >= 0 && o->entries[i].kind == OVERLAY_CTXD) {
 			rc = overlay_new(&ctxd, a->e);
 			if (rc >= 0)
-				rc = ctxd_expand(a->fs, d, ctxd, a->e);
+				rc = ctxd_expand(a->fs, d, o->entries[i].files, ctxd, a->e);
 			if (rc >= 0)
 				rc = apply_all(a, ctxd, d);
 		} else if (rc >= 0) {

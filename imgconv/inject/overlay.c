@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "imgconv/inject/ctxd.h"
 #include "lib/fs.h"
 #include "lib/str.h"
 
@@ -28,6 +29,7 @@ static void entry_release(struct overlay_entry *x)
 	free(x->xattrs);
 	free(x->path);
 	free(x->data);
+	overlay_free(x->files);
 }
 
 void overlay_free(struct overlay *o)
@@ -206,7 +208,16 @@ int overlay_add_delete(struct overlay *o, const char *path, struct err *e)
 
 int overlay_add_ctxd(struct overlay *o, struct err *e)
 {
-	return overlay_add(o, OVERLAY_CTXD, NULL, NULL, 0, NULL, e);
+	AUTO(overlay_free) struct overlay *files = NULL;
+	int rc = overlay_new(&files, e);
+
+	if (rc == 0)
+		rc = ctxd_load(files, e);
+	if (rc == 0)
+		rc = overlay_add(o, OVERLAY_CTXD, NULL, NULL, 0, NULL, e);
+	if (rc == 0)
+		o->entries[o->n - 1].files = STEAL(files);
+	return rc;
 }
 
 /* ---- from the host --------------------------------------------------------------------------- */

@@ -30,6 +30,7 @@ struct overlay_entry {
 	struct overlay_attr attr;
 	struct overlay_xattr *xattrs; /* n_xattrs */
 	size_t n_xattrs;
+	struct overlay *files; /* of CTXD: what it is made of; else NULL */
 };
 
 struct overlay {

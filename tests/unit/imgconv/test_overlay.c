@@ -306,15 +306,15 @@ static void ctxd_is_refused_where_it_cannot_run(void **state)
 
 	(void)state;
 	setenv("ACCLIMATE_DATADIR", data, 1);
+	make_data("267");
 	assert_ok(overlay_new(&o, e));
 	assert_ok(overlay_add_ctxd(o, e));
-	make_data("267");
 	make_guest(systemd_guest);
 	im = open_guest(IMAGE_RDWR);
 	assert_fails(inject_apply(im, o, &opts, &r, e), ENOTSUP,
 		     "AArch64, the guest is for x86-64");
 	shell("rm -rf '%s/data/guest'", work);
-	assert_fails(inject_apply(im, o, &opts, &r, e), ENOENT, "ctxd");
+	assert_fails(overlay_add_ctxd(o, e), ENOENT, "ctxd");
 	make_data("76");
 	image_close(im);
 	make_guest("elf sbin/init; touch etc/inittab");
