@@ -98,9 +98,9 @@ static int inspect_bochs(const struct source *s, uint64_t *ret_size, struct err 
 
 	if (s->head->len < 96)
 		return past_end(e);
-	if (strncmp((const char *)h + 32, "Redolog", 16) != 0)
+	if (memcmp(h + 32, "Redolog", 8) != 0)
 		return err_set(e, ENOTSUP, "it is of a kind that is not known");
-	if (strncmp((const char *)h + 48, "Growing", 16) != 0)
+	if (memcmp(h + 48, "Growing", 8) != 0)
 		return refers(e);
 	version = le32_get(h + 64);
 	if (version != 0x10000 && version != 0x20000)

@@ -42,7 +42,8 @@ static void try_files(const char *beside)
 	worked("making a folder", mkdir("/tmp/imgconv-evil", 0700));
 	worked("writing the source", open("/proc/self/fd/3", O_RDWR));
 	worked("changing its mode", fchmod(3, 0777));
-	worked("looking into folders", opendir("/root") || opendir("/etc") || opendir("/proc") ? 0 : -1);
+	worked("looking into folders",
+	       opendir("/root") || opendir("/etc") || opendir("/proc") ? 0 : -1);
 	worked("its parent's memory", open("/proc/1/mem", O_RDONLY));
 	worked("a device", open("/dev/tty", O_RDWR));
 	worked("a second file", open("/proc/self/fd/5", O_RDONLY));
@@ -51,7 +52,8 @@ static void try_files(const char *beside)
 static void try_reaching(void)
 {
 	struct sockaddr_in inet = {.sin_family = AF_INET, .sin_port = htons(22)};
-	struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/run/dbus/system_bus_socket"};
+	struct sockaddr_un local = {.sun_family = AF_UNIX,
+				    .sun_path = "/run/dbus/system_bus_socket"};
 	int ends[2];
 
 	worked("a socket", socket(AF_INET, SOCK_STREAM, 0));
@@ -91,7 +93,8 @@ static void write_all(long long size)
 
 	memset(data, 'x', sizeof(data));
 	while (size > 0) {
-		ssize_t n = write(4, data, size < (long long)sizeof(data) ? (size_t)size : sizeof(data));
+		ssize_t n = write(4, data,
+				  size < (long long)sizeof(data) ? (size_t)size : sizeof(data));
 
 		if (n <= 0) {
 			perror("write");

@@ -42,7 +42,7 @@ evil() {
 	"$IMGCONV" convert -q --via-qemu --verify -c -O qcow2 disk.vhdx out.qcow2
 	same disk.raw out.qcow2
 	"$IMGCONV" convert -q --via-qemu -O raw disk.vhdx - | cmp - disk.raw
-	[ "$(ls -A | grep -c '^[.]')" = 0 ]
+	[ -z "$(find . -name '.?*')" ]
 }
 
 @test "formats that qemu-img cannot make are read as well" {
