@@ -165,7 +165,7 @@ int cli_usage(const struct cli_command *self, const char *fmt, ...)
 int cli_fail(const struct err *e)
 {
 	log_err("%s", e->msg);
-	return stop_exit_status(EXIT_FAILED);
+	return stop_exit_status(e->code == EOWNERDEAD ? EXIT_DEFECT : EXIT_FAILED);
 }
 
 int cli_output_parse(const char *s, enum cli_output *ret, struct err *e)

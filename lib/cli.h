@@ -14,7 +14,8 @@ enum {
 	EXIT_OK = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2,
-	EXIT_FOUND = 3, /* a check found something, a comparison a difference */
+	EXIT_FOUND = 3,  /* a check found something, a comparison a difference */
+	EXIT_DEFECT = 4, /* a process that worked for us died (EOWNERDEAD) */
 };
 
 /*
@@ -71,7 +72,8 @@ int cli_getopt(const struct cli_command *self, int argc, char **argv, const char
 
 /* "PROGRAM COMMAND: text" and "try 'PROGRAM COMMAND --help'" on stderr; returns EXIT_USAGE. */
 int cli_usage(const struct cli_command *self, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* "PROGRAM: message" on stderr; returns EXIT_FAILED, or 128 + N when a signal stopped us. */
+/* "PROGRAM: message" on stderr; returns EXIT_FAILED or EXIT_DEFECT, or 128 + N when a signal
+ * stopped us. */
 int cli_fail(const struct err *e);
 
 /* For -o: "text" (default) or "json". Errors: EINVAL. */

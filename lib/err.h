@@ -14,6 +14,7 @@
  *   EBADMSG  malformed input         ENOTSUP  valid, but not supported (the message says what)
  *   EFBIG    over a limit            EILSEQ   bad text encoding
  *   EACCES   refused by a rule       ECANCELED stopped by a signal
+ *   EOWNERDEAD a process that worked for us died (lib/worker.h)
  */
 #ifndef LIB_ERR_H
 #define LIB_ERR_H

@@ -317,7 +317,7 @@ static int take_message(struct session *s, struct err *e)
 		return take_result(s, m.code, len, e);
 	s->ended = true;
 	if (rc > 0 && m.kind == MESSAGE_REFUSED)
-		return err_set(e, EPERM,
+		return err_set(e, EOWNERDEAD,
 			       "system call %d, which nothing that reads an image needs, was "
 			       "refused in the sandbox",
 			       (int)m.code);
@@ -355,7 +355,23 @@ static int serve_all(struct session *s, struct err *e)
 	return rc;
 }
 
-/* How the child ended, where it did not say what came out. */
+/* A child that is well ends with 0, whatever it said. */
+static int died(int status, struct err *e)
+{
+	if (stop_requested())
+		return stop_check(e);
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		return err_set(e, EOWNERDEAD,
+			       "a system call that nothing that reads an image needs was refused "
+			       "in the sandbox");
+	if (WIFSIGNALED(status))
+		return err_set(e, EOWNERDEAD, "the confined process died of signal %d (%s)",
+			       WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
+	return err_set(e, EOWNERDEAD, "the confined process ended with status %d",
+		       WEXITSTATUS(status));
+}
+
+/* rc is what came of talking to the child. */
 static int reap(struct session *s, int rc, struct err *e)
 {
 	int status;
@@ -366,18 +382,9 @@ static int reap(struct session *s, int rc, struct err *e)
 		if (errno != EINTR)
 			return err_errno(e, errno, "waiting for the confined process");
 	}
-	if (s->ended && (rc < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 0)))
+	if (s->ended && (rc == -EOWNERDEAD || (WIFEXITED(status) && WEXITSTATUS(status) == 0)))
 		return rc;
-	if (stop_requested())
-		return stop_check(e);
-	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		return err_set(e, EPERM,
-			       "a system call that nothing that reads an image needs was refused "
-			       "in the sandbox");
-	if (WIFSIGNALED(status))
-		return err_set(e, EIO, "the confined process died of signal %d (%s)",
-			       WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
-	return err_set(e, EIO, "the confined process ended with status %d", WEXITSTATUS(status));
+	return died(status, e);
 }
 
 static int run_here(const struct worker *w, struct err *e)

@@ -43,8 +43,8 @@ struct worker {
  * With ACCLIMATE_SANDBOX=off in the environment the work is done here, unconfined: for kernels
  * without seccomp, and for debuggers.
  *
- * Errors: those of run; EPERM the child tried what it must not (the message has the system call's
- * number); EIO it died; ENOTSUP there can be no sandbox.
+ * Errors: those of run; EOWNERDEAD the child died, or tried what it must not (the message has the
+ * system call's number): a defect, or an attack; errno of seccomp(2), where there can be no sandbox.
  */
 int worker_run(const struct worker *w, struct err *e);
 

@@ -293,7 +293,7 @@ static void refused(int (*fn)(void *ctx, struct err *e), void *ctx, int number)
 	char text[32];
 	struct err e;
 
-	assert_int_equal(confined(fn, ctx, &e), -EPERM);
+	assert_int_equal(confined(fn, ctx, &e), -EOWNERDEAD);
 	snprintf(text, sizeof(text), "system call %d,", number);
 	if (!strstr(e.msg, text))
 		fail_msg("'%s' does not name %s", e.msg, text);
@@ -515,9 +515,9 @@ static void errors_and_deaths_are_told(void **state)
 	(void)state;
 	assert_int_equal(confined(fail_with_text, NULL, &e), -EBADMSG);
 	assert_string_equal(e.msg, "table at 0x10 \\x01 lies");
-	assert_int_equal(confined(crash, NULL, &e), -EIO);
+	assert_int_equal(confined(crash, NULL, &e), -EOWNERDEAD);
 	assert_string_equal(e.msg, "the confined process died of signal 11 (Segmentation fault)");
-	assert_int_equal(confined(leave, NULL, &e), -EIO);
+	assert_int_equal(confined(leave, NULL, &e), -EOWNERDEAD);
 	assert_string_equal(e.msg, "the confined process ended with status 3");
 }
 
