@@ -4,6 +4,7 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -111,38 +112,51 @@ static void json_verdict(struct jsonw *w, const struct verdict *v)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
+struct checking {
+	char **paths;
+	int n;
+	struct image_open_opts open;
+	enum cli_output output;
+};
+
 /* As JSON an object, or a list of them for several images. One that could not be looked at leaves
  * the others shown; that is then what the exit status says. */
-static int check_all(char **paths, int n, const struct image_open_opts *o, enum cli_output output)
+static int check_all(const struct checking *x, struct err *e)
 {
 	AUTO_BUF out = BUF_INIT;
-	bool found = false, failed = false;
+	bool found = false, failed = false, json = x->output == CLI_JSON;
 	struct jsonw w;
-	struct err e;
+	struct err why;
 
 	jsonw_begin(&w, &out, true);
-	if (output == CLI_JSON && n > 1)
+	if (json && x->n > 1)
 		jsonw_array(&w, NULL);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < x->n; i++) {
 		AUTO(verdict_release) struct verdict v = {0};
 
-		if (look(paths[i], o, &v, &e) < 0) {
-			(void)cli_fail(&e);
+		if (look(x->paths[i], &x->open, &v, &why) < 0) {
+			(void)cli_fail(&why);
 			failed = true;
 			continue;
 		}
 		found = found || v.check.n_errors || v.check.n_leaks;
-		if (output == CLI_JSON)
+		if (json)
 			json_verdict(&w, &v);
 		else
 			add_text(&out, &v);
 	}
-	if (output == CLI_JSON && n > 1)
+	if (json && x->n > 1)
 		jsonw_close(&w);
-	if (output == CLI_JSON && (n > 1 || !failed) && jsonw_end(&w, &e) < 0)
-		return cli_fail(&e);
+	if (json && (x->n > 1 || !failed) && jsonw_end(&w, e) < 0)
+		return -e->code;
 	fwrite(buf_str(&out), 1, out.len, stdout);
 	return failed ? EXIT_FAILED : found ? EXIT_FOUND : EXIT_OK;
+}
+
+/* In a sandbox. */
+static int check_confined(void *ctx, struct err *e)
+{
+	return check_all(ctx, e);
 }
 
 int cmd_check(const struct cli_command *self, int argc, char **argv)
@@ -153,20 +167,22 @@ int cmd_check(const struct cli_command *self, int argc, char **argv)
 		{"allow-extents", no_argument, NULL, OPT_ALLOW_EXTENTS},
 		{NULL, 0, NULL, 0},
 	};
-	struct image_open_opts o = {.flags = IMAGE_INSPECT};
-	enum cli_output output = CLI_TEXT;
+	struct checking x = {.open.flags = IMAGE_INSPECT, .output = CLI_TEXT};
 	struct err e;
-	int opt;
+	int opt, status;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
 		if (opt == 'f')
-			o.format = optarg;
-		else if (opt == 'o' && cli_output_parse(optarg, &output, &e) < 0)
+			x.open.format = optarg;
+		else if (opt == 'o' && cli_output_parse(optarg, &x.output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 		else
-			(void)open_args_take(&o, opt, optarg);
+			(void)open_args_take(&x.open, opt, optarg);
 	}
 	if (optind == argc)
 		return cli_usage(self, "give an image");
-	return cli_finish(check_all(argv + optind, argc - optind, &o, output));
+	x.paths = argv + optind;
+	x.n = argc - optind;
+	status = confine_images(x.paths, (size_t)x.n, &x.open, check_confined, &x, &e);
+	return status < 0 ? cli_fail(&e) : cli_finish(status);
 }

@@ -267,23 +267,10 @@ static int show_all(const struct shown *s, struct err *e)
 	return status;
 }
 
+/* In a sandbox. */
 static int show_confined(void *ctx, struct err *e)
 {
 	return show_all(ctx, e);
-}
-
-/* The images are hostile: another process looks into them. */
-static int show(struct shown *s, struct err *e)
-{
-	AUTO_FREE struct confine_file *files = calloc((size_t)s->n, sizeof(*files));
-	struct confine c = {
-		.files = files, .n_files = (size_t)s->n, .run = show_confined, .ctx = s};
-
-	if (!files)
-		return err_nomem(e);
-	for (int i = 0; i < s->n; i++)
-		files[i].path = s->paths[i];
-	return confine_run(&c, e);
 }
 
 int cmd_info(const struct cli_command *self, int argc, char **argv)
@@ -307,6 +294,7 @@ int cmd_info(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "give an image");
 	s.paths = argv + optind;
 	s.n = argc - optind;
-	status = show(&s, &e);
+	status = confine_images(s.paths, (size_t)s.n, &(struct image_open_opts){0}, show_confined,
+				&s, &e);
 	return status < 0 ? cli_fail(&e) : cli_finish(status);
 }

@@ -4,6 +4,7 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -13,6 +14,9 @@
 #define PRINT_AT (64 * KIB)
 
 struct view {
+	char *path;
+	struct image_open_opts open;
+	bool scan;
 	enum cli_output output;
 	struct buf out;
 	struct jsonw json;
@@ -74,12 +78,13 @@ static struct progress *start_progress(const struct image *im)
 	return isatty(STDOUT_FILENO) ? NULL : progress_start("mapping", image_size(im));
 }
 
-static int map(const char *path, const struct image_open_opts *o, bool scan, struct view *v,
-	       struct err *e)
+/* In a sandbox. */
+static int map(void *ctx, struct err *e)
 {
+	struct view *v = ctx;
 	AUTO(image_close) struct image *im = NULL;
 	struct progress *p;
-	int rc = image_open(path, o, &im, e);
+	int rc = image_open(v->path, &v->open, &im, e);
 
 	if (rc < 0)
 		return rc;
@@ -90,7 +95,7 @@ static int map(const char *path, const struct image_open_opts *o, bool scan, str
 		buf_addf(&v->out, "%20s %20s  %s\n", "start", "length", "kind");
 	}
 	p = start_progress(im);
-	rc = image_map(im, scan ? SCAN_UNIT : 0, tell, v, p, e);
+	rc = image_map(im, v->scan ? SCAN_UNIT : 0, tell, v, p, e);
 	progress_end(p, rc == 0);
 	if (rc < 0)
 		return rc;
@@ -112,25 +117,24 @@ int cmd_map(const struct cli_command *self, int argc, char **argv)
 		OPEN_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};
-	struct image_open_opts o = {0};
 	struct view v = {0};
-	bool scan = false;
 	struct err e;
 	int opt, rc;
 
 	while ((opt = cli_getopt(self, argc, argv, "f:o:s", longopts)) != -1) {
 		if (opt == 'f')
-			o.format = optarg;
+			v.open.format = optarg;
 		else if (opt == 's')
-			scan = true;
+			v.scan = true;
 		else if (opt == 'o' && cli_output_parse(optarg, &v.output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 		else
-			(void)open_args_take(&o, opt, optarg);
+			(void)open_args_take(&v.open, opt, optarg);
 	}
 	if (argc - optind != 1)
 		return cli_usage(self, "give an image");
-	rc = map(argv[optind], &o, scan, &v, &e);
+	v.path = argv[optind];
+	rc = confine_images(&v.path, 1, &v.open, map, &v, &e);
 	buf_release(&v.out);
 	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -4,12 +4,14 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "lib/json.h"
+#include "lib/sandbox.h"
 #include "lib/str.h"
 
 struct measurement {
-	const char *source; /* NULL: an empty disk of `size` */
-	uint64_t size;      /* UINT64_MAX: not given */
+	char *source;  /* NULL: an empty disk of `size` */
+	uint64_t size; /* UINT64_MAX: not given */
 	struct image_open_opts open;
 	const char *format;
 	struct image_create_opts create;
@@ -74,6 +76,38 @@ static int show_json(const struct measurement *a, const struct image_measure *m,
 	if (rc == 0)
 		fwrite(buf_str(&out), 1, out.len, stdout);
 	return rc;
+}
+
+/* In a sandbox. */
+static int measure_and_show(void *ctx, struct err *e)
+{
+	const struct measurement *a = ctx;
+	struct image_measure m;
+	int rc = measure(a, &m, e);
+
+	if (rc == 0 && a->output == CLI_JSON)
+		return show_json(a, &m, e);
+	if (rc == 0)
+		show_text(a, &m);
+	return rc;
+}
+
+/* Files in memory are what an image is measured by. */
+static int measure_confined(struct measurement *a, struct err *e)
+{
+	const struct confine_file files[] = {
+		{.path = a->source, .beneath = confine_beneath(&a->open)},
+		{.path = a->open.parent},
+	};
+	const struct confine c = {
+		.flags = SANDBOX_MEMORY_FILES,
+		.files = files,
+		.n_files = ARRAY_SIZE(files),
+		.run = measure_and_show,
+		.ctx = a,
+	};
+
+	return confine_run(&c, e);
 }
 
 /* ---- the command --------------------------------------------------------------------------- */
@@ -145,17 +179,12 @@ static int parse_args(const struct cli_command *self, struct measurement *a, int
 int cmd_measure(const struct cli_command *self, int argc, char **argv)
 {
 	struct measurement a = {.size = UINT64_MAX};
-	struct image_measure m;
 	struct err e;
 	int status = parse_args(self, &a, argc, argv);
 
 	if (status != 0)
 		return status;
-	if (measure(&a, &m, &e) < 0)
-		return cli_fail(&e);
-	if (a.output == CLI_TEXT)
-		show_text(&a, &m);
-	else if (show_json(&a, &m, &e) < 0)
+	if (measure_confined(&a, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

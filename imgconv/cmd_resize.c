@@ -8,9 +8,19 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/str.h"
+
+struct resizing {
+	const char *path, *format;
+	const char *text; /* the size as it was given */
+	struct atomic_file copy;
+	struct sizes {
+		uint64_t old, wanted;
+	} sizes; /* once they are known */
+};
 
 /* "20G", "+20G", "-20G" */
 static int wanted_size(const char *text, uint64_t old, uint64_t *ret, struct err *e)
@@ -131,7 +141,7 @@ static int commit(struct atomic_file *f, const struct stat *st, const char *path
 	return atomic_file_commit(f, st->st_mode & 07777, e);
 }
 
-static int copy_to(struct atomic_file *f, struct image *im, uint64_t size, struct err *e)
+static int copy_image(int fd, struct image *im, uint64_t size, struct err *e)
 {
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO_BUF wishes = BUF_INIT;
@@ -145,7 +155,7 @@ static int copy_to(struct atomic_file *f, struct image *im, uint64_t size, struc
 	if (rc == 0)
 		rc = check_size(im, size, &o, e);
 	if (rc == 0)
-		rc = image_create(f->fd, image_name(im), image_format_name(im), size, &o, &w, e);
+		rc = image_create(fd, image_name(im), image_format_name(im), size, &o, &w, e);
 	if (rc == 0)
 		rc = image_clip(im, size, e);
 	if (rc < 0)
@@ -158,48 +168,82 @@ static int copy_to(struct atomic_file *f, struct image *im, uint64_t size, struc
 	return rc;
 }
 
-static int resize_by_copy(const char *path, struct image *im, uint64_t size, struct err *e)
+/* In a sandbox. */
+static int copy_confined(void *ctx, struct err *e)
 {
-	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
+	const struct resizing *r = ctx;
+	struct image_open_opts o = {.format = r->format};
+	AUTO(image_close) struct image *im = NULL;
+	int rc = image_open(r->path, &o, &im, e);
+
+	return rc < 0 ? rc : copy_image(r->copy.fd, im, r->sizes.wanted, e);
+}
+
+static int resize_by_copy(struct resizing *r, const struct confine *c, struct err *e)
+{
 	/* Where a symbolic link leads: the link stays. */
-	AUTO_FREE char *real = realpath(path, NULL);
+	AUTO_FREE char *real = realpath(r->path, NULL);
+	struct confine copy = *c;
 	struct stat st;
 	int rc;
 
 	if (!real || stat(real, &st) < 0)
-		return err_errno(e, errno, "'%s'", path);
+		return err_errno(e, errno, "'%s'", r->path);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, ENOTSUP, "'%s' is not a regular file", path);
-	rc = atomic_file_begin(&f, real, 0, e);
+		return err_set(e, ENOTSUP, "'%s' is not a regular file", r->path);
+	copy.run = copy_confined;
+	rc = atomic_file_begin(&r->copy, real, 0, e);
 	if (rc == 0)
-		rc = copy_to(&f, im, size, e);
-	return rc < 0 ? rc : commit(&f, &st, path, e);
+		rc = confine_run(&copy, e);
+	if (rc == 0)
+		rc = commit(&r->copy, &st, r->path, e);
+	atomic_file_abort(&r->copy);
+	return rc;
 }
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-static int resize(const char *path, const char *format, const char *text, struct err *e)
+/* In a sandbox: resizes in place; 1: that image has to be copied. */
+static int resize_confined(void *ctx, struct err *e)
 {
-	struct image_open_opts o = {.format = format};
+	struct resizing *r = ctx;
+	struct image_open_opts o = {.format = r->format};
 	AUTO(image_close) struct image *im = NULL;
-	uint64_t old, size = 0;
-	int rc = image_open(path, &o, &im, e);
+	int rc = image_open(r->path, &o, &im, e);
 
 	if (rc < 0)
 		return rc;
-	old = image_size(im);
-	rc = wanted_size(text, old, &size, e);
+	r->sizes.old = image_size(im);
+	rc = wanted_size(r->text, r->sizes.old, &r->sizes.wanted, e);
 	if (rc == 0)
-		rc = check_size(im, size, NULL, e);
+		rc = check_size(im, r->sizes.wanted, NULL, e);
 	if (rc < 0)
-		return err_wrap(e, "'%s'", path);
-	if (size == old)
+		return err_wrap(e, "'%s'", r->path);
+	if (r->sizes.wanted == r->sizes.old)
 		return 0;
-	rc = image_resizes(im) ? resize_in_place(path, image_format_name(im), size, e)
-			       : resize_by_copy(path, im, size, e);
-	if (rc == 0)
-		log_info("'%s' has %llu bytes now, it had %llu", path, (unsigned long long)size,
-			 (unsigned long long)old);
+	if (!image_resizes(im))
+		return 1;
+	return resize_in_place(r->path, image_format_name(im), r->sizes.wanted, e);
+}
+
+static int resize(struct resizing *r, struct err *e)
+{
+	const struct confine_file file = {.path = r->path, .writable = true};
+	const struct confine c = {
+		.files = &file,
+		.n_files = 1,
+		.run = resize_confined,
+		.ctx = r,
+		.result = &r->sizes,
+		.result_len = sizeof(r->sizes),
+	};
+	int rc = confine_run(&c, e);
+
+	if (rc > 0)
+		rc = resize_by_copy(r, &c, e);
+	if (rc == 0 && r->sizes.wanted != r->sizes.old)
+		log_info("'%s' has %llu bytes now, it had %llu", r->path,
+			 (unsigned long long)r->sizes.wanted, (unsigned long long)r->sizes.old);
 	return rc;
 }
 
@@ -215,19 +259,19 @@ int cmd_resize(const struct cli_command *self, int argc, char **argv)
 		{"format", required_argument, NULL, 'f'},
 		{NULL, 0, NULL, 0},
 	};
-	const char *format = NULL;
-	const char *size = NULL;
+	struct resizing r = {.copy = ATOMIC_FILE_INIT};
 	struct err e;
 
 	if (argc > 1 && is_less(argv[argc - 1]))
-		size = argv[--argc];
+		r.text = argv[--argc];
 	while (cli_getopt(self, argc, argv, "f:", longopts) != -1)
-		format = optarg;
-	if (!size && argc > optind)
-		size = argv[--argc];
-	if (!size || argc - optind != 1)
+		r.format = optarg;
+	if (!r.text && argc > optind)
+		r.text = argv[--argc];
+	if (!r.text || argc - optind != 1)
 		return cli_usage(self, "give an image and its new size");
-	if (resize(argv[optind], format, size, &e) < 0)
+	r.path = argv[optind];
+	if (resize(&r, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

@@ -131,6 +131,7 @@ int confine_run(const struct confine *c, struct err *e)
 {
 	struct scope scope = {.confine = c};
 	struct worker w = {
+		.flags = c->flags,
 		.run = run_confined,
 		.serve = serve,
 		.ctx = &scope,
@@ -139,4 +140,18 @@ int confine_run(const struct confine *c, struct err *e)
 	};
 
 	return worker_run(&w, e);
+}
+
+int confine_images(char *const *paths, size_t n_paths, const struct image_open_opts *o,
+		   int (*run)(void *ctx, struct err *e), void *ctx, struct err *e)
+{
+	AUTO_FREE struct confine_file *files = calloc(n_paths + 1, sizeof(*files));
+	const struct confine c = {.files = files, .n_files = n_paths + 1, .run = run, .ctx = ctx};
+
+	if (!files)
+		return err_nomem(e);
+	for (size_t i = 0; i < n_paths; i++)
+		files[i] = (struct confine_file){.path = paths[i], .beneath = confine_beneath(o)};
+	files[n_paths].path = o->parent;
+	return confine_run(&c, e);
 }

@@ -17,6 +17,7 @@ struct confine_file {
 };
 
 struct confine {
+	unsigned flags;                   /* SANDBOX_* (lib/sandbox.h) */
 	const struct confine_file *files; /* n_files of them */
 	size_t n_files;
 	/* What makes the other files of a new image, here; NULL: there are none. */
@@ -31,6 +32,10 @@ struct confine {
 
 /* Errors: as worker_run. */
 int confine_run(const struct confine *c, struct err *e);
+
+/* The same for images that are all opened by o, to be read: paths has n_paths of them. */
+int confine_images(char *const *paths, size_t n_paths, const struct image_open_opts *o,
+		   int (*run)(void *ctx, struct err *e), void *ctx, struct err *e);
 
 /* Whether an image that is opened so may have others beside it. */
 static inline bool confine_beneath(const struct image_open_opts *o)

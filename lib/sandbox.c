@@ -130,7 +130,7 @@ static int filter_load(struct filter *f, struct err *e)
 
 /* ---- a parser -------------------------------------------------------------------------------- */
 
-static void add_parser(struct filter *f)
+static void add_parser(struct filter *f, unsigned flags)
 {
 	static const uint32_t ioctls[] = {
 		TIOCGWINSZ, TCGETS,  BLKGETSIZE64, BLKSSZGET,     BLKPBSZGET,    BLKDISCARD,
@@ -143,6 +143,8 @@ static void add_parser(struct filter *f)
 	uint32_t self = (uint32_t)getpid();
 
 	add_list(f, SCMP_ACT_ALLOW, sandbox_calls_parser);
+	if (flags & SANDBOX_MEMORY_FILES)
+		add(f, SCMP_ACT_ALLOW, "memfd_create", NULL);
 	add_list(f, NO_SUCH_FILE, sandbox_calls_paths);
 	add_list(f, REFUSE, sandbox_calls_network);
 	add_list(f, REFUSE, sandbox_calls_programs);
@@ -262,7 +264,7 @@ static int no_new_privileges(struct err *e)
 	return 0;
 }
 
-int sandbox_enter(void (*refused)(int number), struct err *e)
+int sandbox_enter(unsigned flags, void (*refused)(int number), struct err *e)
 {
 	AUTO(filter_free) struct filter f = {0};
 	int rc = filter_init(&f, SANDBOX_SANITIZED ? SCMP_ACT_ALLOW : NO_SUCH_CALL, e);
@@ -280,7 +282,7 @@ int sandbox_enter(void (*refused)(int number), struct err *e)
 	if (SANDBOX_SANITIZED)
 		add_sanitized(&f);
 	else
-		add_parser(&f);
+		add_parser(&f, flags);
 	return filter_load(&f, e);
 }
 

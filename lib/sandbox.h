@@ -21,6 +21,11 @@
 #define SANDBOX_SANITIZED false
 #endif
 
+/* What is not given up. */
+enum {
+	SANDBOX_MEMORY_FILES = 1u << 0, /* files in memory can be made, which know no bound */
+};
+
 /*
  * From this call on the process, and the threads that it starts later, can open nothing and reach
  * nothing: it reads and writes the descriptors that it has, allocates memory up to a bound,
@@ -37,7 +42,7 @@
  *
  * Errors: errno of seccomp(2), where the kernel does not have or allow it.
  */
-int sandbox_enter(void (*refused)(int number), struct err *e);
+int sandbox_enter(unsigned flags, void (*refused)(int number), struct err *e);
 
 /*
  * Before another program is executed in this process: it opens and executes what the Landlock

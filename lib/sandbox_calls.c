@@ -12,7 +12,8 @@ const char *const sandbox_calls_parser[] = {
 	"lseek", "_llseek", "fstat", "fstat64", "fstatfs", "fstatfs64",
 	"fsync", "fdatasync", "sync_file_range", "ftruncate", "ftruncate64", "fallocate",
 	"fadvise64", "fadvise64_64", "readahead", "copy_file_range", "sendfile", "sendfile64",
-	"splice", "dup", "close", "close_range", "poll", "ppoll", "ppoll_time64",
+	"splice", "pipe", "pipe2", "dup", "close", "close_range", "poll", "ppoll",
+	"ppoll_time64",
 	/* the parent, at the other end of a socket that is open */
 	"sendmsg", "recvmsg",
 	/* memory; mmap and mprotect are looked at more closely */

@@ -11,11 +11,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "lib/fs.h"
 #include "lib/sandbox.h"
 #include "lib/stop.h"
 
@@ -214,17 +214,6 @@ static int run_and_flush(const struct worker *w, struct err *e)
 	return rc;
 }
 
-/* What the parent opened for itself it can hand over. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static void child(const struct worker *w, int socket, pid_t parent)
 {
 	struct err e = {0};
@@ -234,8 +223,9 @@ static void child(const struct worker *w, int socket, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	raise_file_limit();
-	rc = sandbox_enter(refused, &e);
+	/* What the parent opened for itself it can hand over. */
+	fs_raise_file_limit();
+	rc = sandbox_enter(w->flags, refused, &e);
 	if (rc == 0)
 		rc = run_and_flush(w, &e);
 	if (rc < 0)

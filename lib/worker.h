@@ -21,6 +21,7 @@ struct worker_answer {
 };
 
 struct worker {
+	unsigned flags; /* SANDBOX_* */
 	/* In the child: the work. Prints through stdio; what it returns (0, a value above, a
 	 * negative errno with e filled) is what worker_run returns. */
 	int (*run)(void *ctx, struct err *e);

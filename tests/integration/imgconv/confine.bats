@@ -66,6 +66,20 @@ watched() {
 	[ "$(cat confined)" = 1 ]
 }
 
+@test "so do check, map, measure, resize and inject" {
+	qemu-img create -q -f qcow2 in.qcow2 4M
+	truncate -s 4M in.raw
+	mke2fs -q -F in.raw
+	for args in "check disk.qcow2" "map disk.qcow2" "measure -O raw -o compression=gzip disk.qcow2" \
+		"resize -q in.qcow2 5M" "inject --file disk.raw:/disk --dry-run in.raw"; do
+		echo "$args"
+		# shellcheck disable=SC2086
+		watched $args || true # that file system holds no system
+		[ ! -s after ]
+		[ "$(cat confined)" -ge 1 ]
+	done
+}
+
 @test "what lies beside an image is opened for it, not by it" {
 	watched convert -q --allow-backing -O raw top.qcow2 out.raw
 	[ ! -s after ]
