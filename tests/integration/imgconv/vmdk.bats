@@ -139,7 +139,7 @@ reads_as() {
 		done
 	done
 	truncate -s 0 in.raw
-	fails "cannot be empty" convert -O vmdk in.raw out.vmdk
+	fails "would be a disk of 0 bytes" convert -O vmdk in.raw out.vmdk
 	openssl enc -aes-128-ctr -K 00 -iv 00 -in /dev/zero 2>/dev/null | head -c 1M >in.raw
 	"$IMGCONV" convert -q -c -O vmdk in.raw out.vmdk
 	[ "$(stat -c %s out.vmdk)" -lt $((1048576 + 100000)) ]
