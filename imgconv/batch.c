@@ -214,6 +214,7 @@ static int batch_place(struct batch *b, size_t at, size_t len, struct err *e)
 {
 	struct image_writer *w = b->w;
 
+	ANALYZER_KNOWS(b->writes);
 	while (len) {
 		struct batch_write *last = b->n_writes ? &b->writes[b->n_writes - 1] : NULL;
 		struct image_place place = {0};
