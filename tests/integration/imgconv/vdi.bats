@@ -141,6 +141,9 @@ setup() {
 	jq -e 'length > 10 and all(.format == "vdi")' out
 	jq -e 'any(.warnings | any(contains("extra bytes before each block")))' out
 	jq -e 'any(."format-specific".subformat == "differencing")' out
+	run "$IMGCONV" check -f vdi crafted/block_twice.vdi
+	[ "$status" = 3 ]
+	[[ $output == *"error at 0x210: block 4 at 0x10400 is in use twice"* ]]
 }
 
 @test "an empty disk of 8 TiB takes no time" {

@@ -204,6 +204,9 @@ setup() {
 	jq -e 'length > 40 and all(.format == "vhd")' out
 	jq -e 'any(.warnings | any(contains("differ in the current size")))' out
 	jq -e 'any(.warnings | any(contains("cut off")))' out
+	run "$IMGCONV" check -f vhd crafted/other_size.vhd
+	[ "$status" = 3 ]
+	[[ $output == *"error at 0x100c30: the footer and its copy at the beginning differ in the current size"* ]]
 }
 
 @test "a fixed image is known by its tail, and raw is what is named raw" {
