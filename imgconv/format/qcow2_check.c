@@ -147,23 +147,21 @@ static int tell_run(struct qcow2_check *c, struct wrong_run *r, struct err *e)
 	uint64_t off = r->first << c->q->cluster_bits;
 	uint64_t bytes = n << c->q->cluster_bits;
 	bool leak = r->refcount > r->count;
-	char where[80];
+	char many[48] = "the cluster has";
 
 	if (!n)
 		return 0;
 	r->first = r->end;
-	if (n == 1)
-		snprintf(where, sizeof(where), "the cluster at 0x%llx", (unsigned long long)off);
-	else
-		snprintf(where, sizeof(where), "%llu clusters from 0x%llx on",
-			 (unsigned long long)n, (unsigned long long)off);
+	if (n > 1)
+		snprintf(many, sizeof(many), "%llu clusters have", (unsigned long long)n);
 	if (leak && !r->count)
 		return image_check_add(c->out, IMAGE_FINDING_LEAK, off, bytes, e,
-				       "%s: refcount %llu, but nothing uses %s", where,
+				       "%s refcount %llu, but nothing uses %s", many,
 				       (unsigned long long)r->refcount, n == 1 ? "it" : "them");
 	return image_check_add(c->out, leak ? IMAGE_FINDING_LEAK : IMAGE_FINDING_ERROR, off,
-			       leak ? bytes : 0, e, "%s: refcount %llu, in use %u times", where,
-			       (unsigned long long)r->refcount, r->count);
+			       leak ? bytes : 0, e, "%s refcount %llu, but %u %s", many,
+			       (unsigned long long)r->refcount, r->count,
+			       r->count == 1 ? "use" : "uses");
 }
 
 static int compare_cluster(struct qcow2_check *c, struct wrong_run *r, uint64_t i,

@@ -7,7 +7,7 @@
  * window does not matter; we write with 32 KiB.
  *
  * Where no level is asked for, each cluster gets the codec that repays its time, by a look at a
- * few of its bytes (docs/decisions/0004): ISA-L's level 2 is four times as fast as libdeflate's
+ * few of its bytes (docs/decisions/0005): ISA-L's level 2 is four times as fast as libdeflate's
  * level 4, and on half of the clusters of a system's disk nearly as good.
  */
 #include <isa-l/igzip_lib.h>

@@ -23,9 +23,9 @@ static int write_header(struct qcow2 *q, uint64_t size, struct err *e)
 	int rc;
 
 	be64_put(fields, size);
-	be32_put(fields + HDR_CRYPT - HDR_SIZE, q->crypt);
-	be32_put(fields + HDR_L1_ENTRIES - HDR_SIZE, q->n_l1);
-	be64_put(fields + HDR_L1_OFFSET - HDR_SIZE, q->l1_offset);
+	be32_put(fields + (HDR_CRYPT - HDR_SIZE), q->crypt);
+	be32_put(fields + (HDR_L1_ENTRIES - HDR_SIZE), q->n_l1);
+	be64_put(fields + (HDR_L1_OFFSET - HDR_SIZE), q->l1_offset);
 	rc = fs_pwrite(q->common.fd, fields, sizeof(fields), HDR_SIZE, e);
 	if (rc == 0)
 		rc = qcow2_sync(q, e);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a QCOW2 image: open it, tell its facts, copy it (which walks all extents, claims
- * all clusters and reads them), write into it. The copy is bounded by what it may write.
+ * Any bytes as a QCOW2 image: open it, tell its facts, check it, copy it (which walks all extents,
+ * claims all clusters and reads them), read its first snapshot, write into it, give it other sizes.
+ * The copy is bounded by what it may write.
+ *
+ * An image without errors stays one, whatever is done to it.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -23,9 +26,10 @@ static int make_file(const uint8_t *data, size_t size)
 	return fd;
 }
 
-static struct image *open_bytes(const uint8_t *data, size_t size, unsigned flags)
+static struct image *open_bytes(const uint8_t *data, size_t size, unsigned flags,
+				const char *snapshot)
 {
-	struct image_open_opts o = {.format = "qcow2", .flags = flags};
+	struct image_open_opts o = {.format = "qcow2", .flags = flags, .snapshot = snapshot};
 	struct image *im = NULL;
 	struct err e;
 	int fd = make_file(data, size);
@@ -84,13 +88,25 @@ static void copy(struct image *im)
 		(void)image_writer_finish(w, &e);
 }
 
-static void change(const uint8_t *data, size_t size)
+/* Errors that it has; UINT64_MAX: it cannot be looked at. */
+static uint64_t errors(struct image *im)
 {
-	struct image *im = open_bytes(data, size, IMAGE_RDWR);
+	AUTO(image_check_release) struct image_check c = {0};
 	struct err e;
 
-	if (!im)
-		return;
+	if (image_check_read(im, &c, NULL, &e) < 0)
+		return UINT64_MAX;
+	for (size_t i = 0; i < c.n_findings; i++) {
+		if (!c.findings[i].text[0])
+			abort();
+	}
+	return c.n_errors;
+}
+
+static void write_some(struct image *im)
+{
+	struct err e;
+
 	for (uint64_t off = 0; off < image_size(im) && off < 256 * KIB; off += 40000) {
 		uint8_t buf[1000];
 
@@ -99,21 +115,62 @@ static void change(const uint8_t *data, size_t size)
 			im, buf, (size_t)MIN((uint64_t)sizeof(buf), image_size(im) - off), off, &e);
 	}
 	(void)image_flush(im, &e);
+}
+
+static void resize(struct image *im)
+{
+	uint64_t size = image_size(im);
+	struct err e;
+
+	if (size > DISK_LIMIT)
+		return;
+	(void)image_resize(im, size - size % 512 + 512, &e);
+	(void)image_resize(im, size * 4 + 512, &e);
+	(void)image_resize(im, size / 2 / 512 * 512, &e);
+	(void)image_resize(im, 512, &e);
+	(void)image_resize(im, 300 * KIB, &e);
+	(void)image_flush(im, &e);
+}
+
+static void change(const uint8_t *data, size_t size, bool sound)
+{
+	struct image *im = open_bytes(data, size, IMAGE_RDWR, NULL);
+
+	if (!im)
+		return;
+	write_some(im);
 	walk(im);
+	if (sound && errors(im))
+		abort();
+	resize(im);
+	if (sound && errors(im))
+		abort();
+	write_some(im);
+	if (sound && errors(im))
+		abort();
 	image_close(im);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct image *im = open_bytes(data, size, IMAGE_INSPECT);
+	struct image *im = open_bytes(data, size, IMAGE_INSPECT, NULL);
+	bool sound;
 
 	if (!im)
 		return 0;
 	look(im);
+	sound = errors(im) == 0;
 	walk(im);
 	if (image_size(im) <= DISK_LIMIT)
 		copy(im);
 	image_close(im);
-	change(data, size);
+	im = open_bytes(data, size, 0, "1");
+	if (im) {
+		walk(im);
+		if (image_size(im) <= DISK_LIMIT)
+			copy(im);
+		image_close(im);
+	}
+	change(data, size, sound);
 	return 0;
 }

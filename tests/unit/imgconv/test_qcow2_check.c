@@ -153,13 +153,12 @@ static void finds_damage_to_a_plain_image(void **state)
 {
 	static const struct damage damage[] = {
 		{REFBLOCK + 2 * 7, 2, 1, SOUND, "", false}, /* behind the end of the file */
-		{REFBLOCK + 2 * 6, 2, 0, ERRORS, "refcount 0, in use 1 times", false},
+		{REFBLOCK + 2 * 6, 2, 0, ERRORS, "the cluster has refcount 0, but 1 use", false},
 		{REFBLOCK + 2 * 6, 2, 2, ERRORS, "copied flag is set, but refcount 2", false},
 		{REFBLOCK + 2 * 4, 2, 0, ERRORS, "L1 entry", false},
-		{REFBLOCK + 2 * 2, 2, 3, LEAKS, "refcount 3, in use 1 times", false},
-		{REFBLOCK, 2, 0, ERRORS, "the cluster at 0x0: refcount 0", false},
-		{L1, 8, 0, LEAKS, "3 clusters from 0x40000 on: refcount 1, but nothing uses them",
-		 false},
+		{REFBLOCK + 2 * 2, 2, 3, LEAKS, "refcount 3, but 1 use", false},
+		{REFBLOCK, 2, 0, ERRORS, "the cluster has refcount 0", false},
+		{L1, 8, 0, LEAKS, "3 clusters have refcount 1, but nothing uses them", false},
 		{L1, 8, L2, ERRORS, "copied flag is not set, but refcount 1", false},
 		{L1, 8, L2 | COPIED | 1, ERRORS, "reserved bits", false},
 		{L1, 8, COPIED, ERRORS, "flags, but no L2 table", false},
@@ -168,7 +167,7 @@ static void finds_damage_to_a_plain_image(void **state)
 		{L1, 8, L1 | COPIED, ERRORS, "in use as a table too", false},
 		{L1, 8, REFBLOCK | COPIED, ERRORS, "in use as a table too", false},
 		{L1, 8, DATA | COPIED, ERRORS, "reserved bits", false},
-		{L2, 8, 0, LEAKS, "the cluster at 0x50000: refcount 1, but nothing uses it", false},
+		{L2, 8, 0, LEAKS, "the cluster has refcount 1, but nothing uses it", false},
 		{L2, 8, DATA, ERRORS, "copied flag is not set", false},
 		{L2, 8, DATA | COPIED | 2, ERRORS, "reserved bits", false},
 		{L2, 8, (DATA + 1024) | COPIED, ERRORS, "not aligned", false},
@@ -185,7 +184,7 @@ static void finds_damage_to_a_plain_image(void **state)
 		{REFTABLE, 8, REFBLOCK + 512, ERRORS, "not aligned", false},
 		{REFTABLE, 8, REFBLOCK | 8, ERRORS, "reserved bits", false},
 		{REFTABLE, 8, 1ull << 40, ERRORS, "past the end", false},
-		{REFTABLE, 8, 0, ERRORS, "refcount 0, in use 1 times", false},
+		{REFTABLE, 8, 0, ERRORS, "2 clusters have refcount 0, but 1 use", false},
 		{REFTABLE, 8, L1, ERRORS, "L1 table at 0x30000 is in use as a table too", false},
 		{REFTABLE + 8, 8, REFBLOCK, ERRORS, "refcount block", false},
 		/* The header. */
@@ -270,8 +269,7 @@ static void finds_damage_to_subclusters(void **state)
 static void finds_damage_to_snapshots(void **state)
 {
 	static const struct damage damage[] = {
-		{60, 4, 0, LEAKS, "2 clusters from 0x60000 on: refcount 1, but nothing uses",
-		 false},
+		{60, 4, 0, LEAKS, "2 clusters have refcount 1, but nothing uses", false},
 		{60, 4, 2, ERRORS, "past the end", false},
 		{64, 8, 1ull << 40, ERRORS, "past the end", false},
 		{7 * C, 8, 6 * C + 512, ERRORS, "not aligned", false},
@@ -282,7 +280,7 @@ static void finds_damage_to_snapshots(void **state)
 		{7 * C + 36, 4, 2000, ERRORS, "over the limit", false},
 		{7 * C + 36, 4, 0, ERRORS, "too short", false},
 		{7 * C + 48, 8, 1ull << 40, ERRORS, "the disk needs", true}, /* the disk's size */
-		{6 * C, 8, 0, LEAKS, "in use 1 times", false},
+		{6 * C, 8, 0, LEAKS, "but 1 use", false},
 		{6 * C, 8, L2 | 4, ERRORS, "snapshot 1's L1 entry", false},
 	};
 
