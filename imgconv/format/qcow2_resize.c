@@ -232,7 +232,7 @@ static int free_behind(struct qcow2 *q, uint64_t size, struct err *e)
 	int rc = 0;
 
 	for (uint64_t i = cluster / q->l2_entries; rc == 0 && i < q->l1_used; i++, first = 0) {
-		uint64_t l2;
+		uint64_t l2 = 0;
 
 		rc = stop_check(e);
 		if (rc == 0)

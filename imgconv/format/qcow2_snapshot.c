@@ -126,8 +126,10 @@ static int find(struct qcow2 *q, const char *wanted, struct qcow2_snapshot *ret,
 	int rc;
 
 	while ((rc = qcow2_snapshot_next(q, &s, e)) > 0) {
-		bool is_id = s.id_len == len && memcmp(s.id, wanted, len) == 0;
+		bool is_id;
 
+		ANALYZER_KNOWS(s.id && s.name);
+		is_id = s.id_len == len && memcmp(s.id, wanted, len) == 0;
 		if (!is_id && (s.name_len != len || memcmp(s.name, wanted, len) != 0))
 			continue;
 		*ret = s;

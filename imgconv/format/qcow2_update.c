@@ -241,6 +241,7 @@ int qcow2_free_later(struct qcow2 *q, uint64_t off, uint64_t len, struct err *e)
 		c->freed = grown;
 		c->cap_freed = cap;
 	}
+	ANALYZER_KNOWS(c->freed);
 	c->freed[c->n_freed++] = (struct qcow2_freed){off, len};
 	return 0;
 }
