@@ -46,6 +46,18 @@ int guest_fs_read_file(struct guest_fs *fs, const char *path, size_t limit, stru
 /* The first bytes of a regular file, as many as it has, at most len. */
 int guest_fs_read_head(struct guest_fs *fs, const char *path, size_t len, struct buf *out,
 		       struct err *e);
+/*
+ * A regular file to be read in pieces, front to back or not. It must be closed before its file
+ * system is, and not be changed meanwhile.
+ */
+struct guest_file;
+int guest_file_open(struct guest_fs *fs, const char *path, struct guest_file **ret, struct err *e);
+void guest_file_close(struct guest_file *f);
+DEFINE_AUTO(struct guest_file *, guest_file_close);
+uint64_t guest_file_size(const struct guest_file *f);
+/* Up to len bytes at off, a multiple of 64 KiB; *ret is how many, less than len only at the end. */
+int guest_file_read(struct guest_file *f, void *buf, size_t len, uint64_t off, size_t *ret,
+		    struct err *e);
 int guest_fs_readlink(struct guest_fs *fs, const char *path, struct buf *out, struct err *e);
 /* The path with every symbolic link resolved, the caller's to free. */
 int guest_fs_realpath(struct guest_fs *fs, const char *path, char **ret, struct err *e);

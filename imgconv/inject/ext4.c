@@ -441,9 +441,8 @@ int guest_fs_stat(struct guest_fs *g, const char *path, bool follow, struct gues
 	return 0;
 }
 
-/* The regular file at path. */
-static int find_file(struct guest_fs *g, const char *path, ext2_ino_t *ret,
-		     struct ext2_inode *inode, struct err *e)
+int ext4_file_find(struct guest_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
+		   struct err *e)
 {
 	AUTO(ext4_path_release) struct ext4_path p;
 	int rc = ext4_path_resolve(g, path, EXT4_FOLLOW, &p, e);
@@ -468,7 +467,7 @@ int guest_fs_read_file(struct guest_fs *g, const char *path, size_t limit, struc
 	int rc;
 
 	ext4_begin(g, limit);
-	rc = find_file(g, path, &ino, &inode, e);
+	rc = ext4_file_find(g, path, &ino, &inode, e);
 	if (rc < 0)
 		return rc;
 	rc = ext4_data_get(g, ino, &inode, limit, out, e);
@@ -483,7 +482,7 @@ int guest_fs_read_head(struct guest_fs *g, const char *path, size_t len, struct 
 	int rc;
 
 	ext4_begin(g, len);
-	rc = find_file(g, path, &ino, &inode, e);
+	rc = ext4_file_find(g, path, &ino, &inode, e);
 	if (rc < 0)
 		return rc;
 	/* The copy of the inode is ours: a file cut short is read like one that is. */

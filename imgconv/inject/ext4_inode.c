@@ -102,13 +102,12 @@ int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode
 	return 0;
 }
 
-/* Reads [0, size) block by block; adjacent blocks in one read. */
-static int read_blocks(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t size,
-		       char *to, struct err *e)
+int ext4_blocks_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
+		    size_t len, char *to, struct err *e)
 {
 	const uint64_t bs = g->fs->blocksize;
-	const uint64_t n_blocks = div_up(size, bs);
-	uint64_t run_first = 0, run_len = 0; /* logical block, bytes */
+	const uint64_t n_blocks = div_up(len, bs);
+	uint64_t run_first = 0, run_len = 0; /* block from `first` on, bytes */
 	blk64_t run_at = 0, run_next = 0;
 
 	for (uint64_t l = 0; l <= n_blocks; l++) {
@@ -116,7 +115,7 @@ static int read_blocks(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *in
 		int rc = 0;
 
 		if (l < n_blocks)
-			rc = ext4_map(g, ino, inode, l, &at, e);
+			rc = ext4_map(g, ino, inode, first + l, &at, e);
 		if (rc < 0)
 			return rc;
 		if (run_len && (at != run_next || l == n_blocks)) {
@@ -131,7 +130,7 @@ static int read_blocks(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *in
 			run_first = l;
 			run_at = at;
 		}
-		run_len += MIN(bs, size - l * bs);
+		run_len += MIN(bs, len - l * bs);
 		run_next = at + 1;
 	}
 	return 0;
@@ -163,7 +162,7 @@ int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, 
 	if (buf_reserve(out, size) < 0)
 		return err_nomem(e);
 	memset(out->data + out->len, 0, size + 1);
-	rc = read_blocks(g, ino, inode, size, out->data + out->len, e);
+	rc = ext4_blocks_get(g, ino, inode, 0, size, out->data + out->len, e);
 	if (rc < 0)
 		return rc;
 	out->len += size;

@@ -30,11 +30,15 @@ void ext4_begin(struct guest_fs *g, uint64_t bytes);
 int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
-/* ---- ext4_inode.c: inodes and their data, nothing of which is trusted ------------------------ */
+/* ---- ext4_inode.c, ext4.c: inodes and their data, nothing of which is trusted ------------------------ */
 
 /* Reads an inode that may be used: number in range, sane extent root, in use if writable. */
 int ext4_inode_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e);
 void ext4_inode_stat(ext2_ino_t ino, const struct ext2_inode *inode, struct guest_stat *ret);
+
+/* The regular file at path, links followed. Errors: EISDIR, EINVAL another kind. */
+int ext4_file_find(struct guest_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
+		   struct err *e);
 
 /* The block that holds logical block lblk; 0: a hole or not yet written. */
 int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
@@ -43,6 +47,12 @@ int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint6
 /* Data kept inside the inode (EXT4_INLINE_DATA_FL). */
 int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
 		    struct err *e);
+/*
+ * The len bytes from logical block `first` on, into memory that is zero: holes are left alone.
+ * Block by block; adjacent blocks in one read.
+ */
+int ext4_blocks_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
+		    size_t len, char *to, struct err *e);
 /* All bytes of a file or link, at most limit (EFBIG). */
 int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
 		  struct buf *out, struct err *e);

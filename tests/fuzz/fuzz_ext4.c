@@ -38,6 +38,22 @@ static int count(void *ctx, const char *name, const struct guest_stat *st)
 	return ++*(unsigned *)ctx > 100000 ? -E2BIG : 0;
 }
 
+static void read_pieces(struct guest_fs *fs, const char *path)
+{
+	static char piece[64 * KIB];
+	struct guest_file *f = NULL;
+	struct err e;
+	size_t n = sizeof(piece);
+
+	if (guest_file_open(fs, path, &f, &e) < 0)
+		return;
+	for (uint64_t off = 0; off < 4 * sizeof(piece) && n == sizeof(piece); off += n) {
+		if (guest_file_read(f, piece, sizeof(piece), off, &n, &e) < 0)
+			break;
+	}
+	guest_file_close(f);
+}
+
 static void look(struct guest_fs *fs)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
@@ -52,6 +68,7 @@ static void look(struct guest_fs *fs)
 		guest_fs_read_file(fs, paths[i], 256 * KIB, &out, &e);
 		guest_fs_read_head(fs, paths[i], 100, &out, &e);
 		guest_fs_readlink(fs, paths[i], &out, &e);
+		read_pieces(fs, paths[i]);
 		if (guest_fs_realpath(fs, paths[i], &real, &e) >= 0 && real[0] != '/')
 			abort();
 	}

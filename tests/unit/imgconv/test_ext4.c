@@ -240,6 +240,31 @@ static int count_name(void *ctx, const char *name, const struct guest_stat *st)
 	return 0;
 }
 
+/* In pieces a file is what it is as a whole. */
+static void assert_pieces(struct guest_fs *fs, const char *path)
+{
+	const size_t piece = 64 * KIB;
+	AUTO(guest_file_close) struct guest_file *f = NULL;
+	AUTO_FREE char *got = malloc(piece);
+	AUTO_BUF whole = BUF_INIT;
+	uint64_t off = 0;
+	size_t n;
+
+	ok(guest_fs_read_file(fs, path, MIB, &whole, &e));
+	ok(guest_file_open(fs, path, &f, &e));
+	assert_int_equal(guest_file_size(f), whole.len);
+	do {
+		memset(got, 'x', piece);
+		ok(guest_file_read(f, got, piece, off, &n, &e));
+		assert_true(n <= whole.len - off && (n == piece || off + n == whole.len));
+		assert_memory_equal(got, whole.data + off, n);
+		off += piece;
+	} while (n == piece);
+	ok(guest_file_read(f, got, piece, 1024 * piece, &n, &e));
+	assert_int_equal(n, 0);
+	assert_int_equal(guest_file_read(f, got, 1, 1, &n, &e), -EINVAL);
+}
+
 static void read_everything(const char *name)
 {
 	struct image *im;
@@ -268,6 +293,9 @@ static void read_everything(const char *name)
 	assert_int_equal(out.len, 200004);
 	assert_true(mem_is_zero(out.data, 200000));
 	assert_string_equal(out.data + 200000, "tail");
+	assert_pieces(fs, "/home/blob");
+	assert_pieces(fs, "/home/sparse");
+	assert_pieces(fs, "/small/t");
 	ok(guest_fs_realpath(fs, "/home/../lib/deep", &real, &e));
 	assert_string_equal(real, "/usr/lib/deep");
 	buf_clear(&out);
