@@ -358,7 +358,7 @@ struct image_partition {
 	uint64_t length;
 	char type[40];    /* "83", or a GPT type GUID, lower case; "" without a table */
 	bool bootable;    /* MBR: active; GPT: legacy BIOS bootable */
-	char fs_type[16]; /* "ext4", "xfs", "vfat", "swap" ...; "" unknown */
+	char fs_type[24]; /* "ext4", "xfs", "vfat", "swap" ...; "" unknown */
 	char fs_label[64];
 	char fs_uuid[40];
 };
@@ -370,32 +370,150 @@ struct image_layout {
 /* Reads partition table and file systems' superblocks. A damaged table is an error (EBADMSG). */
 int image_layout_read(struct image *im, struct image_layout *ret, struct err *e);
 void image_layout_release(struct image_layout *l);
+/*
+ * Adds a warning to info for each thing about the partition tables that programs can disagree
+ * about, or that points to where nothing is. Errors: ENOMEM alone.
+ */
+int image_layout_check(struct image *im, struct image_info *info, struct err *e);
 DEFINE_AUTO_STRUCT(struct image_layout, image_layout_release);
+
+/* ---- whether it boots (imgconv/disk/) -------------------------------------------------------- */
+
+enum boot_kernel_kind {
+	BOOT_KERNEL_UNKNOWN,
+	BOOT_KERNEL_BZIMAGE, /* x86, boots by itself */
+	BOOT_KERNEL_ARM64,
+	BOOT_KERNEL_ZBOOT, /* unpacks itself, under UEFI alone */
+	BOOT_KERNEL_PV,    /* an ELF file: for Xen's paravirtualization alone */
+};
+/* What a guest needs to reach its disk, and to be reached. */
+enum boot_driver {
+	BOOT_VIRTIO_PCI,
+	BOOT_VIRTIO_BLK,
+	BOOT_VIRTIO_SCSI,
+	BOOT_VIRTIO_NET,
+	BOOT_SD_MOD,
+	BOOT_AHCI,
+	BOOT_NVME,
+	BOOT_ATA_PIIX,
+	BOOT_IDE_PIIX, /* before ATA disks were SCSI disks */
+	BOOT_IDE_DISK,
+	BOOT_XEN_BLKFRONT,
+	BOOT_DRIVERS, /* their number */
+};
+enum boot_driver_state {
+	BOOT_DRIVER_UNKNOWN,
+	BOOT_DRIVER_ABSENT,
+	BOOT_DRIVER_MODULE, /* there, but not before the root file system is */
+	BOOT_DRIVER_INITRD,
+	BOOT_DRIVER_BUILTIN,
+};
+/* What the disk has to be attached to, in the order in which they are preferred. */
+enum boot_bus {
+	BOOT_BUS_UNKNOWN,
+	BOOT_BUS_NONE,
+	BOOT_BUS_VIRTIO,
+	BOOT_BUS_VIRTIO_SCSI,
+	BOOT_BUS_SATA,
+	BOOT_BUS_NVME,
+	BOOT_BUS_IDE,
+};
+/* The names that are shown: "bzImage", "virtio_blk", "initrd", "virtio-scsi"; static. */
+const char *boot_kernel_kind_name(enum boot_kernel_kind kind);
+const char *boot_driver_name(enum boot_driver driver);
+const char *boot_driver_state_name(enum boot_driver_state state);
+const char *boot_bus_name(enum boot_bus bus);
+
+/* What was found out about one kernel and its initrd, by looking alone. */
+struct boot_verdict {
+	enum boot_kernel_kind kind;
+	char *version; /* NULL: not known */
+	bool efi_stub;
+	char compression[8]; /* of the initrd, "none"; "" without one */
+	enum boot_driver_state drivers[BOOT_DRIVERS];
+	enum boot_bus bus;
+	char *why; /* of the bus: a sentence without a full stop */
+};
+void boot_verdict_release(struct boot_verdict *v);
+
+enum {
+	/* The initrd is unpacked to its end, which can take a second. Else what is not found in its
+	 * first MiBs is unknown. */
+	BOOT_DEEP = 1u << 0,
+};
+/* Something that could not be found out, and why. */
+struct boot_unknown {
+	const char *what; /* "kernel" */
+	char *why;        /* hostile: escape it */
+};
+struct boot_efi_file {
+	unsigned partition;
+	char *path; /* "EFI/BOOT/BOOTX64.EFI"; hostile */
+};
+struct image_boot {
+	char *bios;                /* the boot loader that a BIOS finds; NULL: none */
+	struct boot_efi_file *efi; /* n_efi programs that UEFI finds by itself */
+	size_t n_efi;
+	bool has_root;
+	unsigned root; /* number of the partition */
+	char *os;      /* PRETTY_NAME of the root; NULL: not known; hostile */
+	char *kernel;  /* path in the guest; NULL: none was found; hostile */
+	char *initrd;
+	struct boot_verdict verdict; /* if there is a kernel */
+	struct boot_unknown *unknown;
+	size_t n_unknown;
+};
+/*
+ * Looks at what would boot: boot loaders, kernel, drivers. l is the image's layout. In milliseconds
+ * (but for BOOT_DEEP); what is damaged or not supported is told in ret->unknown.
+ * Errors: ENOMEM, ECANCELED alone.
+ */
+int image_boot_read(struct image *im, const struct image_layout *l, unsigned flags,
+		    struct image_boot *ret, struct err *e);
+void image_boot_release(struct image_boot *b);
+DEFINE_AUTO_STRUCT(struct image_boot, image_boot_release);
 
 /* ---- making a bare partition bootable (imgconv/disk/) --------------------------------------- */
 
-#define BOOT_PARTITION_START MIB /* where the partition begins on the disk that we make */
+#define BOOT_PARTITION_START MIB /* where the partition begins on a disk for BIOS */
 
 /* Bytes of the MBR disk that holds a partition of `partition_size` bytes (a multiple of 512). */
 uint64_t boot_disk_size(uint64_t partition_size);
 
+enum boot_firmware {
+	BOOT_BIOS, /* MBR, partition at BOOT_PARTITION_START */
+	BOOT_UEFI, /* GPT with an EFI system partition */
+	BOOT_BOTH, /* GPT with that and a BIOS boot partition */
+};
+/* The least bytes of a disk that holds a partition of `partition_size` bytes. */
+uint64_t boot_assembled_size(uint64_t partition_size, enum boot_firmware firmware);
 struct boot_opts {
 	const char *kernel; /* path inside the image; NULL: found */
 	const char *initrd; /* likewise */
 	const char *append; /* added to the kernel's command line; NULL: nothing */
+	enum boot_firmware firmware;
+	/* For boot_plan: as boot_extract would do it. */
+	bool direct;
+	/* For boot_assemble: the disk's size, a multiple of 512, not under boot_assembled_size; 0:
+	 * that. */
+	uint64_t disk_size;
 };
 struct boot_report {
 	char *kernel; /* path in the guest */
 	char *initrd; /* NULL: none */
 	char *cmdline;
 	char *source; /* where they were found: "menu.lst", "/vmlinuz", ... */
+	struct boot_verdict verdict;
+	char **warnings; /* n_warnings sentences without a full stop */
+	size_t n_warnings;
 };
 /*
  * Writes partition table and boot loader (GRUB 2 for BIOS, by the host's grub-mkimage) into the
  * first MiB of `disk`, an image opened IMAGE_RDWR whose file system lies at BOOT_PARTITION_START.
  * Nothing inside the file system is changed and nothing of the guest is run.
- * Errors: ENOENT no kernel in the image; ENOTSUP the kernel cannot boot on KVM (Xen-only), the
- * file system is none that GRUB reads; EIO grub-mkimage failed.
+ * Errors: ENOENT no kernel in the image; ENOTSUP the kernel cannot boot on KVM (Xen-only, no driver
+ * for any disk), the file system is none that GRUB reads, or o->firmware is not BOOT_BIOS; EIO
+ * grub-mkimage failed.
  */
 int boot_make(struct image *disk, const struct boot_opts *o, struct boot_report *ret,
 	      struct err *e);
@@ -405,6 +523,21 @@ int boot_make(struct image *disk, const struct boot_opts *o, struct boot_report 
  */
 int boot_plan(struct image *im, uint64_t start, uint64_t length, const struct boot_opts *o,
 	      struct boot_report *ret, struct err *e);
+/*
+ * The disk that boots, as an image to be read: partition table and boot loader in front of
+ * `partition`, an image of nothing but a file system, which it reads from and which must outlive
+ * it. For any firmware. Errors as boot_make.
+ */
+int boot_assemble(struct image *partition, const struct boot_opts *o, struct image **ret,
+		  struct boot_report *report, struct err *e);
+/*
+ * Kernel, initrd and boot.json (paths, command line, verdict) in the folder dir, which is made if it
+ * is missing, to boot `partition` as an unpartitioned disk by giving them to QEMU. Each file appears
+ * complete or not at all, boot.json last.
+ * Errors: EEXIST a file is there already and replace is false; as boot_plan.
+ */
+int boot_extract(struct image *partition, const struct boot_opts *o, const char *dir, bool replace,
+		 struct boot_report *ret, struct err *e);
 void boot_report_release(struct boot_report *r);
 DEFINE_AUTO_STRUCT(struct boot_report, boot_report_release);
 
