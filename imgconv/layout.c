@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Partition tables: MBR with extended partitions, GPT (UEFI specification 2.10, chapter 5), none.
+ * Partition tables: MBR with extended partitions, GPT (disk/gpt.c), none.
  *
  * MBR, sector 0: four entries of 16 bytes at 446 {0 active (0x80), 4 type, 8 u32 start, 12 u32
  * sectors}, 0x55 0xaa at 510. A logical partition is entry 0 of a sector of the same form inside
  * of the extended partition, relative to that sector; entry 1 leads to the next one, relative to
  * the extended partition.
  *
- * GPT header, sector 1 and the last one: "EFI PART" | 12 u32 its size | 16 u32 CRC-32 | 24 u64 its
- * own sector | 40 u64 first, 48 u64 last usable sector | 72 u64 entries' sector | 80 u32 number of
- * entries | 84 u32 size of one | 88 u32 their CRC-32. Entry: 0 type GUID | 32 u64 first sector |
- * 40 u64 last sector | 48 u64 attributes.
- *
  * Not supported: sectors other than 512 bytes.
  */
 #include <stdio.h>
-#include <zlib.h>
 
+#include "imgconv/disk/gpt.h"
 #include "imgconv/layout.h"
 
 #define SECTOR 512u
 #define MBR_TABLE 446
 #define LOGICAL_MAX 128
-#define GPT_HEADER_MIN 92u
-#define GPT_ENTRIES_MAX 1024u
-#define GPT_ENTRY_SIZE_MAX 4096u
 #define GPT_ATTR_LEGACY_BOOT (1u << 2)
 
 void image_layout_release(struct image_layout *l)
@@ -182,107 +174,39 @@ static bool is_protective(const uint8_t *sector)
 	return false;
 }
 
-struct gpt {
-	uint64_t first, last; /* usable sectors */
-	uint32_t n_entries, entry_size;
-	uint8_t *entries;
-};
-
-/* A type GUID's first three fields are little endian. */
-static void guid_text(const uint8_t *g, char out[37])
+static int add_gpt(struct image_layout *l, const struct gpt_table *t, uint32_t i, struct err *e)
 {
-	const uint8_t u[16] = {g[3], g[2], g[1],  g[0],  g[5],  g[4],  g[7],  g[6],
-			       g[8], g[9], g[10], g[11], g[12], g[13], g[14], g[15]};
-
-	layout_uuid_text(u, out);
-}
-
-/* Header and entries, with their checksums checked. */
-static int load_gpt(struct image *im, uint64_t lba, struct gpt *g, struct err *e)
-{
-	uint64_t sectors = image_size(im) / SECTOR;
-	AUTO_FREE uint8_t *entries = NULL;
-	uint8_t h[SECTOR];
-	uint32_t header_size, crc;
-	uint64_t entries_lba, len;
-	int rc = image_pread(im, h, SECTOR, lba * SECTOR, e);
-
-	if (rc)
-		return rc;
-	if (memcmp(h, "EFI PART", 8) != 0)
-		return err_set(e, EBADMSG, "no GPT header in sector %llu", (unsigned long long)lba);
-	header_size = le32_get(h + 12);
-	crc = le32_get(h + 16);
-	if (header_size < GPT_HEADER_MIN || header_size > SECTOR)
-		return err_set(e, EBADMSG, "the GPT header's size is %u", header_size);
-	le32_put(h + 16, 0);
-	if ((uint32_t)crc32(0, h, header_size) != crc)
-		return err_set(e, EBADMSG, "the GPT header in sector %llu has a wrong checksum",
-			       (unsigned long long)lba);
-	g->first = le64_get(h + 40);
-	g->last = le64_get(h + 48);
-	entries_lba = le64_get(h + 72);
-	g->n_entries = le32_get(h + 80);
-	g->entry_size = le32_get(h + 84);
-	len = (uint64_t)g->n_entries * g->entry_size;
-	if (le64_get(h + 24) != lba || g->first > g->last || g->last >= sectors)
-		return err_set(e, EBADMSG, "the GPT header in sector %llu does not fit the disk",
-			       (unsigned long long)lba);
-	if (g->n_entries > GPT_ENTRIES_MAX || g->entry_size < 128 || g->entry_size % 8 ||
-	    g->entry_size > GPT_ENTRY_SIZE_MAX)
-		return err_set(e, EFBIG, "%u GPT entries of %u bytes are over the limit",
-			       g->n_entries, g->entry_size);
-	if (entries_lba >= sectors || !range_within(entries_lba * SECTOR, len, image_size(im)))
-		return err_set(e, EBADMSG, "the GPT entries lie past the disk's end");
-	entries = malloc(len ? (size_t)len : 1);
-	if (!entries)
-		return err_nomem(e);
-	rc = image_pread(im, entries, (size_t)len, entries_lba * SECTOR, e);
-	if (rc)
-		return rc;
-	if ((uint32_t)crc32(0, entries, (uInt)len) != le32_get(h + 88))
-		return err_set(e, EBADMSG, "the GPT entries have a wrong checksum");
-	g->entries = STEAL(entries);
-	return 0;
-}
-
-static int add_gpt(struct image_layout *l, const struct gpt *g, uint32_t i, struct err *e)
-{
-	const uint8_t *x = g->entries + (size_t)i * g->entry_size;
-	uint64_t first = le64_get(x + 32);
-	uint64_t last = le64_get(x + 40);
+	struct gpt_slot x = gpt_table_slot(t, i);
 	struct image_partition p = {.number = i + 1};
 
-	if (mem_is_zero(x, 16))
+	if (!x.used)
 		return 0;
-	if (first < g->first || last > g->last || first > last)
+	if (x.first < t->first || x.last > t->last || x.first > x.last)
 		return err_set(e, EBADMSG,
 			       "partition %u (sectors %llu to %llu) is not in the "
 			       "usable part of the disk",
-			       i + 1, (unsigned long long)first, (unsigned long long)last);
-	p.start = first * SECTOR;
-	p.length = (last - first + 1) * SECTOR;
-	p.bootable = le64_get(x + 48) & GPT_ATTR_LEGACY_BOOT;
-	guid_text(x, p.type);
+			       i + 1, (unsigned long long)x.first, (unsigned long long)x.last);
+	p.start = x.first * SECTOR;
+	p.length = (x.last - x.first + 1) * SECTOR;
+	p.bootable = x.attributes & GPT_ATTR_LEGACY_BOOT;
+	gpt_guid_text(x.type, p.type);
 	return add_partition(l, &p, e);
 }
 
 static int read_gpt(struct image *im, struct image_layout *l, struct err *e)
 {
-	AUTO_FREE uint8_t *entries = NULL;
-	struct gpt g = {0};
+	AUTO(gpt_table_release) struct gpt_table t = {0};
 	struct err backup;
-	int rc = load_gpt(im, 1, &g, e);
+	int rc = gpt_read(im, 1, &t, e);
 
 	/* The copy at the end is as good as the one at the beginning. */
-	if (rc == -EBADMSG && load_gpt(im, image_size(im) / SECTOR - 1, &g, &backup) == 0)
+	if (rc == -EBADMSG && gpt_read(im, image_size(im) / SECTOR - 1, &t, &backup) == 0)
 		rc = 0;
 	if (rc)
 		return rc;
-	entries = g.entries;
 	snprintf(l->table, sizeof(l->table), "gpt");
-	for (uint32_t i = 0; rc == 0 && i < g.n_entries; i++)
-		rc = add_gpt(l, &g, i, e);
+	for (uint32_t i = 0; rc == 0 && i < t.n_entries; i++)
+		rc = add_gpt(l, &t, i, e);
 	return rc;
 }
 
