@@ -11,6 +11,9 @@
  */
 int layout_probe_fs(struct image *im, struct image_partition *p, struct err *e);
 
+/* Whether these 512 bytes are the boot sector of a FAT12, FAT16 or FAT32. */
+bool layout_is_fat(const uint8_t *sector);
+
 /* "01234567-89ab-..." of 16 bytes in order; out has room for 37. */
 void layout_uuid_text(const uint8_t uuid[16], char out[37]);
 

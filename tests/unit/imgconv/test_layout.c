@@ -214,6 +214,94 @@ static void finds_file_systems_by_their_superblocks(void **state)
 	}
 }
 
+/* What blkid, whose table is another one, says of the same file. */
+static void finds_what_blkid_finds(void **state)
+{
+	static const char *const makers[][6] = {
+		{"mkfs.vfat", "-n", "LABEL"},
+		{"mkfs.xfs", "-q", "-L", "label"},
+		{"mke2fs", "-q", "-text4", "-Llabel"},
+		{"mkswap", "-q", "-L", "label"},
+	};
+	const char *path = test_path("made.raw");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(makers); i++) {
+		const char *argv[8] = {0};
+		AUTO_BUF out = BUF_INIT;
+		AUTO_BUF expected = BUF_INIT;
+		const struct image_partition *p;
+		size_t n = 0;
+
+		for (; makers[i][n]; n++)
+			argv[n] = makers[i][n];
+		argv[n] = path;
+		unlink(path);
+		run_ok("truncate", "-s", "320M", path);
+		run_argv(argv);
+		assert_ok(read_layout(path, e));
+		p = &layout.partitions[0];
+		for (n = 0; n < 3; n++) {
+			static const char *const keys[] = {"TYPE", "LABEL", "UUID"};
+			const char *const values[] = {p->fs_type, p->fs_label, p->fs_uuid};
+
+			buf_clear(&out);
+			buf_clear(&expected);
+			assert_int_equal(buf_addf(&expected, "%s\n", values[n]), 0);
+			assert_ok(proc_run((const char *const[]){"blkid", "-p", "-o", "value", "-s",
+								 keys[n], path, NULL},
+					   NULL, 0, &out, MIB, 30, e));
+			assert_string_equal(buf_str(&out), buf_str(&expected));
+		}
+	}
+	unlink(path);
+}
+
+static void finds_what_has_a_few_bytes_of_its_own(void **state)
+{
+	static const struct {
+		const char *type;
+		const char *magic;
+		size_t len;
+		uint64_t at;
+	} cases[] = {
+		{"exfat", "EXFAT   ", 8, 3},
+		{"ntfs", "NTFS    ", 8, 3},
+		{"BitLocker", "-FVE-FS-", 8, 3},
+		{"squashfs", "hsqs", 4, 0},
+		{"apfs", "NXSB", 4, 32},
+		{"f2fs", "\x10\x20\xf5\xf2", 4, 1024},
+		{"erofs", "\xe2\xe1\xf5\xe0", 4, 1024},
+		{"linux_raid_member", "\xfc\x4e\x2b\xa9\1", 5, 0},
+		{"linux_raid_member", "\xfc\x4e\x2b\xa9\1", 5, 4096},
+		{"linux_raid_member", "\xfc\x4e\x2b\xa9\1", 5, 2 * MIB - 8192},
+		{"linux_raid_member", "\xfc\x4e\x2b\xa9\0", 5, 2 * MIB - 65536},
+		{"zfs_member", "\x0c\xb1\xba\0\0\0\0", 8, 131072 + 7 * 1024},
+		{"zfs_member", "\0\0\0\0\0\xba\xb1\x0c", 8, 131072},
+		{"reiserfs", "ReIsEr2Fs", 9, 65536 + 52},
+		{"jfs", "JFS1", 4, 32768},
+		{"ufs", "\x19\x01\x54\x19", 4, 65536 + 1372},
+		{"gfs2", "\x01\x16\x19\x70\0\0\0\1", 8, 65536},
+		{"udf", "\0NSR02", 6, 32768},
+		{"swsuspend", "S1SUSPEND", 9, 4086},
+		{"swap", "SWAPSPACE2", 10, 16384 - 10},
+		{"VMFS_volume_member", "\x0d\xd0\x01\xc0", 4, MIB},
+		{"", "\x53\xef", 2, 1024 + 56}, /* two bytes do not make it an ext file system */
+	};
+	const char *path = test_path("magic.raw");
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		unlink(path);
+		run_ok("truncate", "-s", "2M", path);
+		poke(path, cases[i].magic, cases[i].len, cases[i].at);
+		assert_ok(read_layout(path, e));
+		assert_int_equal(layout.n_partitions, cases[i].type[0] ? 1 : 0);
+		if (cases[i].type[0])
+			assert_string_equal(layout.partitions[0].fs_type, cases[i].type);
+	}
+}
+
 static void takes_tiny_and_empty_disks(void **state)
 {
 	const char *path = test_path("tiny.raw");
@@ -245,6 +333,8 @@ int main(void)
 		cmocka_unit_test(refuses_a_chain_of_extended_partitions_that_turns_back),
 		cmocka_unit_test(finds_file_systems_with_label_and_uuid),
 		cmocka_unit_test(finds_file_systems_by_their_superblocks),
+		cmocka_unit_test(finds_what_blkid_finds),
+		cmocka_unit_test(finds_what_has_a_few_bytes_of_its_own),
 		cmocka_unit_test(takes_tiny_and_empty_disks),
 	};
 
