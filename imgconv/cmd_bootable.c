@@ -1,32 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv bootable: the image of a bare partition, as Xen guests had, into a disk that boots. */
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "imgconv/args.h"
 #include "imgconv/commands.h"
-#include "imgconv/imgconv.h"
-#include "lib/fs.h"
-#include "lib/json.h"
-#include "lib/stop.h"
+#include "imgconv/disk/report.h"
+#include "imgconv/target.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
-#define PIECE (4 * MIB)
-
 struct bootable {
-	const char *source_format, *format;
+	struct image_open_opts open; /* of the source */
+	const char *format;          /* of the target */
 	const char *source, *target;
+	const char *direct; /* folder for --direct-kernel; NULL: a disk is made */
 	struct boot_opts boot;
-	bool dry_run, force;
+	struct image_create_opts create;
+	struct create_args options; /* of create */
+	unsigned target_flags;
+	bool dry_run, to_stdout;
 	enum cli_output output;
 };
 
 enum {
-	OPT_KERNEL = 256,
+	OPT_OPTIONS = 256,
+	OPT_KERNEL,
 	OPT_INITRD,
 	OPT_APPEND,
+	OPT_FIRMWARE,
+	OPT_DIRECT,
 	OPT_DRY_RUN,
 	OPT_FORCE,
 };
+
+static const char *const firmware_names[] = {"bios", "uefi", "both"};
+
+static int parse_firmware(struct bootable *b, const char *text, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(firmware_names); i++) {
+		if (strcmp(text, firmware_names[i]) == 0) {
+			b->boot.firmware = (enum boot_firmware)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "'%s' is none of bios, uefi, both", text);
+}
+
+static int take_option(struct bootable *b, int opt, char *arg, struct err *e)
+{
+	switch (opt) {
+	case 'f':
+		b->open.format = arg;
+		break;
+	case 'O':
+		b->format = arg;
+		break;
+	case 'o':
+		return cli_output_parse(arg, &b->output, e);
+	case 'c':
+		if (b->create.compression == IMAGE_COMPRESS_NONE)
+			b->create.compression = IMAGE_COMPRESS_ZLIB;
+		break;
+	case OPT_OPTIONS:
+		return create_args_add(&b->options, &b->create, arg, e);
+	case OPT_KERNEL:
+		b->boot.kernel = arg;
+		break;
+	case OPT_INITRD:
+		b->boot.initrd = arg;
+		break;
+	case OPT_APPEND:
+		b->boot.append = arg;
+		break;
+	case OPT_FIRMWARE:
+		return parse_firmware(b, arg, e);
+	case OPT_DIRECT:
+		b->direct = arg;
+		b->boot.direct = true;
+		break;
+	case OPT_DRY_RUN:
+		b->dry_run = true;
+		break;
+	case OPT_FORCE:
+		b->target_flags |= TARGET_REPLACE;
+		break;
+	default:
+		(void)open_args_take(&b->open, opt, arg);
+	}
+	return 0;
+}
 
 static int parse_args(const struct cli_command *self, struct bootable *b, int argc, char **argv)
 {
@@ -34,52 +96,109 @@ static int parse_args(const struct cli_command *self, struct bootable *b, int ar
 		{"format", required_argument, NULL, 'f'},
 		{"output-format", required_argument, NULL, 'O'},
 		{"output", required_argument, NULL, 'o'},
+		{"compress", no_argument, NULL, 'c'},
+		{"options", required_argument, NULL, OPT_OPTIONS},
 		{"kernel", required_argument, NULL, OPT_KERNEL},
 		{"initrd", required_argument, NULL, OPT_INITRD},
 		{"append", required_argument, NULL, OPT_APPEND},
+		{"firmware", required_argument, NULL, OPT_FIRMWARE},
+		{"direct-kernel", required_argument, NULL, OPT_DIRECT},
 		{"dry-run", no_argument, NULL, OPT_DRY_RUN},
 		{"force", no_argument, NULL, OPT_FORCE},
+		OPEN_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};
 	struct err e;
-	int opt, wanted;
+	int opt, n;
 
-	while ((opt = cli_getopt(self, argc, argv, "f:O:o:", longopts)) != -1) {
-		switch (opt) {
-		case 'f':
-			b->source_format = optarg;
-			break;
-		case 'O':
-			b->format = optarg;
-			break;
-		case 'o':
-			if (cli_output_parse(optarg, &b->output, &e) < 0)
-				return cli_usage(self, "%s", e.msg);
-			break;
-		case OPT_KERNEL:
-			b->boot.kernel = optarg;
-			break;
-		case OPT_INITRD:
-			b->boot.initrd = optarg;
-			break;
-		case OPT_APPEND:
-			b->boot.append = optarg;
-			break;
-		case OPT_DRY_RUN:
-			b->dry_run = true;
-			break;
-		case OPT_FORCE:
-			b->force = true;
-			break;
-		}
+	while ((opt = cli_getopt(self, argc, argv, "f:O:o:c", longopts)) != -1) {
+		if (take_option(b, opt, optarg, &e) < 0)
+			return cli_usage(self, "%s", e.msg);
 	}
-	wanted = b->dry_run ? 1 : 2;
-	if (argc - optind < wanted || argc - optind > 2)
+	n = argc - optind;
+	if (b->direct && n != 1)
+		return cli_usage(self, "give a source alone: --direct-kernel makes no disk");
+	if (!b->direct && (n < (b->dry_run ? 1 : 2) || n > 2))
 		return cli_usage(self, b->dry_run ? "give a source" : "give a source and a target");
 	b->source = argv[optind];
-	b->target = argv[optind + 1];
+	b->target = n == 2 ? argv[optind + 1] : NULL;
+	b->to_stdout = b->target && strcmp(b->target, "-") == 0;
+	if (b->to_stdout && b->output == CLI_JSON)
+		return cli_usage(self, "standard output takes the disk or JSON, not both");
 	return 0;
 }
+
+/* ---- showing ------------------------------------------------------------------------------- */
+
+static int show_row(const char *what, const char *text, struct err *e)
+{
+	AUTO_BUF shown = BUF_INIT;
+
+	if (str_escape(text, strlen(text), SIZE_MAX, &shown) < 0)
+		return err_nomem(e);
+	printf("%-13s %s\n", what, buf_str(&shown));
+	return 0;
+}
+
+static int show_text(const struct boot_report *r, struct err *e)
+{
+	const struct boot_verdict *v = &r->verdict;
+	AUTO_FREE char *bus = str_format("%s (%s)", boot_bus_name(v->bus), v->why);
+	const char *const rows[][2] = {
+		{"kernel", r->kernel},
+		{"version", v->version ? v->version : "unknown"},
+		{"initrd", r->initrd ? r->initrd : "none"},
+		{"command line", r->cmdline},
+		{"found by", r->source},
+		{"disk bus", bus},
+	};
+	int rc = bus ? 0 : err_nomem(e);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows) && rc >= 0; i++) {
+		ANALYZER_KNOWS(rows[i][1]);
+		rc = show_row(rows[i][0], rows[i][1], e);
+	}
+	return rc;
+}
+
+static int show_json(const struct bootable *b, const struct boot_report *r, struct err *e)
+{
+	AUTO_BUF out = BUF_INIT;
+	struct jsonw w;
+	int rc;
+
+	jsonw_begin(&w, &out, true);
+	jsonw_object(&w, NULL);
+	jsonw_string(&w, "source", b->source);
+	if (b->direct)
+		jsonw_string(&w, "folder", b->direct);
+	else if (!b->dry_run)
+		jsonw_string(&w, "target", b->target);
+	if (!b->direct)
+		jsonw_string(&w, "firmware", firmware_names[b->boot.firmware]);
+	boot_report_json(&w, r);
+	jsonw_close(&w);
+	rc = jsonw_end(&w, e);
+	if (rc < 0)
+		return rc;
+	printf("%s", buf_str(&out));
+	return 0;
+}
+
+/* Text comes before anything long begins; where the disk itself goes, only warnings are told. */
+static int show_plan(const struct bootable *b, const struct boot_report *r, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < r->n_warnings; i++)
+		log_warn("%s", r->warnings[i]);
+	if (b->output == CLI_TEXT && !b->to_stdout)
+		rc = show_text(r, e);
+	fflush(stdout);
+	return rc;
+}
+
+/* ---- making -------------------------------------------------------------------------------- */
 
 /* A bare file system, nothing else. */
 static int check_source(struct image *src, struct err *e)
@@ -96,138 +215,58 @@ static int check_source(struct image *src, struct err *e)
 	return 0;
 }
 
-static int copy_partition(struct image *src, struct image_writer *w, struct progress *p,
-			  struct err *e)
+static int write_disk(struct bootable *b, struct image *disk, struct err *e)
 {
-	AUTO_FREE uint8_t *buf = malloc(PIECE);
-	uint64_t off = 0;
-	int rc = buf ? 0 : err_nomem(e);
-
-	while (rc == 0 && off < image_size(src)) {
-		struct extent x;
-		size_t n;
-
-		rc = stop_check(e);
-		if (rc == 0)
-			rc = image_next_extent(src, off, &x, e);
-		if (rc)
-			break;
-		if (x.kind != EXTENT_DATA) {
-			off += x.length;
-			continue;
-		}
-		n = (size_t)MIN(x.length, PIECE);
-		rc = image_pread(src, buf, n, off, e);
-		if (rc == 0)
-			rc = image_writer_write(w, buf, n, BOOT_PARTITION_START + off, e);
-		off += n;
-		progress_set(p, off);
-	}
-	return rc;
-}
-
-static int make_disk(const struct bootable *b, struct image *src, int fd, struct err *e)
-{
+	AUTO(target_abort) struct target t = TARGET_INIT;
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	struct progress *p;
-	int rc = image_create(fd, b->target, b->format, boot_disk_size(image_size(src)), NULL, &w,
-			      e);
+	int rc = target_begin(&t, b->target, b->target_flags, &b->create, e);
 
+	if (rc == 0)
+		rc = image_create(t.fd, t.name, b->format, image_size(disk), &b->create, &w, e);
 	if (rc < 0)
 		return rc;
-	p = progress_start("copying the partition", image_size(src));
-	rc = copy_partition(src, w, p, e);
+	p = progress_start("copying the partition", image_size(disk));
+	rc = image_copy(disk, w, p, e);
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
-	return rc;
+	return rc < 0 ? rc : target_commit(&t, e);
 }
 
-static int make_bootable(const struct bootable *b, int fd, struct boot_report *ret, struct err *e)
+static int make_disk(struct bootable *b, struct image *src, struct boot_report *ret, struct err *e)
 {
-	struct image_open_opts o = {.format = b->format, .flags = IMAGE_RDWR};
 	AUTO(image_close) struct image *disk = NULL;
-	int own = dup(fd);
 	int rc;
 
-	if (own < 0)
-		return err_errno(e, errno, "dup");
-	rc = image_open_fd(own, b->target, &o, &disk, e);
-	if (rc < 0) {
-		close(own);
-		return rc;
-	}
-	return boot_make(disk, &b->boot, ret, e);
+	if (!b->format)
+		b->format = image_format_name(src);
+	/* Some formats count in more than sectors; the copy of a GPT lies at the very end. */
+	b->boot.disk_size = image_padded_size(
+		b->format, boot_assembled_size(image_size(src), b->boot.firmware), &b->create);
+	rc = boot_assemble(src, &b->boot, &disk, ret, e);
+	if (rc == 0)
+		rc = show_plan(b, ret, e);
+	return rc < 0 ? rc : write_disk(b, disk, e);
 }
 
 static int run(struct bootable *b, struct boot_report *ret, struct err *e)
 {
-	struct image_open_opts o = {.format = b->source_format};
-	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
 	AUTO(image_close) struct image *src = NULL;
-	int rc = image_open(b->source, &o, &src, e);
+	int rc = image_open(b->source, &b->open, &src, e);
 
 	if (rc == 0)
 		rc = check_source(src, e);
-	if (rc == 0)
-		rc = boot_plan(src, 0, image_size(src), &b->boot, ret, e);
-	if (rc || b->dry_run)
-		return rc;
-	boot_report_release(ret);
-	if (!b->format)
-		b->format = image_format_name(src);
-	ANALYZER_KNOWS(b->target);
-	if (!b->force && access(b->target, F_OK) == 0)
-		return err_set(e, EEXIST, "'%s' exists already; --force replaces it", b->target);
-	rc = atomic_file_begin(&f, b->target, b->force ? 0 : FS_NO_REPLACE, e);
-	if (rc == 0)
-		rc = make_disk(b, src, f.fd, e);
-	if (rc == 0)
-		rc = make_bootable(b, f.fd, ret, e);
-	return rc < 0 ? rc : atomic_file_commit(&f, fs_file_mode(), e);
-}
-
-static int show_json(const struct bootable *b, const struct boot_report *r, struct err *e)
-{
-	AUTO_BUF out = BUF_INIT;
-	struct jsonw w;
-	int rc;
-
-	jsonw_begin(&w, &out, true);
-	jsonw_object(&w, NULL);
-	jsonw_string(&w, "source", b->source);
-	if (!b->dry_run)
-		jsonw_string(&w, "target", b->target);
-	jsonw_string(&w, "kernel", r->kernel);
-	jsonw_string(&w, "initrd", r->initrd);
-	jsonw_string(&w, "cmdline", r->cmdline);
-	jsonw_string(&w, "found-by", r->source);
-	jsonw_close(&w);
-	rc = jsonw_end(&w, e);
 	if (rc < 0)
 		return rc;
-	printf("%s", buf_str(&out));
-	return 0;
-}
-
-static int show_text(const struct boot_report *r, struct err *e)
-{
-	const char *const rows[][2] = {
-		{"kernel", r->kernel},
-		{"initrd", r->initrd ? r->initrd : "none"},
-		{"command line", r->cmdline},
-		{"found by", r->source},
-	};
-
-	ANALYZER_KNOWS(r->kernel && r->cmdline && r->source);
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		AUTO_BUF shown = BUF_INIT;
-
-		if (str_escape(rows[i][1], strlen(rows[i][1]), SIZE_MAX, &shown) < 0)
-			return err_nomem(e);
-		printf("%-13s %s\n", rows[i][0], buf_str(&shown));
-	}
-	return 0;
+	if (!b->dry_run && !b->direct)
+		return make_disk(b, src, ret, e);
+	if (b->dry_run)
+		rc = boot_plan(src, 0, image_size(src), &b->boot, ret, e);
+	else
+		rc = boot_extract(src, &b->boot, b->direct, b->target_flags & TARGET_REPLACE, ret,
+				  e);
+	return rc < 0 ? rc : show_plan(b, ret, e);
 }
 
 int cmd_bootable(const struct cli_command *self, int argc, char **argv)
@@ -241,7 +280,7 @@ int cmd_bootable(const struct cli_command *self, int argc, char **argv)
 		return status;
 	if (run(&b, &r, &e) < 0)
 		return cli_fail(&e);
-	if ((b.output == CLI_JSON ? show_json(&b, &r, &e) : show_text(&r, &e)) < 0)
+	if (b.output == CLI_JSON && show_json(&b, &r, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

@@ -31,9 +31,10 @@ static const struct cli_command commands[] = {
 	{
 		"info",
 		"[-f FMT] [-o text|json] IMAGE...",
-		"shows format, sizes, partitions and file systems of a disk image",
+		"shows format, sizes, partitions, file systems and what boots of a disk image",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
-		"  -o, --output text|json      how to show it\n",
+		"  -o, --output text|json      how to show it\n"
+		"      --deep                  read the guest's initrd to its end\n",
 		cmd_info,
 	},
 	{
@@ -96,16 +97,22 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"bootable",
-		"[-f FMT] [-O FMT] [--kernel PATH] [--initrd PATH] [--append WORDS] SRC DST",
+		"[-f FMT] [-O FMT] [--firmware bios|uefi|both] SRC DST | --direct-kernel DIR SRC",
 		"makes the image of a bare partition a disk that boots by itself",
 		"  -f, --format FMT            format of SRC; else it is recognised\n"
-		"  -O, --output-format FMT     format of DST: raw or qcow2; else that of SRC\n"
-		"  -o, --output text|json      how to show kernel, initrd and command line\n"
+		"  -O, --output-format FMT     format of DST; else that of SRC\n"
+		"      --options KEY=VALUE,... of DST, as for convert\n"
+		"  -c, --compress              the same as --options compression=zlib\n"
+		"  -o, --output text|json      how to show kernel, command line and disk bus\n"
+		"      --firmware bios|uefi|both\n"
+		"                              what starts the disk; else bios\n"
+		"      --direct-kernel DIR     make no disk: put kernel, initrd and boot.json into "
+		"DIR\n"
 		"      --kernel PATH           kernel in the image; else it is found\n"
 		"      --initrd PATH           its initrd\n"
 		"      --append WORDS          added to the kernel's command line\n"
 		"      --dry-run               only show what would be booted; DST is not needed\n"
-		"      --force                 replace DST if it exists\n",
+		"      --force                 replace what exists\n" OPEN_HELP,
 		cmd_bootable,
 	},
 	{

@@ -1,165 +1,231 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A bare partition becomes a bootable disk: an MBR and GRUB 2 in the first MiB, the file system
- * behind it as it is. The layout is what partitioning tools make today:
+ * A bare partition becomes a bootable disk: partition table and boot loader in front of it, the file
+ * system as it is.
  *
+ * For BIOS, what partitioning tools make:
  *	sector 0        MBR: GRUB's boot.img, disk signature, one active Linux partition
  *	sector 1 ...    GRUB's core image, less than 1 MiB
  *	1 MiB ...       the partition
+ *
+ * With UEFI, what images of clouds have; the file system is the last one and can grow:
+ *	sector 0 ...    GPT; with BIOS, boot.img in its protective MBR
+ *	1 MiB ...       with BIOS, partition 14: BIOS boot partition, GRUB's core image
+ *	2 MiB ...       partition 15: EFI system partition, FAT32, GRUB as EFI/BOOT/BOOTX64.EFI
+ *	64 MiB ...      partition 1
+ *	... the end     the copy of the GPT; the disk has whole MiBs
  */
 #include <inttypes.h>
 
+#include "imgconv/disk/assemble.h"
+#include "imgconv/disk/fat.h"
+#include "imgconv/disk/gpt.h"
 #include "imgconv/disk/grub.h"
-#include "imgconv/disk/kernel.h"
 #include "imgconv/disk/mbr.h"
-#include "lib/digest.h"
+#include "imgconv/disk/plan.h"
 
 #define SECTOR 512
 #define TYPE_LINUX 0x83
 
-/* The superblock, as far as GRUB's own reader of ext2 cares. */
-#define SB_OFF_INCOMPAT (1024 + 96)
-#define SB_OFF_RO_COMPAT (1024 + 100)
-
-/* What the reader of GRUB 2.06 in Debian 12 refuses; all of it was tried. */
-static const struct {
-	unsigned offset;
-	uint32_t bit;
-	const char *name;
-} not_for_grub[] = {
-	{SB_OFF_INCOMPAT, 0x400, "ea_inode"},
-	{SB_OFF_INCOMPAT, 0x8000, "inline_data"},
-	{SB_OFF_INCOMPAT, 0x20000, "casefold"},
-	{SB_OFF_RO_COMPAT, 0x200, "bigalloc"},
-};
+#define CORE_START MIB /* of a disk with a GPT */
+#define ESP_START (2 * MIB)
+#define ROOT_START (64 * MIB)
+#define NUMBER_ROOT 1
+#define NUMBER_BIOS 14
+#define NUMBER_ESP 15
+#define ESP_LABEL "ESP"
 
 uint64_t boot_disk_size(uint64_t partition_size)
 {
 	return BOOT_PARTITION_START + round_up(partition_size, SECTOR);
 }
 
-void boot_report_release(struct boot_report *r)
+uint64_t boot_assembled_size(uint64_t partition_size, enum boot_firmware firmware)
 {
-	free(r->kernel);
-	free(r->initrd);
-	free(r->cmdline);
-	free(r->source);
-	*r = (struct boot_report){0};
+	if (firmware == BOOT_BIOS)
+		return boot_disk_size(partition_size);
+	return round_up(ROOT_START + round_up(partition_size, SECTOR) + GPT_TAIL_SIZE, MIB);
 }
 
-static int check_grub_reads(struct image *im, uint64_t start, struct err *e)
+static struct buf *add_piece(struct disk_pieces *d, uint64_t start)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(not_for_grub); i++) {
-		uint8_t word[4];
-		int rc = image_pread(im, word, sizeof(word), start + not_for_grub[i].offset, e);
+	struct disk_piece *p = &d->piece[d->n_pieces++];
 
-		if (rc < 0)
-			return rc;
-		if (le32_get(word) & not_for_grub[i].bit)
-			return err_set(e, ENOTSUP,
-				       "GRUB does not read a file system with the feature %s",
-				       not_for_grub[i].name);
-	}
-	return 0;
+	*p = (struct disk_piece){.start = start, .data = BUF_INIT};
+	return &p->data;
 }
 
-/* The same file system gives the same disk. */
-static uint32_t signature_of(const char *fs_uuid)
+static int add_bytes(struct disk_pieces *d, uint64_t start, const void *data, size_t len,
+		     struct err *e)
 {
-	uint8_t sum[DIGEST_MAX];
-	uint32_t sig;
-
-	digest_of(DIGEST_SHA256, fs_uuid, strlen(fs_uuid), sum);
-	sig = le32_get(sum);
-	return sig ? sig : 1;
+	return buf_add(add_piece(d, start), data, len) < 0 ? err_nomem(e) : 0;
 }
 
-/* Everything that is decided by looking: kernel, command line, and how the disk is to be known. */
-struct plan {
-	char uuid[40];
-	uint32_t signature;
-};
+/* ---- BIOS alone ------------------------------------------------------------------------------ */
 
-static int make_plan(struct image *im, uint64_t start, uint64_t length, const struct boot_opts *o,
-		     struct plan *plan, struct boot_report *ret, struct err *e)
+static int make_mbr_disk(const struct boot_plan_result *p, uint64_t partition_size,
+			 struct disk_pieces *d, struct err *e)
 {
-	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
-	AUTO(boot_report_release) struct boot_report r = {0};
-	AUTO_FREE char *cmdline = NULL;
-	int rc = guest_fs_open(im, start, length, 0, &fs, e);
+	AUTO_BUF core = BUF_INIT;
+	uint8_t sector[SECTOR];
+	struct mbr mbr = {
+		.disk_signature = p->signature,
+		.part[0] = {.type = TYPE_LINUX,
+			    .active = true,
+			    .start = BOOT_PARTITION_START,
+			    .length = round_up(partition_size, SECTOR)},
+	};
+	int rc = grub_make_bios(&p->report, p->uuid, SECTOR, BOOT_PARTITION_START - SECTOR, sector,
+				&core, e);
 
 	if (rc >= 0)
-		rc = check_grub_reads(im, start, e);
+		rc = mbr_write(&mbr, sector, e);
 	if (rc < 0)
 		return rc;
-	memcpy(plan->uuid, guest_fs_uuid(fs), 37);
-	if (strspn(plan->uuid, "0-") == strlen(plan->uuid))
-		return err_set(e, ENOTSUP, "the file system has no UUID to find it by");
-	plan->signature = signature_of(plan->uuid);
-	rc = kernel_find(fs, o, &r, e);
-	if (rc >= 0)
-		rc = kernel_cmdline(r.cmdline, r.initrd != NULL, plan->uuid, plan->signature,
-				    o->append, &cmdline, e);
-	if (rc < 0)
-		return rc;
-	free(r.cmdline);
-	r.cmdline = STEAL(cmdline);
-	*ret = r;
-	r = (struct boot_report){0};
-	return 0;
+	d->partition_start = BOOT_PARTITION_START;
+	rc = add_bytes(d, 0, sector, SECTOR, e);
+	return rc < 0 ? rc : add_bytes(d, SECTOR, core.data, core.len, e);
 }
+
+/* ---- with UEFI ------------------------------------------------------------------------------- */
+
+static int make_esp(const struct boot_plan_result *p, struct disk_pieces *d, struct err *e)
+{
+	AUTO_BUF grub = BUF_INIT;
+	struct fat_file file = {.name = p->is_arm64 ? "BOOTAA64.EFI" : "BOOTX64.EFI"};
+	struct fat_volume v = {
+		.size = ROOT_START - ESP_START,
+		.start = ESP_START,
+		.serial = p->signature,
+		.label = ESP_LABEL,
+		.folder = "EFI/BOOT",
+		.files = &file,
+		.n_files = 1,
+	};
+	int rc = grub_make_efi(p->is_arm64 ? GRUB_EFI_ARM64 : GRUB_EFI_X64, &p->report, p->uuid,
+			       &grub, e);
+
+	if (rc < 0)
+		return rc;
+	file.data = grub.data;
+	file.len = grub.len;
+	return fat_make(&v, add_piece(d, ESP_START), e);
+}
+
+/* The boot sector into `sector`, the core image into its partition. */
+static int make_bios_partition(const struct boot_plan_result *p, struct disk_pieces *d,
+			       uint8_t *sector, struct err *e)
+{
+	return grub_make_bios(&p->report, p->uuid, CORE_START, ESP_START - CORE_START, sector,
+			      add_piece(d, CORE_START), e);
+}
+
+static int make_gpt_disk(const struct boot_plan_result *p, enum boot_firmware firmware,
+			 uint64_t partition_size, struct disk_pieces *d, struct err *e)
+{
+	uint64_t root_size = round_up(partition_size, SECTOR);
+	struct gpt_entry entries[] = {
+		{NUMBER_ROOT, GPT_TYPE_LINUX, {0}, ROOT_START, root_size, "root"},
+		{NUMBER_ESP, GPT_TYPE_ESP, {0}, ESP_START, ROOT_START - ESP_START, "esp"},
+		{NUMBER_BIOS, GPT_TYPE_BIOS_BOOT, {0}, CORE_START, ESP_START - CORE_START, "bios"},
+	};
+	struct gpt gpt = {.entries = entries, .n_entries = firmware == BOOT_BOTH ? 3 : 2};
+	uint8_t head[GPT_HEAD_SIZE] = {0}, tail[GPT_TAIL_SIZE];
+	size_t table = d->n_pieces;
+	int rc = 0;
+
+	d->partition_start = ROOT_START;
+	memcpy(gpt.guid, p->disk_guid, 16);
+	memcpy(entries[0].guid, p->root_guid, 16);
+	gpt_guid_derive(p->uuid, "esp", entries[1].guid);
+	gpt_guid_derive(p->uuid, "bios", entries[2].guid);
+	/* The table is the first piece; what is in its boot sector is known later. */
+	add_piece(d, 0);
+	if (firmware == BOOT_BOTH)
+		rc = make_bios_partition(p, d, head, e);
+	if (rc >= 0)
+		rc = make_esp(p, d, e);
+	if (rc >= 0)
+		rc = gpt_write(&gpt, d->size, head, tail, e);
+	if (rc >= 0 && buf_add(&d->piece[table].data, head, sizeof(head)) < 0)
+		rc = err_nomem(e);
+	return rc < 0 ? rc : add_bytes(d, d->size - sizeof(tail), tail, sizeof(tail), e);
+}
+
+/* ---- the public face ------------------------------------------------------------------------- */
 
 int boot_plan(struct image *im, uint64_t start, uint64_t length, const struct boot_opts *o,
 	      struct boot_report *ret, struct err *e)
 {
-	struct plan plan;
+	struct boot_plan_result p;
 	int rc;
 
 	*ret = (struct boot_report){0};
-	rc = make_plan(im, start, length, o, &plan, ret, e);
-	return rc < 0 ? err_wrap(e, "making '%s' bootable", image_name(im)) : 0;
+	rc = plan_make(im, start, length, o, &p, e);
+	if (rc < 0)
+		return err_wrap(e, "making '%s' bootable", image_name(im));
+	*ret = p.report;
+	return 0;
 }
 
-static int boot_write(struct image *disk, const struct boot_report *r, const struct plan *plan,
-		      struct err *e)
+/* The table last: until it is there, the disk is not taken for a bootable one. */
+static int write_pieces(struct image *disk, const struct disk_pieces *d, struct err *e)
 {
-	AUTO_BUF loader = BUF_INIT;
-	struct mbr mbr = {
-		.disk_signature = plan->signature,
-		.part[0] = {.type = TYPE_LINUX,
-			    .active = true,
-			    .start = BOOT_PARTITION_START,
-			    .length = (image_size(disk) - BOOT_PARTITION_START) / SECTOR * SECTOR},
-	};
-	int rc = grub_make(r, plan->uuid, BOOT_PARTITION_START, &loader, e);
+	int rc = 0;
 
-	if (rc >= 0)
-		rc = mbr_write(&mbr, (uint8_t *)loader.data, e);
-	/* The table last: until it is there, the disk is not taken for a bootable one. */
-	if (rc >= 0)
-		rc = image_pwrite(disk, loader.data + SECTOR, loader.len - SECTOR, SECTOR, e);
-	if (rc >= 0)
-		rc = image_pwrite(disk, loader.data, SECTOR, 0, e);
+	for (size_t i = d->n_pieces; i-- > 0 && rc >= 0;)
+		rc = image_pwrite(disk, d->piece[i].data.data, d->piece[i].data.len,
+				  d->piece[i].start, e);
 	return rc < 0 ? rc : image_flush(disk, e);
 }
 
 int boot_make(struct image *disk, const struct boot_opts *o, struct boot_report *ret, struct err *e)
 {
-	AUTO(boot_report_release) struct boot_report r = {0};
-	struct plan plan;
-	int rc;
+	AUTO(disk_pieces_release) struct disk_pieces d = {0};
+	AUTO(plan_release) struct boot_plan_result p = {0};
+	int rc = 0;
 
-	*ret = r;
+	*ret = (struct boot_report){0};
 	if (image_size(disk) < BOOT_PARTITION_START + 4 * KIB)
-		return err_set(e, EINVAL, "'%s': too small for a partition at 1 MiB",
-			       image_name(disk));
-	rc = make_plan(disk, BOOT_PARTITION_START, image_size(disk) - BOOT_PARTITION_START, o,
-		       &plan, &r, e);
+		rc = err_set(e, EINVAL, "too small for a partition at 1 MiB");
+	else if (o->firmware != BOOT_BIOS)
+		rc = err_set(e, ENOTSUP, "a partition at 1 MiB leaves no room for UEFI");
 	if (rc >= 0)
-		rc = boot_write(disk, &r, &plan, e);
+		rc = plan_make(disk, BOOT_PARTITION_START, image_size(disk) - BOOT_PARTITION_START,
+			       o, &p, e);
+	if (rc >= 0)
+		rc = make_mbr_disk(&p, (image_size(disk) - BOOT_PARTITION_START) / SECTOR * SECTOR,
+				   &d, e);
+	if (rc >= 0)
+		rc = write_pieces(disk, &d, e);
 	if (rc < 0)
 		return err_wrap(e, "making '%s' bootable", image_name(disk));
-	*ret = r;
-	r = (struct boot_report){0};
+	*ret = p.report;
+	p.report = (struct boot_report){0};
+	return 0;
+}
+
+int boot_assemble(struct image *partition, const struct boot_opts *o, struct image **ret,
+		  struct boot_report *report, struct err *e)
+{
+	AUTO(disk_pieces_release) struct disk_pieces d = {0};
+	AUTO(plan_release) struct boot_plan_result p = {0};
+	uint64_t size = image_size(partition);
+	int rc = plan_make(partition, 0, size, o, &p, e);
+
+	*report = (struct boot_report){0};
+	d.size = o->disk_size ? o->disk_size : boot_assembled_size(size, o->firmware);
+	if (rc >= 0 && (d.size % SECTOR || d.size < boot_assembled_size(size, o->firmware)))
+		rc = err_set(e, EINVAL, "a disk of %" PRIu64 " bytes does not hold it", d.size);
+	if (rc >= 0 && o->firmware == BOOT_BIOS)
+		rc = make_mbr_disk(&p, size, &d, e);
+	else if (rc >= 0)
+		rc = make_gpt_disk(&p, o->firmware, size, &d, e);
+	if (rc >= 0)
+		rc = disk_assemble(partition, &d, ret, e);
+	if (rc < 0)
+		return err_wrap(e, "making '%s' bootable", image_name(partition));
+	*report = p.report;
+	p.report = (struct boot_report){0};
 	return 0;
 }

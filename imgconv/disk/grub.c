@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GRUB 2 (2.06) for BIOS: sector 0 is boot.img, which loads the first sector of the core image
- * from the sector that it names (64 bits at 0x5c, as shipped: 1); that one, diskboot.img, loads
- * the rest by a list of blocks at its end (as shipped: from sector 2 on). So the two laid one
- * behind the other are a boot loader. The core image carries its menu in a memory disk, so that
+ * GRUB 2 (2.06). For BIOS: boot.img is a boot sector, which loads the first sector of the core image
+ * from the sector that it names (64 bits at 0x5c); that one, diskboot.img, loads the rest by a list
+ * of blocks at its end. As shipped they say 1 and 2, so that the two laid one behind the other are a
+ * boot loader. For UEFI the core image is a program. It carries its menu in a memory disk, so that
  * nothing is read from the guest but kernel and initrd, and no command of its own is run.
  */
 #include "imgconv/disk/grub.h"
 
 #include <stdio.h>
 
-#include "imgconv/disk/kernel.h"
+#include "imgconv/disk/cmdline.h"
 #include "lib/fs.h"
 #include "lib/proc.h"
 
-#define GRUB_DIR "/usr/lib/grub/i386-pc"
-#define GRUB_PACKAGES "Debian packages grub-pc-bin and grub-common"
+#define GRUB_DIR "/usr/lib/grub"
 
 #define SECTOR 512
 #define BOOT_OFF_KERNEL_SECTOR 0x5c
@@ -25,12 +24,25 @@
 #define DISKBOOT_OFF_BLOCKLIST 0x1f4 /* first sector (8), count (2), segment (2) */
 
 #define MKIMAGE_SECONDS 120
+#define CORE_MAX (8 * MIB)
 #define TAR_BLOCK 512
 
-static const char *const modules[] = {
-	"biosdisk", "part_msdos",     "ext2",  "memdisk", "tar",      "normal", "configfile",
-	"search",   "search_fs_uuid", "linux", "serial",  "terminal", "test",   "true",
-	"echo",     "sleep",          "ls",    "minicmd", "reboot",   "halt",
+static const struct platform {
+	const char *name;       /* of its folder and for grub-mkimage */
+	const char *package;    /* of Debian */
+	const char *modules[8]; /* that it needs besides the common ones */
+} platforms[] = {
+	[GRUB_BIOS] = {"i386-pc", "grub-pc-bin", {"biosdisk"}},
+	/* A mode with pixels, which the kernel takes over as its console. */
+	[GRUB_EFI_X64] = {"x86_64-efi", "grub-efi-amd64-bin", {"efi_gop", "efi_uga", "video"}},
+	[GRUB_EFI_ARM64] = {"arm64-efi", "grub-efi-arm64-bin", {"efi_gop", "video", "gzio"}},
+};
+
+static const char *const common_modules[] = {
+	"part_msdos", "part_gpt",   "ext2",    "memdisk", "tar",
+	"normal",     "configfile", "search",  "linux",   "search_fs_uuid",
+	"serial",     "terminal",   "test",    "true",    "echo",
+	"sleep",      "ls",         "minicmd", "reboot",  "halt",
 };
 
 /* ---- the menu -------------------------------------------------------------------------------- */
@@ -127,9 +139,19 @@ static int make_memdisk(const struct buf *config, struct buf *out, struct err *e
 
 /* ---- putting it together --------------------------------------------------------------------- */
 
-static int read_grub_file(const char *dir, const char *name, struct buf *out, struct err *e)
+static const char *grub_dir(void)
 {
-	AUTO_FREE char *path = path_join(dir, name);
+	const char *dir = getenv("ACCLIMATE_GRUB_DIR");
+
+	return dir && *dir ? dir : GRUB_DIR;
+}
+
+/* A file of the platform that tells whether it is there, and for BIOS is needed itself. */
+static int read_grub_file(const struct platform *p, const char *name, struct buf *out,
+			  struct err *e)
+{
+	AUTO_FREE char *dir = path_join(grub_dir(), p->name);
+	AUTO_FREE char *path = dir ? path_join(dir, name) : NULL;
 	int rc;
 
 	if (!path)
@@ -137,43 +159,97 @@ static int read_grub_file(const char *dir, const char *name, struct buf *out, st
 	rc = fs_read_file(path, MIB, out, e);
 	if (rc == -ENOENT)
 		return err_set(e, ENOENT,
-			       "'%s' is missing: GRUB for BIOS is not installed (%s), or set "
-			       "ACCLIMATE_GRUB_DIR",
-			       path, GRUB_PACKAGES);
+			       "'%s' is missing: GRUB for %s is not installed (Debian package %s), "
+			       "or set ACCLIMATE_GRUB_DIR",
+			       path, p->name, p->package);
 	return rc;
 }
 
-static int run_mkimage(const char *grub_dir, const char *temp, struct buf *out, struct err *e)
+static int run_mkimage(const struct platform *p, const char *temp, struct buf *out, struct err *e)
 {
+	AUTO_FREE char *dir = path_join(grub_dir(), p->name);
 	AUTO_FREE char *memdisk = path_join(temp, "memdisk.tar");
 	AUTO_FREE char *core = path_join(temp, "core.img");
-	const char *argv[16 + ARRAY_SIZE(modules)];
+	const char *argv[16 + ARRAY_SIZE(common_modules) + ARRAY_SIZE(p->modules)];
 	size_t n = 0;
 	int rc;
 
-	if (!memdisk || !core)
+	if (!dir || !memdisk || !core)
 		return err_nomem(e);
 	argv[n++] = "grub-mkimage";
-	argv[n++] = "--format=i386-pc";
+	argv[n++] = "--format";
+	argv[n++] = p->name;
 	argv[n++] = "--directory";
-	argv[n++] = grub_dir;
+	argv[n++] = dir;
 	argv[n++] = "--prefix";
 	argv[n++] = "(memdisk)/boot/grub";
 	argv[n++] = "--memdisk";
 	argv[n++] = memdisk;
 	argv[n++] = "--output";
 	argv[n++] = core;
-	for (size_t i = 0; i < ARRAY_SIZE(modules); i++)
-		argv[n++] = modules[i];
+	for (size_t i = 0; i < ARRAY_SIZE(common_modules); i++)
+		argv[n++] = common_modules[i];
+	for (size_t i = 0; i < ARRAY_SIZE(p->modules) && p->modules[i]; i++)
+		argv[n++] = p->modules[i];
 	argv[n] = NULL;
 	rc = proc_run(argv, NULL, 0, NULL, 0, MKIMAGE_SECONDS, e);
 	if (rc == -ENOENT)
-		return err_set(e, ENOENT, "grub-mkimage is not installed (%s)", GRUB_PACKAGES);
+		return err_set(e, ENOENT,
+			       "grub-mkimage is not installed (Debian package grub-common)");
 	if (rc < 0) {
 		err_wrap(e, "making the boot loader");
 		return rc;
 	}
-	return fs_read_file(core, MIB, out, e);
+	return fs_read_file(core, CORE_MAX, out, e);
+}
+
+static int make_in(const struct platform *p, const char *temp, const struct boot_report *r,
+		   const char *fs_uuid, struct buf *core, struct err *e)
+{
+	AUTO_FREE char *memdisk_path = path_join(temp, "memdisk.tar");
+	AUTO_BUF config = BUF_INIT;
+	AUTO_BUF memdisk = BUF_INIT;
+	int rc;
+
+	if (!memdisk_path)
+		return err_nomem(e);
+	rc = grub_config(r, fs_uuid, &config, e);
+	if (rc >= 0)
+		rc = make_memdisk(&config, &memdisk, e);
+	if (rc >= 0)
+		rc = fs_write_file(memdisk_path, memdisk.data, memdisk.len, 0600, e);
+	return rc < 0 ? rc : run_mkimage(p, temp, core, e);
+}
+
+static int make_core(const struct platform *p, const struct boot_report *r, const char *fs_uuid,
+		     struct buf *core, struct err *e)
+{
+	const char *tmpdir = getenv("TMPDIR");
+	AUTO_BUF prefix = BUF_INIT;
+	AUTO_FREE char *temp = NULL;
+	int rc;
+
+	if (buf_addf(&prefix, "%s/acclimate-grub", tmpdir && *tmpdir ? tmpdir : "/tmp") < 0)
+		return err_nomem(e);
+	rc = fs_make_temp_dir(buf_str(&prefix), &temp, e);
+	if (rc < 0)
+		return rc;
+	rc = make_in(p, temp, r, fs_uuid, core, e);
+	fs_remove_tree(temp, NULL);
+	return rc;
+}
+
+int grub_make_efi(enum grub_platform platform, const struct boot_report *r, const char *fs_uuid,
+		  struct buf *out, struct err *e)
+{
+	AUTO_BUF list = BUF_INIT;
+	int rc = read_grub_file(&platforms[platform], "moddep.lst", &list, e);
+
+	if (rc >= 0)
+		rc = make_core(&platforms[platform], r, fs_uuid, out, e);
+	if (rc >= 0 && (out->len < SECTOR || memcmp(out->data, "MZ", 2) != 0))
+		return err_set(e, EIO, "grub-mkimage made a program of an unknown kind");
+	return rc;
 }
 
 /* What the head of this file says about the two images holds for the GRUB that is installed. */
@@ -190,60 +266,30 @@ static int check_images(const struct buf *boot, const struct buf *core, struct e
 	return 0;
 }
 
-static int make_in(const char *temp, const struct boot_report *r, const char *fs_uuid,
-		   struct buf *boot, struct buf *core, struct err *e)
+int grub_make_bios(const struct boot_report *r, const char *fs_uuid, uint64_t core_start,
+		   size_t core_max, uint8_t sector[SECTOR], struct buf *core, struct err *e)
 {
-	AUTO_FREE char *memdisk_path = path_join(temp, "memdisk.tar");
-	AUTO_BUF config = BUF_INIT;
-	AUTO_BUF memdisk = BUF_INIT;
-	const char *dir = getenv("ACCLIMATE_GRUB_DIR");
-	int rc;
-
-	if (!memdisk_path)
-		return err_nomem(e);
-	if (!dir || !*dir)
-		dir = GRUB_DIR;
-	rc = read_grub_file(dir, "boot.img", boot, e);
-	if (rc >= 0)
-		rc = grub_config(r, fs_uuid, &config, e);
-	if (rc >= 0)
-		rc = make_memdisk(&config, &memdisk, e);
-	if (rc >= 0)
-		rc = fs_write_file(memdisk_path, memdisk.data, memdisk.len, 0600, e);
-	return rc < 0 ? rc : run_mkimage(dir, temp, core, e);
-}
-
-int grub_make(const struct boot_report *r, const char *fs_uuid, size_t max_size, struct buf *out,
-	      struct err *e)
-{
-	const char *tmpdir = getenv("TMPDIR");
-	AUTO_BUF prefix = BUF_INIT;
+	const struct platform *p = &platforms[GRUB_BIOS];
 	AUTO_BUF boot = BUF_INIT;
-	AUTO_BUF core = BUF_INIT;
-	AUTO_FREE char *temp = NULL;
-	int rc;
+	int rc = read_grub_file(p, "boot.img", &boot, e);
 
-	if (buf_addf(&prefix, "%s/acclimate-grub", tmpdir && *tmpdir ? tmpdir : "/tmp") < 0)
-		return err_nomem(e);
-	rc = fs_make_temp_dir(buf_str(&prefix), &temp, e);
-	if (rc < 0)
-		return rc;
-	rc = make_in(temp, r, fs_uuid, &boot, &core, e);
-	fs_remove_tree(temp, NULL);
 	if (rc >= 0)
-		rc = check_images(&boot, &core, e);
+		rc = make_core(p, r, fs_uuid, core, e);
+	if (rc >= 0)
+		rc = check_images(&boot, core, e);
 	if (rc < 0)
 		return rc;
-	if (SECTOR + core.len > max_size)
+	if (core->len > core_max)
 		return err_set(e, EFBIG, "the boot loader takes %zu bytes, %zu are there",
-			       SECTOR + core.len, max_size);
+			       core->len, core_max);
 	/*
 	 * The jump is for floppies; on disks it must fall through. The bytes from the signature on
 	 * are code for floppies too: left there, they would be read as partitions.
 	 */
 	memset(boot.data + BOOT_OFF_DRIVE_CHECK, 0x90, 2);
 	memset(boot.data + BOOT_OFF_SIGNATURE, 0, BOOT_OFF_MAGIC - BOOT_OFF_SIGNATURE);
-	if (buf_add(out, boot.data, boot.len) < 0 || buf_add(out, core.data, core.len) < 0)
-		return err_nomem(e);
+	le64_put(boot.data + BOOT_OFF_KERNEL_SECTOR, core_start / SECTOR);
+	le64_put(core->data + DISKBOOT_OFF_BLOCKLIST, core_start / SECTOR + 1);
+	memcpy(sector, boot.data, SECTOR);
 	return 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding the kernel of a guest, without running anything of it, and judging whether it boots on
- * an ordinary virtual machine: a bzImage does ("HdrS" at 0x202 and 0xaa55 at 0x1fe, Linux
- * Documentation/arch/x86/boot.rst, protocol 2.00 on), a kernel built for Xen's paravirtualization
- * alone is a compressed ELF file without that header.
+ * Finding the kernel of a guest, without running anything of it: by the menu of GRUB legacy, the
+ * links that distributions keep, or the names in /boot; and judging whether it boots on an ordinary
+ * virtual machine.
  */
 #include "imgconv/disk/kernel.h"
 
@@ -11,19 +10,28 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "imgconv/disk/drivers.h"
+#include "imgconv/disk/kernel_image.h"
 #include "imgconv/disk/menulst.h"
 #include "lib/str.h"
 
-#define SETUP_OFF_MAGIC 0x1fe
-#define SETUP_OFF_HEADER 0x202
-#define SETUP_LEN 0x210
-
 #define MENU_MAX (64 * KIB)
 #define CONFIG_MAX MIB
+/* Of a folder of kernels: names that are looked at, and kernels among them. */
+#define NAMES_MAX 10000
+#define KERNELS_MAX 100
 
+/* Where kernels are looked for, and what will do. */
+struct search {
+	struct guest_fs *fs;
+	const char *boot; /* "/boot", or "" for a file system that is all of it */
+	bool any;         /* kernels that boot under Xen only will do */
+};
+
+/* Below the folder of kernels, but for /etc. */
 static const char *const menu_paths[] = {
-	"/boot/grub/menu.lst",
-	"/boot/grub/grub.conf",
+	"%s/grub/menu.lst",
+	"%s/grub/grub.conf",
 	"/etc/grub.conf",
 };
 
@@ -36,10 +44,10 @@ static const struct kernel_link {
 	{"/boot/vmlinuz", "/boot/initrd"},
 };
 
-/* Names of the initrd of version %s, in /boot. */
-static const char *const initrd_names[] = {
-	"/boot/initrd.img-%s", "/boot/initramfs-%s.img", "/boot/initrd-%s",
-	"/boot/initrd-%s.img", "/boot/initramfs-%s",
+/* Names of the initrd of a version, in the folder of kernels: what is before and behind it. */
+static const char *const initrd_names[][2] = {
+	{"initrd.img-", ""}, {"initramfs-", ".img"}, {"initrd-", ""},
+	{"initrd-", ".img"}, {"initramfs-", ""},
 };
 
 int kernel_version_compare(const char *a, const char *b)
@@ -79,41 +87,21 @@ static bool is_file(struct guest_fs *fs, const char *path)
 	return guest_fs_stat(fs, path, true, &st, NULL) >= 0 && S_ISREG(st.mode) && st.size > 0;
 }
 
-static bool config_has(const char *config, const char *option)
-{
-	size_t len = strlen(option);
-
-	for (const char *s = config; (s = strstr(s, option)); s += len) {
-		if ((s == config || s[-1] == '\n') && s[len] == '=' &&
-		    (s[len + 1] == 'y' || s[len + 1] == 'm'))
-			return true;
-	}
-	return false;
-}
-
-/* The version in a kernel's file name, NULL if it has none. */
-static const char *version_of(const char *real_path)
-{
-	const char *base = strrchr(real_path, '/');
-
-	base = base ? base + 1 : real_path;
-	return str_has_prefix(base, "vmlinuz-") && base[8] ? base + 8 : NULL;
-}
-
 /* Where /boot/config-* is there, it says whether the kernel can reach a disk of KVM's. */
-static int check_config(struct guest_fs *fs, const char *real_path, struct err *e)
+static int check_config(struct search *s, const char *real_path, struct err *e)
 {
-	static const char *const disks[] = {"CONFIG_VIRTIO_BLK", "CONFIG_ATA_PIIX",
-					    "CONFIG_SATA_AHCI", "CONFIG_SCSI_VIRTIO"};
-	const char *version = version_of(real_path);
-	AUTO_FREE char *path = version ? str_format("/boot/config-%s", version) : NULL;
+	static const char *const disks[] = {"CONFIG_VIRTIO_BLK",   "CONFIG_SCSI_VIRTIO",
+					    "CONFIG_SATA_AHCI",    "CONFIG_ATA_PIIX",
+					    "CONFIG_BLK_DEV_NVME", "CONFIG_BLK_DEV_PIIX"};
+	const char *version = kernel_version_of(real_path);
+	AUTO_FREE char *path = version ? str_format("%s/config-%s", s->boot, version) : NULL;
 	AUTO_BUF config = BUF_INIT;
 
-	if (!path || !is_file(fs, path) ||
-	    guest_fs_read_file(fs, path, CONFIG_MAX, &config, NULL) < 0)
+	if (!path || !is_file(s->fs, path) ||
+	    guest_fs_read_file(s->fs, path, CONFIG_MAX, &config, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(disks); i++) {
-		if (config_has(buf_str(&config), disks[i]))
+		if (kernel_config_value(buf_str(&config), disks[i]))
 			return 0;
 	}
 	return err_set(e, ENOTSUP,
@@ -121,23 +109,29 @@ static int check_config(struct guest_fs *fs, const char *real_path, struct err *
 		       real_path, path);
 }
 
-static int check_kernel(struct guest_fs *fs, const char *path, struct err *e)
+static int check_kernel(struct search *s, const char *path, struct err *e)
 {
 	AUTO_FREE char *real = NULL;
 	AUTO_BUF head = BUF_INIT;
-	int rc = guest_fs_realpath(fs, path, &real, e);
+	struct kernel_image image;
+	int rc = guest_fs_realpath(s->fs, path, &real, e);
 
 	if (rc >= 0)
-		rc = guest_fs_read_head(fs, path, SETUP_LEN, &head, e);
+		rc = guest_fs_read_head(s->fs, path, KERNEL_HEAD, &head, e);
 	if (rc < 0)
 		return err_wrap(e, "kernel");
-	if (head.len < SETUP_LEN || le16_get(head.data + SETUP_OFF_MAGIC) != 0xaa55 ||
-	    memcmp(head.data + SETUP_OFF_HEADER, "HdrS", 4) != 0)
+	kernel_image_parse(head.data, head.len, &image);
+	if (s->any && image.kind != BOOT_KERNEL_UNKNOWN)
+		return 0;
+	if (image.kind == BOOT_KERNEL_PV)
 		return err_set(e, ENOTSUP,
 			       "kernel '%s' is no bzImage: it boots under Xen only (give another "
 			       "with --kernel)",
 			       path);
-	return check_config(fs, real, e);
+	if (image.kind == BOOT_KERNEL_UNKNOWN)
+		return err_set(e, ENOTSUP, "'%s' is no kernel: neither a bzImage nor one for arm64",
+			       path);
+	return check_config(s, real, e);
 }
 
 /* ---- candidates ------------------------------------------------------------------------------ */
@@ -156,20 +150,19 @@ static int report(struct boot_report *ret, const char *kernel, const char *initr
 }
 
 /* The initrd that belongs to a kernel by its name; NULL if none does. */
-static char *initrd_of(struct guest_fs *fs, const char *kernel)
+static char *initrd_of(struct search *s, const char *kernel)
 {
 	AUTO_FREE char *real = NULL;
 	const char *version;
 
-	if (guest_fs_realpath(fs, kernel, &real, NULL) < 0)
+	if (guest_fs_realpath(s->fs, kernel, &real, NULL) < 0)
 		return NULL;
-	version = version_of(real);
+	version = kernel_version_of(real);
 	for (size_t i = 0; version && i < ARRAY_SIZE(initrd_names); i++) {
-		const char *percent = strchr(initrd_names[i], '%');
-		char *path = str_format("%.*s%s%s", (int)(percent - initrd_names[i]),
-					initrd_names[i], version, percent + 2);
+		char *path = str_format("%s/%s%s%s", s->boot, initrd_names[i][0], version,
+					initrd_names[i][1]);
 
-		if (path && is_file(fs, path))
+		if (path && is_file(s->fs, path))
 			return path;
 		free(path);
 	}
@@ -180,7 +173,7 @@ static char *initrd_of(struct guest_fs *fs, const char *kernel)
  * Each of these returns 1 and the report filled if it found a kernel that boots, 0 if it has
  * nothing to offer, a negative errno if what it offers does not do.
  */
-static int from_options(struct guest_fs *fs, const struct boot_opts *o, struct boot_report *ret,
+static int from_options(struct search *s, const struct boot_opts *o, struct boot_report *ret,
 			struct err *e)
 {
 	AUTO_FREE char *own = NULL;
@@ -190,76 +183,77 @@ static int from_options(struct guest_fs *fs, const struct boot_opts *o, struct b
 
 	if (!o->kernel)
 		return 0;
-	rc = check_kernel(fs, o->kernel, e);
+	rc = check_kernel(s, o->kernel, e);
 	if (rc >= 0 && initrd)
-		rc = guest_fs_stat(fs, initrd, true, &st, e);
+		rc = guest_fs_stat(s->fs, initrd, true, &st, e);
 	if (rc < 0)
 		return rc;
 	if (!initrd)
-		initrd = own = initrd_of(fs, o->kernel);
+		initrd = own = initrd_of(s, o->kernel);
 	return report(ret, o->kernel, initrd, "ro", "--kernel", e);
 }
 
-static int from_entry(struct guest_fs *fs, const struct menulst_entry *x, const char *menu,
+static int from_entry(struct search *s, const struct menulst_entry *x, const char *menu,
 		      struct boot_report *ret, struct err *e)
 {
 	struct guest_stat st;
-	int rc = check_kernel(fs, x->kernel, e);
+	int rc = check_kernel(s, x->kernel, e);
 
 	if (rc >= 0 && x->initrd)
-		rc = guest_fs_stat(fs, x->initrd, true, &st, e);
+		rc = guest_fs_stat(s->fs, x->initrd, true, &st, e);
 	if (rc < 0)
 		return err_wrap(e, "'%s', entry '%s'", menu, x->title ? x->title : "");
 	return report(ret, x->kernel, x->initrd, x->args ? x->args : "", menu, e);
 }
 
-static int from_menu(struct guest_fs *fs, const char *menu, struct boot_report *ret, struct err *e)
+static int from_menu(struct search *s, const char *menu, struct boot_report *ret, struct err *e)
 {
 	AUTO(menulst_release) struct menulst m = {0};
 	AUTO_BUF text = BUF_INIT;
 	int rc;
 
-	if (!is_file(fs, menu))
+	if (!is_file(s->fs, menu))
 		return 0;
-	rc = guest_fs_read_file(fs, menu, MENU_MAX, &text, e);
+	rc = guest_fs_read_file(s->fs, menu, MENU_MAX, &text, e);
 	if (rc >= 0)
 		rc = menulst_parse(buf_str(&text), text.len, &m, e);
 	if (rc < 0)
 		return err_wrap(e, "'%s'", menu);
 	if (!m.n_entries)
 		return 0;
-	rc = from_entry(fs, &m.entries[m.default_entry], menu, ret, e);
+	rc = from_entry(s, &m.entries[m.default_entry], menu, ret, e);
 	/* The error to be told, if all fails, is the default entry's. */
 	for (size_t i = 0; i < m.n_entries && rc < 0 && rc != -ENOMEM; i++) {
-		if (from_entry(fs, &m.entries[i], menu, ret, NULL) > 0)
+		if (from_entry(s, &m.entries[i], menu, ret, NULL) > 0)
 			return 1;
 	}
 	return rc;
 }
 
-static int from_links(struct guest_fs *fs, struct boot_report *ret, struct err *e)
+static int from_links(struct search *s, struct boot_report *ret, struct err *e)
 {
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(links) && rc <= 0; i++) {
 		AUTO_FREE char *own = NULL;
-		const char *initrd = is_file(fs, links[i].initrd) ? links[i].initrd : NULL;
+		const char *initrd = is_file(s->fs, links[i].initrd) ? links[i].initrd : NULL;
 
-		if (!is_file(fs, links[i].kernel))
+		if (!is_file(s->fs, links[i].kernel))
 			continue;
-		rc = check_kernel(fs, links[i].kernel, e);
+		rc = check_kernel(s, links[i].kernel, e);
 		if (rc < 0)
 			continue;
 		if (!initrd)
-			initrd = own = initrd_of(fs, links[i].kernel);
+			initrd = own = initrd_of(s, links[i].kernel);
 		rc = report(ret, links[i].kernel, initrd, "ro", links[i].kernel, e);
 	}
 	return rc;
 }
 
 struct newest {
-	struct guest_fs *fs;
+	struct search *search;
 	char *version;
+	unsigned names, kernels;
 	bool any;       /* a kernel was there */
 	struct err why; /* why one did not do */
 };
@@ -267,22 +261,25 @@ struct newest {
 static int consider(void *ctx, const char *name, const struct guest_stat *st)
 {
 	struct newest *n = ctx;
-	const char *version = version_of(name);
+	const char *version = kernel_version_of(name);
 	AUTO_FREE char *path = NULL;
 	char *copy;
 
+	if (++n->names > NAMES_MAX || n->kernels > KERNELS_MAX)
+		return 1;
 	if (!version || S_ISDIR(st->mode) || strstr(version, "rescue"))
 		return 0;
 	if (n->version && kernel_version_compare(version, n->version) <= 0)
 		return 0;
 	n->any = true;
-	path = str_format("/boot/%s", name);
+	n->kernels++;
+	path = str_format("%s/%s", n->search->boot, name);
 	copy = strdup(version);
 	if (!path || !copy) {
 		free(copy);
 		return err_nomem(&n->why);
 	}
-	if (check_kernel(n->fs, path, &n->why) < 0) {
+	if (check_kernel(n->search, path, &n->why) < 0) {
 		free(copy);
 		return 0;
 	}
@@ -291,23 +288,24 @@ static int consider(void *ctx, const char *name, const struct guest_stat *st)
 	return 0;
 }
 
-static int from_boot(struct guest_fs *fs, struct boot_report *ret, struct err *e)
+static int from_boot(struct search *s, struct boot_report *ret, struct err *e)
 {
-	struct newest n = {.fs = fs};
+	const char *folder = *s->boot ? s->boot : "/";
+	struct newest n = {.search = s};
 	AUTO_FREE char *kernel = NULL;
 	AUTO_FREE char *initrd = NULL;
 	struct guest_stat st;
 	int rc = 0;
 
-	if (guest_fs_stat(fs, "/boot", true, &st, NULL) >= 0)
-		rc = guest_fs_list(fs, "/boot", consider, &n, &n.why);
+	if (guest_fs_stat(s->fs, folder, true, &st, NULL) >= 0)
+		rc = guest_fs_list(s->fs, folder, consider, &n, &n.why);
 	if (rc >= 0 && n.version) {
-		kernel = str_format("/boot/vmlinuz-%s", n.version);
+		kernel = str_format("%s/vmlinuz-%s", s->boot, n.version);
 		free(n.version);
 		if (!kernel)
 			return err_nomem(e);
-		initrd = initrd_of(fs, kernel);
-		return report(ret, kernel, initrd, "ro", "/boot", e);
+		initrd = initrd_of(s, kernel);
+		return report(ret, kernel, initrd, "ro", folder, e);
 	}
 	free(n.version);
 	if (rc >= 0 && !n.any)
@@ -358,35 +356,51 @@ static int prefer_links(struct guest_fs *fs, struct boot_report *r, struct err *
 	return 0;
 }
 
+/* All places in their order; the error to be told is the first one's. */
+static int search_all(struct search *s, struct boot_report *ret, struct err *e)
+{
+	struct err first = {0}, later;
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(menu_paths) && rc <= 0; i++) {
+		const char *below = strchr(menu_paths[i], '%');
+		AUTO_FREE char *menu =
+			below ? str_format("%s%s", s->boot, below + 2) : strdup(menu_paths[i]);
+
+		if (!menu)
+			return err_nomem(e);
+		rc = from_menu(s, menu, ret, first.code ? &later : &first);
+	}
+	if (rc <= 0 && *s->boot)
+		rc = from_links(s, ret, first.code ? &later : &first);
+	if (rc <= 0)
+		rc = from_boot(s, ret, first.code ? &later : &first);
+	if (rc > 0)
+		return 0;
+	if (!first.code)
+		return err_set(e, ENOENT,
+			       "no kernel: neither menu.lst, nor /vmlinuz, nor %s/vmlinuz-* (give "
+			       "one with --kernel)",
+			       s->boot);
+	if (e)
+		*e = first;
+	return -first.code;
+}
+
 int kernel_find(struct guest_fs *fs, const struct boot_opts *o, struct boot_report *ret,
 		struct err *e)
 {
-	struct err first = {0}, later;
+	struct search s = {.fs = fs, .boot = "/boot"};
 	struct guest_stat st;
 	int rc;
 
 	*ret = (struct boot_report){0};
-	rc = from_options(fs, o, ret, e);
+	rc = from_options(&s, o, ret, e);
 	if (rc)
 		return rc < 0 ? rc : 0;
-	for (size_t i = 0; i < ARRAY_SIZE(menu_paths) && rc <= 0; i++) {
-		rc = from_menu(fs, menu_paths[i], ret, first.code ? &later : &first);
-	}
-	if (rc <= 0)
-		rc = from_links(fs, ret, first.code ? &later : &first);
-	if (rc <= 0)
-		rc = from_boot(fs, ret, first.code ? &later : &first);
-	if (rc <= 0) {
-		boot_report_release(ret);
-		if (!first.code)
-			return err_set(e, ENOENT,
-				       "no kernel: neither menu.lst, nor /vmlinuz, nor "
-				       "/boot/vmlinuz-* (give one with --kernel)");
-		if (e)
-			*e = first;
-		return -first.code;
-	}
-	rc = prefer_links(fs, ret, e);
+	rc = search_all(&s, ret, e);
+	if (rc >= 0)
+		rc = prefer_links(fs, ret, e);
 	if (rc >= 0 && o->initrd) {
 		free(ret->initrd);
 		ret->initrd = strdup(o->initrd);
@@ -397,91 +411,21 @@ int kernel_find(struct guest_fs *fs, const struct boot_opts *o, struct boot_repo
 	return rc;
 }
 
-/* ---- command line ---------------------------------------------------------------------------- */
-
-/* Words that make sense under Xen alone. */
-static bool is_xen_word(const char *w)
+int kernel_find_any(struct guest_fs *fs, const char *boot, struct boot_report *ret, struct err *e)
 {
-	static const char *const prefixes[] = {"console=hvc", "console=xvc",
-					       "xencons=", "earlyprintk=xen", "xen_"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-		if (str_has_prefix(w, prefixes[i]))
-			return true;
-	}
-	return false;
-}
-
-/*
- * Takes the next word as the kernel does: spaces part words, but not within double quotes. The
- * quotes go; GRUB sets them again around a word with spaces.
- */
-int kernel_next_word(const char **s, struct buf *word, struct err *e)
-{
-	bool quoted = false;
-
-	buf_clear(word);
-	while (**s == ' ' || **s == '\t')
-		(*s)++;
-	for (; **s && (quoted || (**s != ' ' && **s != '\t')); (*s)++) {
-		unsigned char c = (unsigned char)**s;
-
-		if (c == '"') {
-			quoted = !quoted;
-			continue;
-		}
-		if (c < 0x20 || c >= 0x7f || c == '\'' || c == '\\')
-			return err_set(e, ENOTSUP,
-				       "the kernel's command line has a character (0x%02x) that "
-				       "GRUB cannot pass on",
-				       c);
-		if (buf_addc(word, (char)c) < 0)
-			return err_nomem(e);
-	}
-	if (quoted)
-		return err_set(e, EBADMSG, "the kernel's command line has an open quote");
-	return word->len > 0;
-}
-
-static int add_word(struct buf *line, const char *word, struct err *e)
-{
-	const char *quote = strpbrk(word, " \t") ? "\"" : "";
-
-	if (buf_addf(line, "%s%s%s%s", line->len ? " " : "", quote, word, quote) < 0)
-		return err_nomem(e);
-	return 0;
-}
-
-int kernel_cmdline(const char *guest_cmdline, bool has_initrd, const char *fs_uuid,
-		   uint32_t disk_signature, const char *append, char **ret, struct err *e)
-{
-	AUTO_BUF line = BUF_INIT;
-	AUTO_BUF word = BUF_INIT;
-	bool tty = false, serial = false;
-	const char *s = guest_cmdline;
+	struct search s = {.fs = fs, .boot = boot};
 	int rc;
 
-	rc = has_initrd ? buf_addf(&line, "root=UUID=%s", fs_uuid)
-			: buf_addf(&line, "root=PARTUUID=%08x-01", disk_signature);
-	if (rc < 0)
-		return err_nomem(e);
-	while ((rc = kernel_next_word(&s, &word, e)) > 0) {
-		if (str_has_prefix(word.data, "root=") || is_xen_word(word.data))
-			continue;
-		tty |= str_has_prefix(word.data, "console=tty0");
-		serial |= str_has_prefix(word.data, "console=ttyS0");
-		rc = add_word(&line, word.data, e);
-		if (rc < 0)
-			return rc;
+	*ret = (struct boot_report){0};
+	rc = search_all(&s, ret, NULL);
+	if (rc < 0) {
+		boot_report_release(ret);
+		s.any = true;
+		rc = search_all(&s, ret, e);
 	}
-	if (rc >= 0 && !serial && !tty)
-		rc = add_word(&line, "console=tty0", e);
-	if (rc >= 0 && !serial)
-		rc = add_word(&line, "console=ttyS0,115200", e);
-	for (s = append ? append : ""; rc >= 0 && (rc = kernel_next_word(&s, &word, e)) > 0;)
-		rc = add_word(&line, word.data, e);
+	if (rc >= 0 && *boot)
+		rc = prefer_links(fs, ret, e);
 	if (rc < 0)
-		return rc;
-	*ret = buf_detach(&line);
-	return *ret ? 0 : err_nomem(e);
+		boot_report_release(ret);
+	return rc;
 }

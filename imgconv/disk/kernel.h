@@ -17,18 +17,10 @@ int kernel_find(struct guest_fs *fs, const struct boot_opts *o, struct boot_repo
 		struct err *e);
 
 /*
- * The command line for the new disk: root= becomes the file system's UUID (with an initrd) or its
- * partition (PARTUUID, without), consoles of Xen become tty0 and ttyS0, other words stay; append
- * (may be NULL) comes last. *ret is the caller's.
+ * The same in a file system whose folder of kernels is `boot` ("/boot", or "" if it is all of the
+ * file system), whether or not it boots outside Xen; one that does is preferred.
  */
-int kernel_cmdline(const char *guest_cmdline, bool has_initrd, const char *fs_uuid,
-		   uint32_t disk_signature, const char *append, char **ret, struct err *e);
-
-/*
- * The next word of a command line, its quotes taken off, into word; *s moves behind it. Returns 1,
- * or 0 at the end. Errors: ENOTSUP a character that GRUB cannot hand to a kernel; EBADMSG.
- */
-int kernel_next_word(const char **s, struct buf *word, struct err *e);
+int kernel_find_any(struct guest_fs *fs, const char *boot, struct boot_report *ret, struct err *e);
 
 /* How two kernel versions compare: <0, 0, >0; runs of digits by value. */
 int kernel_version_compare(const char *a, const char *b);

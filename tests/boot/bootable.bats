@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
-# What `imgconv bootable` makes is booted: BIOS, GRUB, and a kernel that says what it was given.
+# What `imgconv bootable` makes is booted: BIOS or UEFI, GRUB, and a kernel that says what it was
+# given.
 # shellcheck disable=SC2154 # bats's run sets output
 
 bats_require_minimum_version 1.5.0
@@ -31,6 +32,15 @@ setup() {
 make_fs() { # MKE2FS-OPTION...
 	truncate -s 16M fs
 	mke2fs -q -F -U "$UUID" "$@" -d tree fs
+}
+
+# Debian's package ovmf: UEFI for QEMU, with variables that are forgotten.
+uefi() {
+	code=/usr/share/OVMF/OVMF_CODE_4M.fd
+	vars=/usr/share/OVMF/OVMF_VARS_4M.fd
+	[ -e $code ] || skip "no UEFI for QEMU ($code)"
+	UEFI="-M q35 -drive if=pflash,unit=0,format=raw,readonly=on,file=$code
+		-drive if=pflash,unit=1,format=raw,snapshot=on,file=$vars"
 }
 
 boots() { # QEMU-OPTION...
@@ -71,4 +81,24 @@ boots() { # QEMU-OPTION...
 	debugfs -w -R 'write grub.cfg /boot/grub/grub.cfg' fs 2>/dev/null
 	"$IMGCONV" bootable -O raw fs disk
 	boots -drive file=disk,if=virtio,format=raw
+}
+
+@test "a disk for both boots from UEFI and from BIOS" {
+	uefi
+	make_fs -t ext4
+	"$IMGCONV" bootable --firmware both -O qcow2 fs disk
+	# shellcheck disable=SC2086
+	boots -m 128 $UEFI -drive file=disk,if=virtio,format=qcow2
+	boots -drive file=disk,if=virtio,format=qcow2
+}
+
+@test "kernel and initrd that were taken out boot as they are" {
+	make_fs -t ext4
+	"$IMGCONV" bootable --direct-kernel out fs
+	cmdline=$(jq -r .cmdline out/boot.json)
+	timeout 120 qemu-system-x86_64 -accel tcg -m 64 -display none -no-reboot -nic none -monitor none \
+		-serial file:serial -kernel out/vmlinuz -initrd out/initrd.img -append "$cmdline" \
+		-drive file=fs,if=virtio,format=raw </dev/null
+	grep -aqF 'KERNEL cmdline<root=/dev/vda ro "a=b c" d=$e;f console=tty0 console=ttyS0,115200' serial
+	grep -aqF 'KERNEL initrd<what the initrd holds>' serial
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The smallest kernel that boot loaders take for Linux: a bzImage of protocol 2.06 (Linux
+ * The smallest kernel that boot loaders and QEMU take for Linux: a bzImage of protocol 2.06 (Linux
  * Documentation/arch/x86/boot.rst) that says on the serial port what it was given, command line
  * and first line of the initrd, and switches the machine off.
  *
@@ -23,6 +23,33 @@
 	.long 0x37ffffff	/* initrd_addr_max */
 	.org 0x238
 	.long 2047		/* cmdline_size */
+
+	.org 0x268
+	/* Real-mode entry, for QEMU's -kernel: the boot parameters are this very header. */
+	.code16
+	cli
+	xorl %eax, %eax
+	movw %ds, %ax
+	shll $4, %eax
+	movl %eax, %esi
+	addl $gdt, %eax
+	movl %eax, gdt_at
+	lgdtl gdt_limit
+	movl %cr0, %eax
+	orb $1, %al
+	movl %eax, %cr0
+	movw $0x18, %ax
+	movw %ax, %ds
+	movw %ax, %es
+	movw %ax, %ss
+	ljmpl $0x10, $0x100000
+	.balign 8
+gdt:	.quad 0, 0
+	.quad 0x00cf9b000000ffff	/* 0x10: code, 4 GiB */
+	.quad 0x00cf93000000ffff	/* 0x18: data, 4 GiB */
+gdt_limit: .word 31
+gdt_at:	.long 0
+	.code32
 
 	.org 0x400
 	/* 32-bit entry: %esi points to the boot parameters. */

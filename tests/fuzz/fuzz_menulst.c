@@ -3,6 +3,7 @@
  * menu.lst, and what becomes of its entries: every kernel, initrd and command line goes on into the
  * menu that we make.
  */
+#include "imgconv/disk/cmdline.h"
 #include "imgconv/disk/grub.h"
 #include "imgconv/disk/kernel.h"
 #include "imgconv/disk/menulst.h"
@@ -18,8 +19,8 @@ static void use_entry(const struct menulst_entry *x)
 
 	if (x->kernel[0] != '/')
 		abort();
-	if (kernel_cmdline(x->args ? x->args : "", x->initrd != NULL, UUID, 0x12345678, x->title,
-			   &line, &e) < 0)
+	if (kernel_cmdline(x->args ? x->args : "", "UUID=" UUID, "ttyS0,115200", x->title, &line,
+			   &e) < 0)
 		return;
 	r.cmdline = line;
 	if (grub_config(&r, UUID, &menu, &e) < 0)

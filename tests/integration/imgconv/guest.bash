@@ -8,7 +8,7 @@ export E2FSPROGS_FAKE_TIME=1600000000 SOURCE_DATE_EPOCH=1700000000
 
 bz() { # FILE: what has the header of a bzImage
 	truncate -s 510 "$1"
-	printf '\125\252\353\152HdrS\14\2' >>"$1"
+	printf '\125\252\353\152HdrS\14\2\0\0\0\0\0\0\0\0\0\1' >>"$1"
 	truncate -s 9000 "$1"
 }
 

@@ -5,6 +5,7 @@
  */
 #include "helper.h"
 
+#include "imgconv/disk/cmdline.h"
 #include "imgconv/disk/grub.h"
 #include "imgconv/disk/kernel.h"
 #include "imgconv/disk/menulst.h"
@@ -28,7 +29,7 @@ static void shell(const char *fmt, ...)
 
 /*
  * A guest from a script that runs in its root, with two programs: `bz FILE`, which makes what has
- * the header of a bzImage, and `xen FILE`, which makes what has not.
+ * the header of a bzImage, and `xen FILE`, which makes a compressed ELF file.
  */
 static struct guest_fs *make_guest(const char *script, struct image **im)
 {
@@ -38,7 +39,7 @@ static struct guest_fs *make_guest(const char *script, struct image **im)
 	shell("cd '%s'; rm -rf tree fs; mkdir -p tree/boot/grub; cd tree; "
 	      "bz() { head -c 510 /dev/zero >$1; printf '\\125\\252\\353\\152HdrS\\14\\2' >>$1; "
 	      "head -c 1000 /dev/zero >>$1; }; "
-	      "xen() { printf '\\037\\213\\10' >$1; head -c 4000 /dev/zero >>$1; }; "
+	      "xen() { { printf '\\177ELF'; head -c 4000 /dev/zero; } | gzip >$1; }; "
 	      "initrd() { echo initrd >$1; }; "
 	      "%s; cd ..; truncate -s 4M fs; mke2fs -q -F -t ext4 -O ^has_journal -U %s -d tree fs",
 	      work, script, UUID);
@@ -155,6 +156,7 @@ static void guests_that_cannot_boot_say_why(void **state)
 	expect_failure("xen boot/vmlinuz-2.6.18-xen", &none, ENOTSUP, "Xen only");
 	expect_failure("xen boot/k; printf 'title t\\nkernel /boot/k\\n' >boot/grub/menu.lst",
 		       &none, ENOTSUP, "menu.lst', entry 't': kernel '/boot/k' is no bzImage");
+	expect_failure("echo text >boot/vmlinuz-1", &none, ENOTSUP, "is no kernel");
 	expect_failure("bz boot/vmlinuz-1; echo CONFIG_XEN=y >boot/config-1", &none, ENOTSUP,
 		       "no driver");
 	expect("bz boot/vmlinuz-1; echo CONFIG_VIRTIO_BLK=m >boot/config-1", &none,
@@ -262,24 +264,28 @@ static void command_lines_fit_the_new_disk(void **state)
 {
 	static const struct {
 		const char *guest, *append, *expected;
-		bool initrd;
+		const char *root, *console;
 	} cases[] = {
 		{"root=/dev/xvda1 ro console=hvc0", NULL,
-		 "root=UUID=" UUID " ro console=tty0 console=ttyS0,115200", true},
+		 "root=UUID=" UUID " ro console=tty0 console=ttyS0,115200", "UUID=" UUID,
+		 "ttyS0,115200"},
 		{"root=LABEL=x ro", NULL,
-		 "root=PARTUUID=0badcafe-01 ro console=tty0 console=ttyS0,115200", false},
+		 "root=PARTUUID=0badcafe-01 ro console=tty0 console=ttyS0,115200",
+		 "PARTUUID=0badcafe-01", "ttyS0,115200"},
 		{"ro quiet console=xvc0 xencons=tty console=ttyS0,9600", "panic=5 b=\"c d\"",
-		 "root=UUID=" UUID " ro quiet console=ttyS0,9600 panic=5 \"b=c d\"", true},
+		 "root=UUID=" UUID " ro quiet console=ttyS0,9600 panic=5 \"b=c d\"", "UUID=" UUID,
+		 "ttyS0,115200"},
 		{"console=tty0  a=\"two words\"", NULL,
-		 "root=UUID=" UUID " console=tty0 \"a=two words\" console=ttyS0,115200", true},
-		{"", NULL, "root=UUID=" UUID " console=tty0 console=ttyS0,115200", true},
+		 "root=UUID=" UUID " console=tty0 \"a=two words\" console=ttyS0,115200",
+		 "UUID=" UUID, "ttyS0,115200"},
+		{"", NULL, "root=/dev/vda console=tty0 console=ttyAMA0", "/dev/vda", "ttyAMA0"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		AUTO_FREE char *line = NULL;
 
-		assert_ok(kernel_cmdline(cases[i].guest, cases[i].initrd, UUID, 0x0badcafe,
+		assert_ok(kernel_cmdline(cases[i].guest, cases[i].root, cases[i].console,
 					 cases[i].append, &line, e));
 		assert_string_equal(line, cases[i].expected);
 	}
@@ -294,8 +300,8 @@ static void what_grub_cannot_pass_on_is_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		struct err e = {0};
 
-		assert_true(kernel_cmdline(bad[i], true, UUID, 1, NULL, &line, &e) < 0);
-		assert_true(kernel_cmdline("", true, UUID, 1, bad[i], &line, &e) < 0);
+		assert_true(kernel_cmdline(bad[i], "x", "ttyS0", NULL, &line, &e) < 0);
+		assert_true(kernel_cmdline("", "x", "ttyS0", bad[i], &line, &e) < 0);
 	}
 }
 
