@@ -4,6 +4,7 @@
 
 #include "imgconv/commands.h"
 #include "imgconv/confine.h"
+#include "imgconv/disk/report.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -14,18 +15,21 @@ struct report {
 	struct image_layout layout;
 	bool has_layout;
 	struct err layout_error; /* why there is none */
+	struct image_boot boot;  /* if there is a layout */
 };
 
 static void report_release(struct report *r)
 {
 	image_info_release(&r->info);
 	image_layout_release(&r->layout);
+	image_boot_release(&r->boot);
 	if (r->im)
 		image_close(r->im);
 }
 DEFINE_AUTO_STRUCT(struct report, report_release);
 
-static int make_report(const char *path, const char *format, struct report *r, struct err *e)
+static int make_report(const char *path, const char *format, unsigned boot_flags, struct report *r,
+		       struct err *e)
 {
 	struct image_open_opts o = {.format = format, .flags = IMAGE_INSPECT};
 	int rc = image_open(path, &o, &r->im, e);
@@ -35,7 +39,10 @@ static int make_report(const char *path, const char *format, struct report *r, s
 	if (rc)
 		return rc;
 	r->has_layout = image_layout_read(r->im, &r->layout, &r->layout_error) == 0;
-	return 0;
+	rc = image_layout_check(r->im, &r->info, e);
+	if (rc == 0 && r->has_layout)
+		rc = image_boot_read(r->im, &r->layout, boot_flags, &r->boot, e);
+	return rc;
 }
 
 /* ---- text ---------------------------------------------------------------------------------- */
@@ -126,6 +133,7 @@ static void add_text(struct buf *b, const struct report *r)
 		buf_addf(b, "%-20s%s\n", "partition table:", r->layout.table);
 		for (size_t i = 0; i < r->layout.n_partitions; i++)
 			add_partition(b, &r->layout.partitions[i]);
+		image_boot_text(b, &r->boot);
 	} else {
 		buf_addf(b, "%-20s%s\n", "warning:", r->layout_error.msg);
 	}
@@ -207,6 +215,9 @@ static void json_report(struct jsonw *w, const struct report *r)
 		for (size_t i = 0; i < r->layout.n_partitions; i++)
 			json_partition(w, &r->layout.partitions[i]);
 		jsonw_close(w);
+		jsonw_object(w, "boot");
+		image_boot_json(w, &r->boot);
+		jsonw_close(w);
 	} else {
 		jsonw_null(w, "partition-table");
 	}
@@ -225,6 +236,7 @@ struct shown {
 	char **paths;
 	int n;
 	const char *format;
+	unsigned boot_flags;
 	enum cli_output output;
 };
 
@@ -245,7 +257,7 @@ static int show_all(const struct shown *s, struct err *e)
 	for (int i = 0; i < s->n; i++) {
 		AUTO(report_release) struct report r = {0};
 
-		if (make_report(s->paths[i], s->format, &r, &why) < 0) {
+		if (make_report(s->paths[i], s->format, s->boot_flags, &r, &why) < 0) {
 			status = cli_fail(&why);
 			continue;
 		}
@@ -273,11 +285,16 @@ static int show_confined(void *ctx, struct err *e)
 	return show_all(ctx, e);
 }
 
+enum {
+	OPT_DEEP = 256,
+};
+
 int cmd_info(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		{"format", required_argument, NULL, 'f'},
 		{"output", required_argument, NULL, 'o'},
+		{"deep", no_argument, NULL, OPT_DEEP},
 		{NULL, 0, NULL, 0},
 	};
 	struct shown s = {.output = CLI_TEXT};
@@ -287,6 +304,8 @@ int cmd_info(const struct cli_command *self, int argc, char **argv)
 	while ((opt = cli_getopt(self, argc, argv, "f:o:", longopts)) != -1) {
 		if (opt == 'f')
 			s.format = optarg;
+		else if (opt == OPT_DEEP)
+			s.boot_flags |= BOOT_DEEP;
 		else if (cli_output_parse(optarg, &s.output, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}

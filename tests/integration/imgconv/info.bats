@@ -55,7 +55,7 @@ value() { "$IMGCONV" info -o json "$2" | jq -r "$1"; }
 	run "$IMGCONV" info disk.raw
 	[ "$status" = 0 ]
 	[[ $output == *"warning:"*"wrong checksum"* ]]
-	"$IMGCONV" info -o json disk.raw | jq -e '."partition-table" == null and (.warnings | length) == 1'
+	"$IMGCONV" info -o json disk.raw | jq -e '."partition-table" == null and (.warnings | length) >= 1'
 }
 
 @test "names inside are shown and not opened" {
