@@ -13,8 +13,9 @@
 
 bool qcow2_probe(const struct image_head *head)
 {
+	/* Version 1 is another format. A version that there is not is not to pass as raw. */
 	return head->len >= 8 && be32_get(head->data) == QCOW2_MAGIC &&
-	       be32_get(head->data + HDR_VERSION) >= 2;
+	       be32_get(head->data + HDR_VERSION) != 1;
 }
 
 /* The first reason is kept; all that can be said of the header is read nevertheless. */

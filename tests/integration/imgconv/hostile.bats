@@ -120,6 +120,11 @@ setup() {
 		qemu-img create -q -f $f in.img 4M
 		fails "images are not supported" convert -O raw in.img out.raw
 	done
+	# A version that there is not does not pass as raw.
+	truncate -s 0 in.img
+	truncate -s 1M in.img
+	printf 'QFI\373\0\0\0\0' | dd of=in.img conv=notrunc status=none
+	fails "QCOW2 version 0 is not supported" convert -O raw in.img out.raw
 }
 
 @test "-f raw never looks into the image" {
