@@ -254,7 +254,9 @@ sum() { sha1sum <t | cut -c -40; }
 			# A shell starts what runs behind it with SIGINT ignored.
 			env --default-signal "$BUNDLE" open -k keys/user.key.pem slow/p.manifest.xml slow.raw 2>err &
 			pid=$!
-			until compgen -G '.slow.raw.*' >/dev/null || ! kill -0 $pid; do :; done
+			# The output has no name yet.
+			# shellcheck disable=SC2010 # a link's target is what is looked for
+			until ls -l /proc/$pid/fd 2>/dev/null | grep -q "deleted" || ! kill -0 $pid 2>/dev/null; do :; done
 			kill -$signal $pid || true
 			status=0
 			wait $pid || status=$?
