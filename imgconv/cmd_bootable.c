@@ -144,15 +144,18 @@ static int show_text(const struct boot_report *r, struct err *e)
 {
 	const struct boot_verdict *v = &r->verdict;
 	AUTO_FREE char *bus = str_format("%s (%s)", boot_bus_name(v->bus), v->why);
+	AUTO_FREE char *version =
+		str_format("%s, %s%s", v->version ? v->version : "unknown",
+			   boot_kernel_kind_name(v->kind), v->efi_stub ? ", EFI stub" : "");
 	const char *const rows[][2] = {
 		{"kernel", r->kernel},
-		{"version", v->version ? v->version : "unknown"},
+		{"version", version},
 		{"initrd", r->initrd ? r->initrd : "none"},
 		{"command line", r->cmdline},
 		{"found by", r->source},
 		{"disk bus", bus},
 	};
-	int rc = bus ? 0 : err_nomem(e);
+	int rc = bus && version ? 0 : err_nomem(e);
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows) && rc >= 0; i++) {
 		ANALYZER_KNOWS(rows[i][1]);

@@ -28,7 +28,7 @@ setup() {
 	[ "$status" -eq 0 ]
 	[ -z "$stderr" ]
 	[ "$output" = "kernel        /boot/vmlinuz-9.9
-version       9.9
+version       9.9, bzImage
 initrd        /boot/initrd.img-9.9
 command line  $CMDLINE
 found by      /boot/grub/menu.lst
