@@ -4,6 +4,7 @@
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
+#include "imgconv/confine.h"
 #include "imgconv/disk/report.h"
 #include "imgconv/target.h"
 #include "lib/log.h"
@@ -12,7 +13,8 @@
 struct bootable {
 	struct image_open_opts open; /* of the source */
 	const char *format;          /* of the target */
-	const char *source, *target;
+	char *source;
+	const char *target;
 	const char *direct; /* folder for --direct-kernel; NULL: a disk is made */
 	struct boot_opts boot;
 	struct image_create_opts create;
@@ -253,37 +255,57 @@ static int make_disk(struct bootable *b, struct image *src, struct boot_report *
 	return rc < 0 ? rc : write_disk(b, disk, e);
 }
 
-static int run(struct bootable *b, struct boot_report *ret, struct err *e)
+static int open_source(const struct bootable *b, struct image **ret, struct err *e)
 {
+	int rc = image_open(b->source, &b->open, ret, e);
+
+	return rc < 0 ? rc : check_source(*ret, e);
+}
+
+/* In a sandbox: only what would be done. */
+static int plan(void *ctx, struct err *e)
+{
+	const struct bootable *b = ctx;
+	AUTO(boot_report_release) struct boot_report r = {0};
 	AUTO(image_close) struct image *src = NULL;
-	int rc = image_open(b->source, &b->open, &src, e);
+	int rc = open_source(b, &src, e);
 
 	if (rc == 0)
-		rc = check_source(src, e);
+		rc = boot_plan(src, 0, image_size(src), &b->boot, &r, e);
+	if (rc == 0)
+		rc = show_plan(b, &r, e);
+	return rc == 0 && b->output == CLI_JSON ? show_json(b, &r, e) : rc;
+}
+
+/* Not in a sandbox: GRUB's programs are run, files are made in a folder. */
+static int make(struct bootable *b, struct err *e)
+{
+	AUTO(boot_report_release) struct boot_report r = {0};
+	AUTO(image_close) struct image *src = NULL;
+	int rc = open_source(b, &src, e);
+
 	if (rc < 0)
 		return rc;
-	if (!b->dry_run && !b->direct)
-		return make_disk(b, src, ret, e);
-	if (b->dry_run)
-		rc = boot_plan(src, 0, image_size(src), &b->boot, ret, e);
-	else
-		rc = boot_extract(src, &b->boot, b->direct, b->target_flags & TARGET_REPLACE, ret,
+	if (b->direct) {
+		rc = boot_extract(src, &b->boot, b->direct, b->target_flags & TARGET_REPLACE, &r,
 				  e);
-	return rc < 0 ? rc : show_plan(b, ret, e);
+		if (rc == 0)
+			rc = show_plan(b, &r, e);
+	} else {
+		rc = make_disk(b, src, &r, e);
+	}
+	return rc == 0 && b->output == CLI_JSON ? show_json(b, &r, e) : rc;
 }
 
 int cmd_bootable(const struct cli_command *self, int argc, char **argv)
 {
-	AUTO(boot_report_release) struct boot_report r = {0};
 	struct bootable b = {.output = CLI_TEXT};
 	struct err e;
 	int status = parse_args(self, &b, argc, argv);
+	int rc;
 
 	if (status != 0)
 		return status;
-	if (run(&b, &r, &e) < 0)
-		return cli_fail(&e);
-	if (b.output == CLI_JSON && show_json(&b, &r, &e) < 0)
-		return cli_fail(&e);
-	return cli_finish(EXIT_OK);
+	rc = b.dry_run ? confine_images(&b.source, 1, &b.open, plan, &b, &e) : make(&b, &e);
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -45,6 +45,8 @@ watched() {
 		    inside = pid in entered and i > entered[pid]
 		    if not inside:
 		        outside.write(call)
+		    elif re.search(r'/openssl[.]cnf", .* ENOENT', call):
+		        pass  # libcrypto looks for its configuration, and does without
 		    elif not re.match(r"(newfstatat|statx)\(\d+, \"\"|clone3?\(.*CLONE_THREAD|"
 		                      r"<\.\.\. clone|[+-]{3} ", call):
 		        after.write(call)
@@ -66,12 +68,13 @@ watched() {
 	[ "$(cat confined)" = 1 ]
 }
 
-@test "so do check, map, measure, resize and inject" {
+@test "so do check, map, measure, resize, inject and plans to boot" {
 	qemu-img create -q -f qcow2 in.qcow2 4M
 	truncate -s 4M in.raw
 	mke2fs -q -F in.raw
 	for args in "check disk.qcow2" "map disk.qcow2" "measure -O raw -o compression=gzip disk.qcow2" \
-		"resize -q in.qcow2 5M" "inject --file disk.raw:/disk --dry-run in.raw"; do
+		"resize -q in.qcow2 5M" "inject --file disk.raw:/disk --dry-run in.raw" \
+		"bootable --dry-run in.raw"; do
 		echo "$args"
 		# shellcheck disable=SC2086
 		watched $args || true # that file system holds no system
