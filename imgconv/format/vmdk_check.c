@@ -223,10 +223,7 @@ int vmdk_check(struct image *im, struct image_check *c, struct progress *p, stru
 	struct vmdk *v = to_vmdk(im);
 	int rc = 0;
 
-	/* What was malformed from the start is all that can be told. */
-	if (v->refusal.code == EBADMSG)
-		return image_check_add(c, IMAGE_FINDING_ERROR, UINT64_MAX, 0, e, "%s",
-				       v->refusal.msg);
+	/* Without its files or its footer there is nothing more to be told. */
 	if (v->refusal.code)
 		return err_set(e, v->refusal.code, "%s", v->refusal.msg);
 	for (size_t i = 0; rc == 0 && i < v->n_extents; i++) {

@@ -113,8 +113,6 @@ static int check_size(const struct vmdk_writer *w, struct err *e)
 {
 	uint64_t size = w->common.size;
 
-	if (!size)
-		return err_set(e, EINVAL, "a VMDK image cannot be empty");
 	if (size % SECTOR)
 		return err_set(e, EINVAL, "a size of %llu bytes is no multiple of 512",
 			       (unsigned long long)size);
@@ -158,8 +156,13 @@ uint64_t vmdk_full_size(const struct image_writer *iw)
 {
 	const struct vmdk_writer *w = (const struct vmdk_writer *)iw;
 	uint64_t grains = div_up(iw->size, VMDK_GRAIN_SIZE);
-	uint64_t total = is_embedded(w) ? 0 : VMDK_DESCRIPTOR_MAX;
+	AUTO_BUF text = BUF_INIT;
+	uint64_t total = 0;
 
+	if (!is_embedded(w)) {
+		(void)vmdk_write_descriptor(w, &text, NULL);
+		total = text.len;
+	}
 	if (is_flat(w))
 		return total + iw->size;
 	if (w->type == VMDK_STREAM_OPTIMIZED)

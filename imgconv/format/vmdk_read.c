@@ -104,26 +104,11 @@ int vmdk_map(struct vmdk *v, const struct vmdk_extent *x, uint64_t at, uint64_t 
 
 static int flat_extent(const struct vmdk_extent *x, uint64_t at, struct extent *ret, struct err *e)
 {
-	uint64_t pos = x->offset + at;
-	off_t data = lseek(x->fd, (off_t)pos, SEEK_DATA);
-	off_t hole;
+	uint64_t start = ret->start;
+	int rc = image_file_extent(x->fd, x->offset + at, x->offset + x->length, ret, e);
 
-	ret->length = x->length - at;
-	if (data < 0 && errno == ENXIO)
-		ret->kind = EXTENT_HOLE;
-	if (data < 0) /* or not known here: all is data */
-		return 0;
-	if ((uint64_t)data > pos) {
-		ret->kind = EXTENT_HOLE;
-		ret->length = MIN(ret->length, (uint64_t)data - pos);
-		return 0;
-	}
-	hole = lseek(x->fd, (off_t)pos, SEEK_HOLE);
-	if (hole < 0)
-		return err_errno(e, errno, "extent '%s': SEEK_HOLE", x->file);
-	if ((uint64_t)hole > pos)
-		ret->length = MIN(ret->length, (uint64_t)hole - pos);
-	return 0;
+	ret->start = start;
+	return rc < 0 ? vmdk_extent_wrap(x, e) : 0;
 }
 
 static enum extent_kind extent_kind(enum vmdk_state s)

@@ -1,213 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VMDK: which sectors are in use, descriptors, limits of memory and time, any writes, many readers. */
+/* VMDK: any writes, limits of memory and time, many readers. */
 #include "tests/unit/imgconv/helper.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "imgconv/format/vmdk.h"
-
-/* ---- space --------------------------------------------------------------------------------- */
-
-/* Against a byte for each sector; `offset` moves all far behind the beginning of a large file. */
-static void try_space(uint64_t file_size, uint64_t offset)
-{
-	enum {
-		N = 4096
-	};
-	AUTO(vmdk_space_free) struct vmdk_space *s = NULL;
-	uint8_t used[N] = {0};
-	uint64_t sector, n;
-	struct err why;
-
-	assert_ok(vmdk_space_new(file_size, &s, e));
-	for (unsigned i = 0; i < 600; i++) {
-		uint64_t at = rng(N);
-		uint64_t len = rng_len(rng(3) ? 12 : 140, N - at);
-		const uint8_t *conflict = memchr(used + at, 1, (size_t)len);
-
-		/* What comes before a conflict may be taken or not: begin there. */
-		if (conflict) {
-			assert_int_equal(vmdk_space_take(s, "thing",
-							 offset + (uint64_t)(conflict - used),
-							 1 + rng(9), &why),
-					 -EBADMSG);
-			continue;
-		}
-		assert_ok(vmdk_space_take(s, "thing", offset + at, len, e));
-		memset(used + at, 1, (size_t)len);
-	}
-	for (sector = offset; vmdk_space_next_free(s, &sector, &n) && sector < offset + N;
-	     sector += n) {
-		uint64_t at = sector - offset;
-
-		assert_true(at == 0 || used[at - 1]);
-		for (uint64_t i = 0; i < n && at + i < N; i++)
-			assert_int_equal(used[at + i], 0);
-		assert_true(at + n >= N || used[at + n]);
-		memset(used + at, 1, (size_t)MIN(n, N - at));
-	}
-	assert_null(memchr(used, 0, N));
-}
-
-static void space_is_exact_whatever_the_size(void **state)
-{
-	(void)state;
-	rng_state = 51;
-	for (unsigned i = 0; i < 60; i++) {
-		try_space(4 * MIB, 0);
-		if (i % 5)
-			continue;
-		try_space(200 * GIB, 123 * GIB / SECTOR - 5);
-		try_space(2048 * GIB, 2047 * GIB / SECTOR - 3);
-	}
-}
-
-static void space_of_scattered_pieces_has_an_end(void **state)
-{
-	AUTO(vmdk_space_free) struct vmdk_space *s = NULL;
-	struct err why;
-	int rc = 0;
-
-	(void)state;
-	assert_ok(vmdk_space_new(2048 * GIB, &s, e));
-	for (uint64_t i = 0; i < 1u << 21 && rc == 0; i++)
-		rc = vmdk_space_take(s, "thing", i * 128 + 3, 1, &why);
-	assert_int_equal(rc, -EFBIG);
-}
-
-static void space_behind_the_file_is_of_no_account(void **state)
-{
-	AUTO(vmdk_space_free) struct vmdk_space *s = NULL;
-	uint64_t sector = 0, n = 0;
-
-	(void)state;
-	assert_ok(vmdk_space_new(1000 * SECTOR, &s, e));
-	assert_ok(vmdk_space_take(s, "grain", 990, 128, e));
-	assert_ok(vmdk_space_take(s, "grain", 2000, UINT64_MAX - 2000, e));
-	assert_fails(vmdk_space_take(s, "grain", 999, 1, e), EBADMSG, "in use twice");
-	assert_true(vmdk_space_next_free(s, &sector, &n));
-	assert_int_equal(sector, 0);
-	assert_int_equal(n, 990);
-	sector = 990;
-	assert_false(vmdk_space_next_free(s, &sector, &n));
-}
-
-/* ---- descriptors ----------------------------------------------------------------------------- */
-
-#define FLAT_HEAD "# Disk DescriptorFile\nversion=1\ncreateType=\"monolithicFlat\"\n"
-
-static int parse(const char *text, struct vmdk_descriptor *d, struct err *e)
-{
-	return vmdk_descriptor_parse(text, strlen(text), false, d, e);
-}
-
-static void reads_a_descriptor(void **state)
-{
-	AUTO(vmdk_descriptor_release) struct vmdk_descriptor d = {0};
-
-	(void)state;
-	assert_ok(
-		parse("# Disk DescriptorFile\r\nVERSION=1\r\nCID=00c0ffee\r\nparentCID=ffffffff\r\n"
-		      "createType=\"twoGbMaxExtentFlat\"\r\n\r\n"
-		      "  RW 10 FLAT \"a b=c.vmdk\" 7\r\nRDONLY 20 FLAT \"\xc3\xa9.vmdk\" 0\r\nRW 5 "
-		      "ZERO\r\n"
-		      "ddb.adapterType = \"lsilogic\"\r\nddb.nonsense\r\n",
-		      &d, e));
-	assert_int_equal(d.type, VMDK_SPLIT_FLAT);
-	assert_int_equal(d.refusal.code, 0);
-	assert_int_equal(d.n_lines, 3);
-	assert_int_equal(d.sectors, 35);
-	assert_int_equal(d.cid, 0xc0ffee);
-	assert_string_equal(d.lines[0].file, "a b=c.vmdk");
-	assert_int_equal(d.lines[0].offset, 7);
-	assert_int_equal(d.lines[2].kind, VMDK_ZERO);
-	assert_string_equal(d.adapter, "lsilogic");
-}
-
-static void refuses_descriptors(void **state)
-{
-	static const struct {
-		int code;
-		const char *text, *why;
-	} cases[] = {
-		{EACCES, FLAT_HEAD "RW 1 FLAT \"/etc/passwd\" 0\n", "not a plain file name"},
-		{EACCES, FLAT_HEAD "RW 1 FLAT \"..\" 0\n", "not a plain file name"},
-		{EACCES, FLAT_HEAD "RW 1 FLAT \"\" 0\n", "not a plain file name"},
-		{ENOTSUP, FLAT_HEAD "RW 1 VMFSRDM \"a\"\n", "type 'VMFSRDM'"},
-		{ENOTSUP, FLAT_HEAD "NOACCESS 1 ZERO\n", "without access"},
-		{EBADMSG, FLAT_HEAD "RW 1 SPARSE \"a\"\n", "extent 1 is sparse"},
-		{ENOTSUP, "version=1\ncreateType=\"custom\"\nRW 1 FLAT \"a\" 0\n", "'custom'"},
-		{ENOTSUP, "version=1\ncreateType=\"monolithicSparse\"\nRW 1 SPARSE \"a\"\n",
-		 "in a file of its own"},
-		{EACCES, FLAT_HEAD "parentCID=0\nRW 1 FLAT \"a\" 0\n", "delta disk"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		AUTO(vmdk_descriptor_release) struct vmdk_descriptor d = {0};
-
-		assert_ok(parse(cases[i].text, &d, e));
-		assert_int_equal(d.refusal.code, cases[i].code);
-		assert_non_null(strstr(d.refusal.msg, cases[i].why));
-	}
-}
-
-static void fails_on_malformed_descriptors(void **state)
-{
-	static const char *const cases[][2] = {
-		{FLAT_HEAD, "names no extent"},
-		{FLAT_HEAD "RW 1 FLAT \"a\" 0 0\n", "more behind"},
-		{FLAT_HEAD "RW 1 FLAT \"a\" x\n", "number of sectors"},
-		{FLAT_HEAD "RW 1 FLAT a 0\n", "not in quotes"},
-		{FLAT_HEAD "RW 1 FLAT\n", "not in quotes"},
-		{FLAT_HEAD "RW\n", "number of sectors"},
-		{FLAT_HEAD "RW 18014398509481984 ZERO\nRW 1 ZERO\n", "over the limit"},
-		{FLAT_HEAD "RW 1 ZERO\x01\n", "no text"},
-		{FLAT_HEAD "RW 1 ZERO\nrubbish\n", "line 5 of the descriptor"},
-		{FLAT_HEAD "RW 1 ZERO\n# createtype=\n", "twice"},
-		{FLAT_HEAD "RW 1 ZERO\nCID=123456789\n", "no number"},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		AUTO(vmdk_descriptor_release) struct vmdk_descriptor d = {0};
-
-		assert_fails(parse(cases[i][0], &d, e), EBADMSG, cases[i][1]);
-	}
-}
-
-static void extents_have_a_limit(void **state)
-{
-	AUTO(vmdk_descriptor_release) struct vmdk_descriptor d = {0};
-	AUTO_BUF text = BUF_INIT;
-
-	(void)state;
-	buf_adds(&text, FLAT_HEAD);
-	for (unsigned i = 0; i <= VMDK_EXTENTS_MAX; i++)
-		buf_adds(&text, "RW 1 ZERO\n");
-	assert_fails(parse(buf_str(&text), &d, e), EFBIG, "more than 4096 extents");
-}
-
-static void knows_descriptors_by_their_beginning(void **state)
-{
-	static const char *const yes[] = {"# Disk DescriptorFile\n", "# disk descriptorfile",
-					  "#a\n\n# b\nversion=1\n", "\r\nVersion=3\r\n"};
-	static const char *const no[] = {"",
-					 "#",
-					 "version=1",
-					 "version=4\n",
-					 "version=10\n",
-					 "x\nversion=1\n",
-					 "KDMV",
-					 "# Disk Descriptor"};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
-		assert_true(vmdk_is_descriptor((const uint8_t *)yes[i], strlen(yes[i])));
-	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-		assert_false(vmdk_is_descriptor((const uint8_t *)no[i], strlen(no[i])));
-}
+#include "imgconv/format/vmdk_write.h"
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
@@ -365,7 +163,7 @@ static void refuses_bad_wishes(void **state)
 		{"subformat=monolithicSparse", 0, 3, MIB, "level 3"},
 		{"subformat=streamOptimized", 0, 13, MIB, "level 13"},
 		{"subformat=monolithicSparse", IMAGE_COMPRESS_ZLIB, 0, MIB, "not monolithicSparse"},
-		{"subformat=monolithicSparse", 0, 0, 0, "cannot be empty"},
+		{"subformat=monolithicSparse", 0, 0, 0, "a disk of 0 bytes"},
 		{"subformat=streamOptimized", 0, 0, 1000, "no multiple of 512"},
 		{"subformat=monolithicFlat", 0, 0, MIB, "consist of several files"},
 	};
@@ -383,6 +181,93 @@ static void refuses_bad_wishes(void **state)
 			     cases[i].why);
 		close(fd);
 	}
+}
+
+/* What the files of "w.vmdk" have together. */
+static uint64_t sum_of_files(void)
+{
+	static const char *const names[] = {"w.vmdk", "w-flat.vmdk", "w-s001.vmdk", "w-f001.vmdk"};
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_FD int fd = open(test_path(names[i]), O_RDONLY | O_CLOEXEC);
+		uint64_t size = 0;
+
+		if (fd >= 0)
+			assert_ok(image_fd_size(fd, &size, e));
+		sum += size;
+		unlink(test_path(names[i]));
+	}
+	return sum;
+}
+
+static void full_size_is_enough_for_noise(void **state)
+{
+	AUTO_FREE uint8_t *noise = malloc(3 * MIB);
+
+	(void)state;
+	rng_state = 54;
+	for (size_t i = 0; i < 3 * MIB; i++)
+		noise[i] = (uint8_t)rng(256);
+	sum_of_files();
+	for (size_t i = 0; i < ARRAY_SIZE(subformats); i++) {
+		struct image_writer *w = NULL;
+		uint64_t full, sum;
+		int fds[16];
+
+		create(subformats[i], 3 * MIB, i == 1, &w, fds);
+		full = w->format->full_size(w);
+		assert_ok(image_writer_write(w, noise, 3 * MIB, 0, e));
+		finish(w, fds);
+		sum = sum_of_files();
+		/* A compressed grain may stay under its bound. */
+		if (strcmp(subformats[i], "streamOptimized") == 0)
+			assert_in_range(sum, full - 48 * SECTOR, full);
+		else
+			assert_int_equal(sum, full);
+	}
+}
+
+static void a_file_ends_at_2_tib(void **state)
+{
+	static const uint8_t data[VMDK_GRAIN_SIZE] = {1};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct image_writer *w = NULL;
+		int fds[16];
+
+		create(subformats[i], 3ull << 40, 0, &w, fds);
+		assert_ok(image_writer_write(w, data, sizeof(data), 0, e));
+		to_vmdk_writer(w)->next = VMDK_FILE_SECTORS_MAX - (i ? 2 : 128);
+		if (i == 0)
+			assert_ok(image_writer_write(w, data, sizeof(data), 2ull << 40, e));
+		assert_fails(i ? image_writer_finish(w, e)
+			       : image_writer_write(w, data, sizeof(data), 5ull << 39, e),
+			     EFBIG, "larger than 2 TiB");
+		image_writer_free(w);
+		close(fds[0]);
+	}
+}
+
+static void names_and_numbers_of_files_have_limits(void **state)
+{
+	static const char *const options[] = {"subformat=twoGbMaxExtentFlat", NULL};
+	int fds[16] = {-1};
+	struct image_companions c = {make_companion, fds, "a\"b"};
+	struct image_create_opts o = {.options = options, .companions = &c};
+	struct image_writer *w = NULL;
+	AUTO_FD int fd = memfd_create("w", MFD_CLOEXEC);
+
+	(void)state;
+	assert_fails(image_create(fd, "w", "vmdk", MIB, &o, &w, e), EINVAL,
+		     "cannot be a part of names");
+	c.stem = "../a";
+	assert_fails(image_create(fd, "w", "vmdk", MIB, &o, &w, e), EINVAL,
+		     "cannot be a part of names");
+	c.stem = "a";
+	assert_fails(image_create(fd, "w", "vmdk", 4097 * 2047 * MIB, &o, &w, e), EINVAL,
+		     "more than 4096 extents");
 }
 
 /* ---- limits -------------------------------------------------------------------------------- */
@@ -416,6 +301,31 @@ static int sparse_file(uint64_t sectors, uint64_t file_size, const uint32_t *gd,
 	}
 	assert_int_equal(ftruncate(fd, (off_t)file_size), 0);
 	return fd;
+}
+
+/* A directory of 40 TiB is 5 MiB: two of them are over the limit. */
+static void directories_of_all_extents_have_a_limit(void **state)
+{
+	struct image_open_opts o = {.flags = IMAGE_ALLOW_EXTENTS};
+	AUTO_BUF text = BUF_INIT;
+	struct image *im = NULL;
+
+	(void)state;
+	buf_adds(&text, "version=1\ncreateType=\"twoGbMaxExtentSparse\"\n");
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = sparse_file(40ull << 31, 6 * MIB, NULL, 0);
+		AUTO_FREE uint8_t *bytes = malloc(6 * MIB);
+		char name[16];
+
+		snprintf(name, sizeof(name), "e%u", i);
+		assert_ok(fs_pread(fd, bytes, 6 * MIB, 0, e));
+		write_file(test_path(name), bytes, 6 * MIB);
+		buf_addf(&text, "RW %llu SPARSE \"e%u\"\n", 40ull << 31, i);
+		close(fd);
+	}
+	write_file(test_path("two.vmdk"), text.data, text.len);
+	assert_fails(image_open(test_path("two.vmdk"), &o, &im, e), EFBIG,
+		     "directories of all extents are over the limit");
 }
 
 static struct image *open_limits(int fd)
@@ -551,17 +461,13 @@ static void many_threads_read_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(space_is_exact_whatever_the_size),
-		cmocka_unit_test(space_of_scattered_pieces_has_an_end),
-		cmocka_unit_test(space_behind_the_file_is_of_no_account),
-		cmocka_unit_test(reads_a_descriptor),
-		cmocka_unit_test(refuses_descriptors),
-		cmocka_unit_test(fails_on_malformed_descriptors),
-		cmocka_unit_test(extents_have_a_limit),
-		cmocka_unit_test(knows_descriptors_by_their_beginning),
 		cmocka_unit_test(writes_any_pieces_into_every_subformat),
 		cmocka_unit_test(splits_at_2047_mib),
 		cmocka_unit_test(refuses_bad_wishes),
+		cmocka_unit_test(full_size_is_enough_for_noise),
+		cmocka_unit_test(a_file_ends_at_2_tib),
+		cmocka_unit_test(names_and_numbers_of_files_have_limits),
+		cmocka_unit_test(directories_of_all_extents_have_a_limit),
 		cmocka_unit_test(an_empty_disk_is_one_extent),
 		cmocka_unit_test(a_directory_must_be_in_the_file),
 		cmocka_unit_test(merges_neighbours),
