@@ -177,7 +177,7 @@ void qcow2_encoder_free(void *encoder)
 /*
  * True if the cluster is likely to become much smaller by a thorough search: a byte is often the
  * same as the one 8 before (tables of pointers, of relocations, of symbols), or few values are
- * frequent (zeros among other bytes, text). Machine code and what is compressed already are not.
+ * frequent (text, zeros between other bytes). Machine code and what is compressed already are not.
  */
 static bool repays_search(const uint8_t *in, size_t len)
 {
@@ -195,7 +195,7 @@ static bool repays_search(const uint8_t *in, size_t len)
 	}
 	for (size_t i = 0; i < 256; i++)
 		squares += (uint64_t)count[i] * count[i];
-	return repeats > SAMPLE / 16 * 3 || squares > (uint64_t)SAMPLE * SAMPLE / 16;
+	return repeats > SAMPLE / 16 * 3 || squares > (uint64_t)SAMPLE * SAMPLE / 20;
 }
 
 static size_t encode_fast(struct qcow2_encoder *enc, const void *in, size_t in_len, void *out)

@@ -6,8 +6,8 @@
 #include "imgconv/format/qcow2.h"
 #include "lib/fs.h"
 
-/* Compressed clusters that lie behind each other are read at once, this much at most. */
-#define READ_AHEAD (256 * KIB)
+/* Compressed clusters that lie near each other are read at once, this much at most. */
+#define READ_SPAN MIB
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
@@ -262,7 +262,7 @@ static int reader_get(struct qcow2 *q, struct qcow2_reader **ret, struct err *e)
 		if (!r)
 			return err_nomem(e);
 		/* The length field of an entry reaches to twice the cluster. */
-		r->in_cap = (size_t)MAX(READ_AHEAD, 2 * q->cluster_size);
+		r->in_cap = (size_t)MAX(READ_SPAN, 2 * q->cluster_size);
 		r->in = malloc(r->in_cap);
 		r->cluster = malloc((size_t)q->cluster_size);
 		if (!r->in || !r->cluster)
@@ -287,36 +287,71 @@ static void reader_put(struct qcow2 *q, struct qcow2_reader *r)
 	pthread_mutex_unlock(&q->lock);
 }
 
-/* Makes the run's bytes be in r->in; reads as much further as `clusters` more may need. */
-static int reader_fill(struct qcow2 *q, struct qcow2_reader *r, const struct qcow2_run *run,
-		       uint64_t clusters, const uint8_t **ret, struct err *e)
+/*
+ * The piece of the file to read for the run at off and for those behind it, up to `end` of the disk,
+ * that lie near it: programs that compress on several threads store clusters in the order in which
+ * they are ready.
+ */
+static int find_span(struct qcow2 *q, const struct qcow2_run *run, uint64_t off, uint64_t end,
+		     uint64_t *ret_first, uint64_t *ret_end, struct err *e)
 {
-	uint64_t want;
+	uint64_t first = run->host, last = run->host + run->host_len, used = run->host_len;
+	struct qcow2_run next;
+
+	*ret_first = first;
+	*ret_end = last;
+	for (off += run->length; off < end; off += next.length) {
+		int rc = qcow2_map(q, off, false, &next, e);
+
+		if (rc)
+			return rc;
+		if (next.kind != QCOW2_COMPRESSED)
+			continue;
+		first = MIN(first, next.host);
+		last = MAX(last, next.host + next.host_len);
+		used += next.host_len;
+		if (last - first > READ_SPAN)
+			return 0;
+		/* Not what lies between by chance. */
+		if (last - first <= 2 * used) {
+			*ret_first = first;
+			*ret_end = last;
+		}
+	}
+	return 0;
+}
+
+/* Makes the run's bytes be in r->in, and those of others behind it, up to `end` of the disk. */
+static int reader_fill(struct qcow2 *q, struct qcow2_reader *r, const struct qcow2_run *run,
+		       uint64_t off, uint64_t end, const uint8_t **ret, struct err *e)
+{
+	uint64_t first, last;
 	int rc;
 
 	/* A start below in_off wraps around, far over in_len. */
 	if (!range_within(run->host - r->in_off, run->host_len, r->in_len)) {
-		want = MIN(run->host_len * clusters, READ_AHEAD);
-		want = MIN(MAX(want, run->host_len), q->file_end - run->host);
+		rc = find_span(q, run, off, end, &first, &last, e);
 		r->in_len = 0;
-		rc = fs_pread(q->common.fd, r->in, (size_t)want, run->host, e);
+		if (rc == 0)
+			rc = fs_pread(q->common.fd, r->in, (size_t)(last - first), first, e);
 		if (rc)
 			return rc;
-		r->in_off = run->host;
-		r->in_len = (size_t)want;
+		r->in_off = first;
+		r->in_len = (size_t)(last - first);
 	}
 	*ret = r->in + (run->host - r->in_off);
 	return 0;
 }
 
-/* Reads len bytes from `skip` on in a compressed cluster. */
+/* Reads len bytes at off, which lie in one compressed cluster; `left` bytes from there are wanted. */
 static int read_compressed(struct qcow2 *q, struct qcow2_reader *r, const struct qcow2_run *run,
-			   size_t skip, uint8_t *buf, size_t len, uint64_t clusters, struct err *e)
+			   uint8_t *buf, size_t len, size_t left, uint64_t off, struct err *e)
 {
+	size_t skip = (size_t)(off % q->cluster_size);
 	size_t cluster_size = (size_t)q->cluster_size;
 	bool whole = len == cluster_size;
 	const uint8_t *in = NULL;
-	int rc = reader_fill(q, r, run, clusters, &in, e);
+	int rc = reader_fill(q, r, run, off, off + left, &in, e);
 
 	if (rc == 0)
 		rc = qcow2_decode(r->decoder, in, (size_t)run->host_len, whole ? buf : r->cluster,
@@ -364,8 +399,7 @@ static int read_run(struct qcow2 *q, struct qcow2_reader **r, const struct qcow2
 			rc = reader_get(q, r, e);
 		if (rc)
 			return rc;
-		return read_compressed(q, *r, run, (size_t)(off % q->cluster_size), buf, len,
-				       div_up(left, q->cluster_size), e);
+		return read_compressed(q, *r, run, buf, len, left, off, e);
 	}
 	return 0;
 }
