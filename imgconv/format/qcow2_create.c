@@ -114,13 +114,15 @@ static int take_backing(struct qcow2_writer *w, const struct image_create_opts *
 	return w->backing_file && w->backing_format ? 0 : err_nomem(e);
 }
 
-static int look_at_target(struct qcow2_writer *w, struct err *e)
+/* On a device what was there before would show through. */
+static int check_target(const struct qcow2_writer *w, struct err *e)
 {
 	struct stat st;
 
 	if (fstat(w->common.fd, &st) < 0)
 		return err_errno(e, errno, "fstat");
-	w->device = S_ISBLK(st.st_mode);
+	if (S_ISBLK(st.st_mode))
+		return err_set(e, ENOTSUP, "a QCOW2 image is not written to a block device");
 	return 0;
 }
 
@@ -204,7 +206,7 @@ static int new_writer(int fd, const char *name, uint64_t size, const struct imag
 	if (rc == 0)
 		rc = take_backing(w, o, e);
 	if (rc == 0)
-		rc = look_at_target(w, e);
+		rc = check_target(w, e);
 	if (rc == 0)
 		rc = lay_out(w, ret_blocks, e);
 	if (rc)

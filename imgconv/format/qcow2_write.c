@@ -199,8 +199,7 @@ static int preallocate(struct qcow2_writer *w, uint64_t end, struct err *e)
 		uint64_t first = 0, n = 0;
 
 		rc = map_clusters(w, w->preallocated, want, &first, &n, e);
-		/* What is on a device would show through. */
-		if (rc == 0 && (w->preallocation == QCOW2_PREALLOC_FULL || w->device))
+		if (rc == 0 && w->preallocation == QCOW2_PREALLOC_FULL)
 			rc = write_zeros(w, first << w->cluster_bits, n << w->cluster_bits, e);
 		w->preallocated += n << w->cluster_bits;
 	}
@@ -211,7 +210,7 @@ int qcow2_writer_keep_room(const struct qcow2_writer *w, uint64_t len, struct er
 {
 	int code;
 
-	if (w->device || w->preallocation < QCOW2_PREALLOC_FALLOC)
+	if (w->preallocation < QCOW2_PREALLOC_FALLOC)
 		return 0;
 	code = posix_fallocate(w->common.fd, 0, (off_t)len);
 	return code ? err_errno(e, code, "making room for %llu bytes", (unsigned long long)len) : 0;
@@ -421,7 +420,7 @@ static int write_tables(struct qcow2_writer *w, bool synced, struct err *e)
 		rc = flush_l2(w, e);
 	if (rc == 0)
 		rc = qcow2_writer_flush_block(w, e);
-	if (rc == 0 && !w->device && ftruncate(w->common.fd, (off_t)file_end(w, !synced)) < 0)
+	if (rc == 0 && ftruncate(w->common.fd, (off_t)file_end(w, !synced)) < 0)
 		rc = err_errno(e, errno, "setting the file's size");
 	if (rc == 0 && synced && fdatasync(w->common.fd) < 0)
 		rc = err_errno(e, errno, "fdatasync");

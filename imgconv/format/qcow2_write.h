@@ -32,7 +32,6 @@ struct qcow2_writer {
 	unsigned level;
 	enum qcow2_preallocation preallocation;
 	uint64_t preallocated; /* of the disk: all before has its place */
-	bool device;           /* the file is a block device */
 	char *backing_file;    /* NULL: none; its name lies behind the header's bytes */
 	char *backing_format;
 
