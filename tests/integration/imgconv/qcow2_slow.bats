@@ -45,7 +45,8 @@ reads() {
 		esac
 		left=$(grep -vx "${o%%=*}" <<<"$left" || true)
 	done
-	for o in encrypt.format=aes encrypt.format=luks,encrypt.iter-time=10 encryption=on; do
+	# Not LUKS, whose making depends on the clock: crafted images have it.
+	for o in encrypt.format=aes encryption=on; do
 		qemu-img create -q -f qcow2 --object secret,id=s,data=x \
 			-o "$o,encrypt.key-secret=s" in.qcow2 1M 2>/dev/null
 		fails "encrypted QCOW2" convert -O raw in.qcow2 out.raw
