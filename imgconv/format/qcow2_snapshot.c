@@ -16,6 +16,7 @@
 #include "lib/fs.h"
 
 #define SNAPSHOT_EXTRA_MAX 1024u
+#define SNAPSHOT_TABLE_MAX (64 * MIB) /* as QEMU's */
 #define EXTRA_VM_SIZE_END 8u
 #define EXTRA_DISK_SIZE_END 16u
 
@@ -90,6 +91,9 @@ int qcow2_snapshot_next(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e
 	if (!s->number)
 		s->end = q->snapshots_offset;
 	s->number++;
+	if (s->end - q->snapshots_offset > SNAPSHOT_TABLE_MAX)
+		return err_set(e, EFBIG, "the snapshot table is over the limit of %llu bytes",
+			       (unsigned long long)SNAPSHOT_TABLE_MAX);
 	rc = read_entry(q, s, e);
 	return rc < 0 ? err_wrap(e, "snapshot %u of %u", s->number, q->n_snapshots) : 1;
 }

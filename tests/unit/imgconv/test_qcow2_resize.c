@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Changing the size of QCOW2 images in place, against a twin in memory and qemu-img check; and
- * what a crash at each write leaves.
+ * what a crash, or an error, at each write leaves.
  */
 #include "tests/unit/imgconv/helper.h"
 
@@ -14,27 +14,34 @@
 static uint8_t *twin;
 static uint64_t twin_size;
 
-/* ---- a crash at the Nth write ---------------------------------------------------------------- */
+/* ---- a crash or an error at the Nth write ---------------------------------------------------- */
 
-static long writes_left = -1; /* negative: no crash */
+static long writes_left = -1; /* negative: all of them succeed */
+static bool crashes = true;   /* else that one write fails, and those behind it do not */
+
+/* True if this one shall fail. */
+static bool count_write(void)
+{
+	if (writes_left == 0 && crashes)
+		_exit(7);
+	return writes_left >= 0 && writes_left-- == 0;
+}
 
 /* In place of libc's: the archive's calls come here. */
 ssize_t pwrite(int fd, const void *buf, size_t len, off_t off)
 {
-	if (writes_left == 0)
-		_exit(7);
-	if (writes_left > 0)
-		writes_left--;
-	return syscall(SYS_pwrite64, fd, buf, len, off);
+	if (!count_write())
+		return syscall(SYS_pwrite64, fd, buf, len, off);
+	errno = ENOSPC;
+	return -1;
 }
 
 int ftruncate(int fd, off_t len)
 {
-	if (writes_left == 0)
-		_exit(7);
-	if (writes_left > 0)
-		writes_left--;
-	return (int)syscall(SYS_ftruncate, fd, len);
+	if (!count_write())
+		return (int)syscall(SYS_ftruncate, fd, len);
+	errno = EIO;
+	return -1;
 }
 
 /* ---- helpers --------------------------------------------------------------------------------- */
@@ -325,31 +332,14 @@ static void writing_goes_on_after_a_resize(void **state)
 	assert_contents(path, "qcow2", twin, twin_size);
 }
 
-/* At the nth write the process is gone: what is on disk is the old image or the new one, without
- * errors. Returns false if it was not reached. */
-static bool crash_at(const char *from, uint64_t size, unsigned flags, long n)
+/* The old image or the new one, without errors. */
+static void check_survivor(const char *path, uint64_t size, unsigned flags, long n)
 {
-	const char *path = test_path("crash.qcow2");
 	struct image_open_opts o = {.format = "qcow2", .flags = IMAGE_INSPECT | flags};
 	AUTO(image_check_release) struct image_check c = {0};
 	AUTO_FREE uint8_t *there = malloc(BIGGEST);
 	struct image *im = NULL;
-	int status = 0;
-	pid_t pid;
 
-	copy_file(from, path);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		struct image_open_opts rw = {.format = "qcow2", .flags = IMAGE_RDWR | flags};
-
-		writes_left = n;
-		_exit(image_open(path, &rw, &im, NULL) == 0 && image_resize(im, size, NULL) == 0
-			      ? 0
-			      : 1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
 	assert_ok(image_open(path, &o, &im, e));
 	assert_true(image_size(im) == twin_size || image_size(im) == size);
 	assert_ok(image_check_read(im, &c, NULL, e));
@@ -359,7 +349,54 @@ static bool crash_at(const char *from, uint64_t size, unsigned flags, long n)
 	if (memcmp(there, twin, image_size(im)) != 0)
 		fail_msg("after %ld writes the disk is another one", n);
 	image_close(im);
+}
+
+/* At the nth write the process is gone. Returns false if it was not reached. */
+static bool crash_at(const char *from, uint64_t size, unsigned flags, long n)
+{
+	const char *path = test_path("crash.qcow2");
+	int status = 0;
+	pid_t pid;
+
+	copy_file(from, path);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct image_open_opts rw = {.format = "qcow2", .flags = IMAGE_RDWR | flags};
+		struct image *im = NULL;
+
+		writes_left = n;
+		_exit(image_open(path, &rw, &im, NULL) == 0 && image_resize(im, size, NULL) == 0
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 1);
+	check_survivor(path, size, flags, n);
 	return WEXITSTATUS(status) == 7;
+}
+
+/* The nth write fails, and closing writes what is left to be written. */
+static bool fail_at(const char *from, uint64_t size, long n)
+{
+	const char *path = test_path("crash.qcow2");
+	struct image_open_opts rw = {.format = "qcow2", .flags = IMAGE_RDWR};
+	struct image *im = NULL;
+	bool reached;
+	int rc;
+
+	copy_file(from, path);
+	assert_ok(image_open(path, &rw, &im, e));
+	crashes = false;
+	writes_left = n;
+	rc = image_resize(im, size, NULL);
+	reached = writes_left < 0;
+	assert_int_equal(reached, rc < 0);
+	image_close(im);
+	writes_left = -1;
+	crashes = true;
+	check_survivor(path, size, 0, n);
+	return reached;
 }
 
 static void a_crash_leaves_the_old_image_or_the_new_one(void **state)
@@ -375,6 +412,20 @@ static void a_crash_leaves_the_old_image_or_the_new_one(void **state)
 	run_ok("qemu-io", "-f", "qcow2", "-c", "write -P 0 716800 1380352", path);
 	memset(twin + kept, 0, twin_size - kept);
 	for (long n = 0; crash_at(path, kept, 0, n); n++)
+		;
+}
+
+static void a_failed_write_leaves_the_old_image_or_the_new_one(void **state)
+{
+	const char *path = test_path("r.qcow2");
+
+	(void)state;
+	rng_state = 35;
+	make_image(path, "cluster_size=512", 2 * MIB, true);
+	for (long n = 0; fail_at(path, 9 * MIB, n); n++)
+		;
+	clear_tail(path, 700 * KIB, "-P 0");
+	for (long n = 0; fail_at(path, 700 * KIB, n); n++)
 		;
 }
 
@@ -409,6 +460,7 @@ int main(void)
 		cmocka_unit_test(an_image_with_errors_is_left_alone),
 		cmocka_unit_test(writing_goes_on_after_a_resize),
 		cmocka_unit_test(a_crash_leaves_the_old_image_or_the_new_one),
+		cmocka_unit_test(a_failed_write_leaves_the_old_image_or_the_new_one),
 		cmocka_unit_test(a_crash_over_a_backing_file_reveals_nothing),
 	};
 
