@@ -89,6 +89,7 @@ setup() {
 	qemu-img create -q -f vpc in.vhd 9M
 	run --separate-stderr "$IMGCONV" convert -O vhd -o geometry=chs disk.raw out.vhd
 	[ "$status" = 0 ]
+	# shellcheck disable=SC2154 # run sets it
 	[[ $stderr == *"has 9469952: zeros are added" ]]
 	[ "$(virtual_size vpc out.vhd)" = "$(virtual_size vpc in.vhd)" ]
 	qemu-img compare -q -f raw -F vpc disk.raw out.vhd
