@@ -62,14 +62,15 @@ SOURCE_CHECKS := tests/checks/format.sh tests/checks/includes.sh tests/checks/do
 LINT_CHECKS := tests/checks/lint.sh tests/checks/headers.sh
 
 # The long ones first: short ones fill the gaps at the end.
-ALL_FAST := $(BATS_FAST) $(SOURCE_CHECKS) $(UNIT_TESTS) $(FUZZERS)
+UNIT_SLOW := $(filter %_slow,$(UNIT_TESTS))
+ALL_FAST := $(BATS_FAST) $(SOURCE_CHECKS) $(filter-out $(UNIT_SLOW),$(UNIT_TESTS)) $(FUZZERS)
 check-fast: all tests-built
 	@$(RUN_TESTS) $(ALL_FAST)
 # Some tests look into the machine images, and say so where there are none. The guests boot alone:
 # a busy host makes them crawl.
 check: all tests-built
 	-tests/ami/build
-	@$(RUN_TESTS) $(LINT_CHECKS) $(BATS_SLOW) $(ALL_FAST) -- $(BATS_BOOT)
+	@$(RUN_TESTS) $(LINT_CHECKS) $(BATS_SLOW) $(UNIT_SLOW) $(ALL_FAST) -- $(BATS_BOOT)
 
 FUZZ_SECONDS ?= 60
 fuzz: $(FUZZERS)
