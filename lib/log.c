@@ -53,7 +53,8 @@ static void PRINTF_LIKE(2, 0) log_line(enum log_level level, const char *fmt, va
 	else
 		buf_addf(&line, "%s: ", log_name);
 	buf_adds(&line, words[level]);
-	str_escape(text, strlen(text), LINE_LIMIT, &line);
+	/* Errors have been made printable where they were set: their backslashes stay single. */
+	str_escape_shown(text, strlen(text), LINE_LIMIT, &line);
 	if (buf_addc(&line, '\n') < 0)
 		return;
 	progress_clear_line();

@@ -111,7 +111,8 @@ bool utf8_valid(const char *s, size_t len)
 	return true;
 }
 
-int str_escape(const char *s, size_t len, size_t max, struct buf *out)
+/* Control characters and what is no UTF-8; backslashes, too, if it shall be possible to take back. */
+static int escape(const char *s, size_t len, size_t max, bool backslashes, struct buf *out)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	const uint8_t *end = p + MIN(len, max);
@@ -126,7 +127,7 @@ int str_escape(const char *s, size_t len, size_t max, struct buf *out)
 			rc = buf_adds(out, "\\n");
 		else if (*p == '\t')
 			rc = buf_adds(out, "\\t");
-		else if (*p == '\\')
+		else if (*p == '\\' && backslashes)
 			rc = buf_adds(out, "\\\\");
 		else if (!n || *p < 0x20 || *p == 0x7f || c1)
 			rc = buf_addf(out, "\\x%02x", *p);
@@ -135,6 +136,16 @@ int str_escape(const char *s, size_t len, size_t max, struct buf *out)
 		p += n && !c1 ? n : 1;
 	}
 	return rc;
+}
+
+int str_escape(const char *s, size_t len, size_t max, struct buf *out)
+{
+	return escape(s, len, max, true, out);
+}
+
+int str_escape_shown(const char *s, size_t len, size_t max, struct buf *out)
+{
+	return escape(s, len, max, false, out);
 }
 
 bool str_glob(const char *pattern, const char *s)

@@ -36,6 +36,9 @@ int base64url_decode(const char *text, size_t len, struct buf *out, struct err *
  */
 int str_escape(const char *s, size_t len, size_t max, struct buf *out);
 
+/* The same for text that may have been made printable before: backslashes stay as they are. */
+int str_escape_shown(const char *s, size_t len, size_t max, struct buf *out);
+
 /* Valid UTF-8 (RFC 3629) without NUL. */
 bool utf8_valid(const char *s, size_t len);
 

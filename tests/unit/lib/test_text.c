@@ -153,6 +153,10 @@ static void hostile_text_is_escaped(void **state)
 	(void)state;
 	assert_int_equal(str_escape(text, sizeof(text) - 1, 100, &b), 0);
 	assert_string_equal(b.data, "a\\x1b\\\\\\n\\xff\xc3\xa4\\xc2\\x9b\\x7f");
+	/* What is printable already stays as it is. */
+	b.len = 0;
+	assert_int_equal(str_escape_shown("a\x1b\\x1b", 6, 100, &b), 0);
+	assert_string_equal(b.data, "a\\x1b\\x1b");
 }
 
 static void utf8_has_no_short_cuts(void **state)
