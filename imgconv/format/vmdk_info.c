@@ -105,7 +105,7 @@ int vmdk_info(struct image *im, struct image_info *info, struct err *e)
 	if (rc == 0 && d->adapter)
 		rc = add_text(info, "adapter-type", d->adapter, e);
 	if (rc == 0 && d->hwversion)
-		rc = add_text(info, "hardware-version", d->hwversion, e);
+		rc = add_text(info, "hwversion", d->hwversion, e);
 	if (rc == 0 && d->encoding)
 		rc = add_text(info, "encoding", d->encoding, e);
 	if (rc == 0)

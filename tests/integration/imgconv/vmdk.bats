@@ -166,7 +166,7 @@ reads_as() {
 @test "options are in the descriptor" {
 	"$IMGCONV" convert -q -O vmdk -o adapter_type=buslogic,hwversion=13 disk.raw out.vmdk
 	"$IMGCONV" info -o json out.vmdk >facts
-	jq -e '."format-specific" | ."adapter-type" == "buslogic" and ."hardware-version" == "13"' facts
+	jq -e '."format-specific" | ."adapter-type" == "buslogic" and .hwversion == "13"' facts
 	head -c 11264 out.vmdk | grep -aqx 'ddb.geometry.heads = "255"'
 	"$IMGCONV" convert -q --force -O vmdk disk.raw out.vmdk
 	head -c 11264 out.vmdk | grep -aqx 'ddb.geometry.heads = "16"'
