@@ -116,8 +116,7 @@ static int compare_confined(struct comparison *c, struct err *e)
 	return confine_run(&confine, e);
 }
 
-/* Flags are for both images; what has one value and could be of either is the first one's, but
- * for a parent, which only a differencing image looks at. */
+/* Flags are for both images; what has a value of its own is the first one's. */
 static int take_option(struct comparison *c, int opt, const char *arg, struct err *e)
 {
 	switch (opt) {
@@ -134,7 +133,7 @@ static int take_option(struct comparison *c, int opt, const char *arg, struct er
 		break;
 	default:
 		(void)open_args_take(&c->open[0], opt, arg);
-		if (opt != OPT_SNAPSHOT)
+		if (opt != OPT_SNAPSHOT && opt != OPT_PARENT)
 			(void)open_args_take(&c->open[1], opt, arg);
 	}
 	return 0;

@@ -89,6 +89,7 @@ struct image_format {
 	unsigned takes;      /* FORMAT_TAKES_*: which of image_create_opts create knows */
 	const struct image_option *options; /* ended by key NULL; NULL: none of its own */
 	bool has_snapshots; /* open() looks at image_source.snapshot, which others do not get */
+	bool has_parent;    /* the same of image_source.parent */
 
 	/* True if the head is this format's. Never for raw, which is what is left. */
 	bool (*probe)(const struct image_head *head);

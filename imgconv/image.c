@@ -122,6 +122,8 @@ static int open_source(const struct image_source *src, const char *format, struc
 	if (src->snapshot && !f->has_snapshots)
 		return err_set(e, ENOTSUP, "'%s': %s images have no internal snapshots", src->name,
 			       f->name);
+	if (src->parent && !f->has_parent)
+		return err_set(e, ENOTSUP, "'%s': %s images have no parent", src->name, f->name);
 	rc = f->open(src, ret, e);
 	return rc < 0 ? err_wrap(e, "'%s'", src->name) : 0;
 }

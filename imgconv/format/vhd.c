@@ -10,6 +10,8 @@ static int open_parent(struct vhd *v, const char *path, struct err *e)
 	char wanted[IMAGE_UUID_TEXT], there[IMAGE_UUID_TEXT];
 	int rc;
 
+	if (v->type != VHD_DIFFERENCING && path)
+		return err_set(e, ENOTSUP, "it is not a differencing image: it has no parent");
 	if (v->type != VHD_DIFFERENCING || v->refusal.code)
 		return 0;
 	if (!path) {
@@ -71,6 +73,7 @@ static void vhd_close(struct image *im)
 
 const struct image_format image_format_vhd = {
 	.name = "vhd",
+	.has_parent = true,
 	.summary = "Microsoft's Virtual Hard Disk, dynamic and fixed",
 	.max_size = VHD_MAX_FIXED_SIZE,
 	.options = vhd_options,

@@ -181,6 +181,10 @@ setup() {
 	fails "No such file" convert --parent nothing -O raw in.vhd out.raw
 	"$IMGCONV" convert -q -O vhd in.parent.raw out.vhd
 	fails "is not its parent: the UUID is" convert --parent out.vhd -O raw in.vhd out.raw
+	# A parent that nothing asks for is a mistake, not a word that is passed over.
+	fails "it is not a differencing image" convert --parent in.parent.vhd -O raw out.vhd out.raw
+	fails "raw images have no parent" convert --parent in.parent.vhd -f raw -O raw in.raw out.raw
+	"$IMGCONV" compare -s --parent in.parent.vhd in.vhd in.raw
 }
 
 @test "info tells of a parent without opening anything" {
