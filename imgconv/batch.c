@@ -205,6 +205,7 @@ int writer_count_data(struct image_writer *w, size_t len, struct err *e)
 	s->data += len;
 	if (!s->max_data || s->data <= s->max_data)
 		return 0;
+	s->over_limit = true;
 	return err_set(e, EFBIG, "the data are over the limit of %llu bytes",
 		       (unsigned long long)s->max_data);
 }

@@ -173,14 +173,14 @@ static uint64_t max_data(const struct convert *c, uint64_t file_size)
 	return MAX(limit, HONEST_LEAST);
 }
 
-static int explain_limit(const struct convert *c, int rc, struct err *e)
+/* The limit was ours, not the user's. */
+static int explain_limit(const struct convert *c, struct err *e)
 {
-	if (rc == -EFBIG && c->create.max_data && c->max_output == UINT64_MAX)
-		return err_wrap(e,
-				"'%s' holds more than its size makes likely (--max-output SIZE "
-				"allows more)",
-				c->source);
-	return rc;
+	if (c->max_output != UINT64_MAX)
+		return -e->code;
+	return err_wrap(
+		e, "'%s' holds more than its size makes likely (--max-output SIZE allows more)",
+		c->source);
 }
 
 /* ---- images -------------------------------------------------------------------------------- */
@@ -269,7 +269,7 @@ static int copy_image(struct convert *c, struct image *src, struct err *e)
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
-	return explain_limit(c, rc, e);
+	return rc < 0 && image_writer_over_limit(w) ? explain_limit(c, e) : rc;
 }
 
 static int copy_stream(struct convert *c, struct err *e)
@@ -368,7 +368,8 @@ static int read_by_qemu(struct convert *c, struct err *e)
 	q.fd = fd;
 	q.timeout_s = c->timeout_s == UINT64_MAX ? VIA_QEMU_TIMEOUT_S : (unsigned)c->timeout_s;
 	q.max_output = c->create.max_data = max_data(c, (uint64_t)st.st_size);
-	return explain_limit(c, via_qemu_read(&q, &c->raw_fd, e), e);
+	rc = via_qemu_read(&q, &c->raw_fd, e);
+	return rc == -EFBIG ? explain_limit(c, e) : rc;
 }
 
 static int convert(struct convert *c, struct err *e)

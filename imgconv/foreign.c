@@ -336,7 +336,7 @@ static int inspect(int fd, const struct image_head *head, struct foreign_image *
 	if (!size)
 		return err_set(e, EBADMSG, "%s: its disk has no size", f->name);
 	if (size > SIZE_MAX_HERE)
-		return err_set(e, EFBIG, "%s: its disk is too large", f->name);
+		return err_set(e, ENOTSUP, "%s: its disk is too large", f->name);
 	*ret = (struct foreign_image){.size = size};
 	memcpy(ret->driver, f->driver, strlen(f->driver));
 	return 0;

@@ -175,6 +175,8 @@ int image_writer_write(struct image_writer *w, const void *data, size_t len, uin
 /* Writes what is missing (tables, header). Required for a valid image; w is then only to be freed.
  * The file is not synced. */
 int image_writer_finish(struct image_writer *w, struct err *e);
+/* True if a write failed because of image_create_opts.max_data, and of nothing else. */
+bool image_writer_over_limit(const struct image_writer *w);
 void image_writer_free(struct image_writer *w);
 DEFINE_AUTO(struct image_writer *, image_writer_free);
 

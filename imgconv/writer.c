@@ -265,6 +265,11 @@ int image_writer_finish(struct image_writer *w, struct err *e)
 	return rc < 0 ? err_wrap(e, "writing '%s'", w->name) : 0;
 }
 
+bool image_writer_over_limit(const struct image_writer *w)
+{
+	return w->stream->over_limit;
+}
+
 void image_writer_free(struct image_writer *w)
 {
 	struct writer_stream *s = w->stream;

@@ -33,6 +33,7 @@ struct writer_stream {
 	struct progress *progress;
 	uint64_t data;     /* bytes that were not zeros, in whole grains */
 	uint64_t max_data; /* 0: any */
+	bool over_limit;   /* there were more */
 };
 
 /* True if plain grains are placed by the format and written by the hub. */

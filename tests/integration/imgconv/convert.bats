@@ -146,6 +146,14 @@ setup() {
 	fails "holds more than its size makes likely" convert -O raw in.qcow2 out.raw
 	"$IMGCONV" convert -q --max-output 200M -O raw in.qcow2 out.raw
 	cmp in.raw out.raw
+	# A full disk is another matter.
+	if (ulimit -f 1024 && "$IMGCONV" convert --max-output 200M -O raw --force in.qcow2 out.raw) 2>err ||
+		(ulimit -f 1024 && "$IMGCONV" convert -O raw --force in.raw out.raw) 2>>err; then
+		return 1
+	fi
+	[ "$(grep -c "File too large" err)" = 2 ]
+	! grep -q "max-output" err || return 1
+	rm err
 	fails "over the limit of 1048576 bytes" convert --max-output 1M -O raw --force in.qcow2 out.raw
 	rm in.qcow2 in.raw out.raw
 }
