@@ -146,7 +146,7 @@ evil() {
 	PATH=$EVIL "$IMGCONV" convert --via-qemu -O raw in.qed out.raw 2>err || status=$?
 	[ "$status" = 1 ]
 	cat err
-	[ "$(cat err)" = "imgconv: 'in.qed': 'qemu-img' ended with status 1: qemu-img: \\\\x1b[31mno\\\\x1b[0m good; 'in.qed': two" ]
+	[ "$(cat err)" = "imgconv: 'in.qed': 'qemu-img' ended with status 1: qemu-img: \\x1b[31mno\\x1b[0m good; 'in.qed': two" ]
 	rm err
 }
 
