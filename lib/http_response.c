@@ -22,6 +22,8 @@ void http_response_clear(struct http_response *r)
 	buf_clear(&r->body);
 	r->close = false;
 	r->hop_limit = 0;
+	r->wait_ms = 0;
+	r->wait_key = 0;
 }
 
 void http_response_release(struct http_response *r)

@@ -15,6 +15,12 @@ struct http_response {
 	struct buf body;
 	bool close;         /* close the connection afterwards */
 	unsigned hop_limit; /* 1..255: IP TTL (IPv6 hop limit) from this answer on; 0: leave it */
+	/*
+	 * Not 0: there is no answer yet. The handler is called again with the same request when
+	 * somebody calls httpd_wake with wait_key, at the latest after so many milliseconds.
+	 */
+	unsigned wait_ms;
+	uint64_t wait_key;
 };
 #define HTTP_RESPONSE_INIT ((struct http_response){0})
 

@@ -31,7 +31,7 @@ static void on_libevent_log(int severity, const char *msg)
 
 void httpd_end_if_done(struct httpd *h)
 {
-	if (!h->conns && !h->listeners)
+	if (!h->conns && !h->listeners && !h->o.base)
 		event_base_loopbreak(h->base);
 }
 
@@ -93,31 +93,46 @@ static unsigned ingress_ifindex(int fd, int family)
 	return 0;
 }
 
-/* Over the limit of its address: told so, without a connection of ours. */
-static void turn_away(struct httpd *h, int fd, const struct httpd_peer *peer)
+/* Over a limit of its client: told so, without a connection of ours. */
+static void turn_away(struct httpd *h, int fd, const struct httpd_peer *peer, bool too_fast)
 {
-	static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-				   "Retry-After: 1\r\nConnection: close\r\n\r\n";
 	struct httpd_exchange x = {.peer = peer};
+	int status = too_fast ? 429 : 503;
+	char text[160];
+	int len = snprintf(text, sizeof(text),
+			   "HTTP/1.1 %d %s\r\nContent-Length: 0\r\nRetry-After: 1\r\n"
+			   "Connection: close\r\n\r\n",
+			   status, http_status_text(status));
 
+	h->stats.turned_away++;
 	/* as much as fits: nobody waits for one who has too many connections */
-	if (send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (send(fd, text, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("answering a connection too many: %s", strerror(errno));
 	close(fd);
-	if (http_response_error(&h->res, 503) == 0 && h->o.log)
-		h->o.log(h->o.arg, &x, &h->res, "too many connections from this address");
+	if (http_response_error(&h->res, status) == 0 && h->o.log)
+		h->o.log(h->o.arg, &x, &h->res,
+			 too_fast ? "this client asks too fast"
+				  : "too many connections of this client");
 }
 
 static void accepted(struct httpd *h, int fd, const struct httpd_peer *peer)
 {
+	struct client *client;
 	struct conn *c;
+	enum client_verdict verdict = client_enter(h, peer, &client);
 
-	if (!conn_fits(h, peer))
-		turn_away(h, fd, peer);
-	else if (conn_new(h, fd, fd, peer, &c))
+	h->stats.connections++;
+	if (verdict != CLIENT_MAY) {
+		turn_away(h, fd, peer, verdict == CLIENT_TOO_FAST);
+		return;
+	}
+	if (conn_new(h, fd, fd, peer, &c)) {
+		client_leave(h, client);
 		close(fd);
-	else
-		conn_start(c); /* the request is often here already */
+		return;
+	}
+	c->client = client;
+	conn_start(c); /* the request is often here already */
 }
 
 static void pause_accepting(struct httpd *h)
@@ -137,7 +152,7 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg)
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPT_AT_ONCE && !h->paused; i++) {
-		struct httpd_peer peer = {0};
+		struct httpd_peer peer = {.tag = l->tag};
 		socklen_t len = sizeof(peer.remote);
 		int fd = accept4(lfd, (struct sockaddr *)&peer.remote, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -153,7 +168,7 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg)
 		if (peer.remote.ss_family == AF_INET || peer.remote.ss_family == AF_INET6)
 			peer.ifindex = ingress_ifindex(fd, peer.remote.ss_family);
 		accepted(h, fd, &peer);
-		if (h->n_conns >= h->o.max_connections)
+		if (h->n_conns >= h->o.max_connections && !conn_evict(h))
 			httpd_set_accepting(h, false);
 	}
 }
@@ -171,7 +186,7 @@ int httpd_new(const struct httpd_opts *o, struct httpd **ret, struct err *e)
 	if (getrandom(&h->seed, sizeof(h->seed), GRND_NONBLOCK) < 0)
 		h->seed = 2166136261u;
 	event_set_log_callback(on_libevent_log);
-	h->base = event_base_new();
+	h->base = o->base ? o->base : event_base_new();
 	if (!h->base)
 		return err_set(e, EIO, "no event mechanism of the system can be used");
 	evtimer_assign(&h->resume, h->base, on_resume, h);
@@ -200,8 +215,10 @@ void httpd_free(struct httpd *h)
 		event_del(&h->signals[i].ev);
 	if (h->base) {
 		event_del(&h->resume);
-		event_base_free(h->base);
+		if (!h->o.base)
+			event_base_free(h->base);
 	}
+	clients_free(h);
 	http_response_release(&h->res);
 	free(h);
 }
@@ -225,6 +242,7 @@ int httpd_listen_fd(struct httpd *h, int fd, struct err *e)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	l->h = h;
 	l->fd = fd;
+	l->tag = h->tag;
 	event_assign(&l->ev, h->base, fd, EV_READ | EV_PERSIST, on_accept, l);
 	if (!h->paused && event_add(&l->ev, NULL)) {
 		free(l);
@@ -283,6 +301,11 @@ int httpd_listen(struct httpd *h, const struct sockaddr *addr, socklen_t len, co
 	if (!rc)
 		steal_fd(&fd);
 	return rc;
+}
+
+void httpd_set_tag(struct httpd *h, const void *tag)
+{
+	h->tag = tag;
 }
 
 int httpd_local_addr(const struct httpd *h, size_t i, struct sockaddr_storage *ret, struct err *e)
@@ -391,4 +414,12 @@ struct event_base *httpd_base(const struct httpd *h)
 size_t httpd_connections(const struct httpd *h)
 {
 	return h->n_conns;
+}
+
+void httpd_stats(const struct httpd *h, struct httpd_stats *ret)
+{
+	*ret = h->stats;
+	ret->open = h->n_conns;
+	ret->waiting = h->n_parked;
+	ret->clients = h->n_clients;
 }

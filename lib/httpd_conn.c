@@ -15,8 +15,10 @@
 
 enum {
 	READ_SIZE = 8192,      /* bytes asked of the kernel at a time */
+	EVICT_LOOK = 256,      /* of the oldest connections that are looked at */
 	OUT_HIGH = 65536,      /* untaken bytes of answers above which no request is read */
 	KEEP_BUFFER = 16384,   /* larger buffers are given back when they are empty */
+	FAIR_SHARE = 8,        /* connections of one client that are not ended to make room */
 	LINGER_MS = 1000,      /* after a refusal, what still comes is read and thrown away */
 	LINGER_BYTES = 262144, /* at most so much of it */
 };
@@ -132,38 +134,115 @@ static void refuse(struct conn *c, int status, const char *why)
 
 	c->closing = true;
 	c->refused = true;
+	c->h->stats.requests++;
+	c->h->stats.bad++;
 	if (http_response_error(&c->h->res, status) || queue_answer(c, false, false, false))
 		return; /* out of memory: closed without a word */
 	if (c->h->o.log)
 		c->h->o.log(c->h->o.arg, &x, &c->h->res, why);
 }
 
-static void answer(struct conn *c, const struct http_request *rq, struct http_slice body)
+/* The handler wants to be asked again later. */
+static void park(struct conn *c, unsigned ms, uint64_t key)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	struct httpd *h = c->h;
+
+	c->wait_key = key;
+	c->parked = true;
+	c->woken = false;
+	c->next_parked = h->parked;
+	if (c->next_parked)
+		c->next_parked->parked_in = &c->next_parked;
+	c->parked_in = &h->parked;
+	h->parked = c;
+	h->n_parked++;
+	if (evtimer_add(&c->park, &tv))
+		event_active(&c->park, EV_TIMEOUT, 1);
+}
+
+static void unpark(struct conn *c)
+{
+	if (!c->parked)
+		return;
+	c->parked = false;
+	if (c->next_parked)
+		c->next_parked->parked_in = c->parked_in;
+	*c->parked_in = c->next_parked;
+	c->h->n_parked--;
+	event_del(&c->park);
+}
+
+void httpd_wake(struct httpd *h, uint64_t key)
+{
+	for (struct conn *c = h->parked; c; c = c->next_parked) {
+		if (c->wait_key != key)
+			continue;
+		c->woken = true;
+		event_active(&c->park, EV_TIMEOUT, 1);
+	}
+}
+
+/* Its client asks too fast: nothing is looked at, and the connection ends. */
+static void limit(struct conn *c)
+{
+	c->h->res.status = 429;
+	if (http_response_error(&c->h->res, 429) ||
+	    http_response_header(&c->h->res, "Retry-After", "1"))
+		http_response_clear(&c->h->res);
+	c->h->res.close = true;
+	c->h->stats.limited++;
+}
+
+/* Fills h->res. Returns why it is what it is, NULL for nothing to tell. */
+static const char *ask_handler(struct conn *c, const struct httpd_exchange *x, struct err *e)
 {
 	struct httpd *h = c->h;
-	struct httpd_exchange x = {.request = rq, .body = body, .peer = &c->peer};
 	const char *why = NULL;
-	struct err e = {0};
-	bool keep;
 
 	http_response_clear(&h->res);
-	if (h->o.handle(h->o.arg, &x, &h->res, &e) < 0) {
-		why = e.msg;
-		if (http_response_error(&h->res, 500)) {
-			c->closing = true;
-			return;
-		}
+	if (!c->again && !client_may_ask(h, c->client)) {
+		limit(c);
+		return "this client asks too fast";
+	}
+	if (h->o.handle(h->o.arg, x, &h->res, e) < 0)
+		why = e->msg;
+	else if (h->res.wait_ms)
+		return NULL;
+	else if (h->res.hop_limit && set_hop_limit(c, h->res.hop_limit))
+		why = "the hop limit cannot be set";
+	if (why) {
+		if (http_response_error(&h->res, 500))
+			http_response_clear(&h->res);
 		h->res.close = true;
 	}
-	if (h->res.hop_limit && set_hop_limit(c, h->res.hop_limit)) {
-		why = "the hop limit cannot be set";
-		if (http_response_error(&h->res, 500)) {
-			c->closing = true;
-			return;
-		}
-		h->res.close = true;
+	return why;
+}
+
+/* False: the handler waits. */
+static bool answer(struct conn *c, const struct http_request *rq, struct http_slice body)
+{
+	struct httpd *h = c->h;
+	struct httpd_exchange x = {.request = rq,
+				   .body = body,
+				   .peer = &c->peer,
+				   .slot = &c->slot,
+				   .timed_out = c->timed_out};
+	struct err e = {0};
+	const char *why = ask_handler(c, &x, &e);
+	size_t before = c->out.len;
+	bool keep;
+
+	if (h->res.wait_ms) {
+		park(c, h->res.wait_ms, h->res.wait_key);
+		return false;
+	}
+	if (!h->res.status) { /* out of memory */
+		c->closing = true;
+		return true;
 	}
 	c->served++;
+	h->stats.requests++;
 	keep = rq->keep_alive && !h->res.close && !h->stopping &&
 	       (!h->o.max_requests || c->served < h->o.max_requests);
 	if (!keep)
@@ -172,8 +251,10 @@ static void answer(struct conn *c, const struct http_request *rq, struct http_sl
 		c->closing = true;
 		why = "out of memory";
 	}
+	client_charge(h, c->client, c->out.len - before);
 	if (h->o.log)
 		h->o.log(h->o.arg, &x, &h->res, why);
+	return true;
 }
 
 /* ---- requests ------------------------------------------------------------------------------ */
@@ -183,6 +264,7 @@ static void next_request(struct conn *c)
 	http_parser_init(&c->parser, &c->h->o.limits);
 	c->need = 0;
 	c->continued = false;
+	c->again = c->timed_out = false;
 }
 
 /* Looks at what is in `in`; true if a request was answered or refused. */
@@ -216,7 +298,9 @@ static bool take_request(struct conn *c)
 		}
 		return false;
 	}
-	answer(c, &rq, (struct http_slice){data + head, (size_t)rq.content_length});
+	c->need = head + rq.content_length;
+	if (!answer(c, &rq, (struct http_slice){data + head, (size_t)rq.content_length}))
+		return false;
 	c->in_off += head + (size_t)rq.content_length;
 	next_request(c);
 	return true;
@@ -247,6 +331,7 @@ static int flush(struct conn *c)
 		if (n < 0)
 			return errno == EAGAIN ? 0 : -errno;
 		c->out_off += (size_t)n;
+		c->h->stats.bytes_out += (uint64_t)n;
 	}
 	trim(&c->out, &c->out_off);
 	return 1;
@@ -268,6 +353,7 @@ static ssize_t fill(struct conn *c)
 		c->eof = true;
 	c->in.len += (size_t)n;
 	c->in.data[c->in.len] = '\0';
+	c->h->stats.bytes_in += (uint64_t)n;
 	return n;
 }
 
@@ -297,6 +383,13 @@ static void on_linger(struct conn *c)
 /* All taken, nothing more to answer: waits for the next request, or ends. May free c. */
 static void all_sent(struct conn *c)
 {
+	if (c->parked && !c->closing) {
+		want_write(c, false);
+		want_read(c, false);
+		event_del(&c->timer); /* `park` runs */
+		c->wait = WAIT_HANDLER;
+		return;
+	}
 	if (c->closing && c->refused && c->is_socket && !c->eof) {
 		linger(c);
 		return;
@@ -319,7 +412,7 @@ static void conn_work(struct conn *c)
 
 	do {
 		held = false;
-		while (!c->closing && !held) {
+		while (!c->closing && !held && !c->parked) {
 			held = c->out.len - c->out_off >= OUT_HIGH;
 			if (held || !take_request(c))
 				break;
@@ -371,6 +464,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	c->h->stats.timeouts += c->wait == WAIT_REQUEST || c->wait == WAIT_WRITE;
 	if (c->wait == WAIT_REQUEST) {
 		refuse(c, 408, "the request did not come to its end in time");
 		c->wait = WAIT_NONE;
@@ -380,58 +474,60 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void on_park(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	c->again = true;
+	c->timed_out = !c->woken;
+	unpark(c);
+	conn_work(c);
+}
+
 /* ---- connections --------------------------------------------------------------------------- */
 
-/* What connections are counted by: the address, for IPv6 its /64, which one guest has whole. */
-static void address_key(const struct sockaddr_storage *ss, unsigned char key[16])
+/*
+ * May it be ended to make room? Nobody loses an answer by that: it is kept alive and idle, or it
+ * waits for a client that has more than its share.
+ */
+static bool can_end(const struct conn *c)
 {
-	memset(key, 0, 16);
-	if (ss->ss_family == AF_INET)
-		memcpy(key, &((const struct sockaddr_in *)ss)->sin_addr, 4);
-	else if (ss->ss_family == AF_INET6)
-		memcpy(key, &((const struct sockaddr_in6 *)ss)->sin6_addr, 8);
-	/* link-local addresses share one prefix on all links, and tell hosts apart behind it */
-	if (ss->ss_family == AF_INET6 &&
-	    IN6_IS_ADDR_LINKLOCAL(&((const struct sockaddr_in6 *)ss)->sin6_addr))
-		memcpy(key, &((const struct sockaddr_in6 *)ss)->sin6_addr, 16);
-}
-
-static struct conn **bucket_of(struct httpd *h, const unsigned char key[16])
-{
-	uint32_t v = h->seed;
-
-	for (size_t i = 0; i < 16; i++)
-		v = (v ^ key[i]) * 16777619u;
-	return &h->buckets[(v ^ v >> 16) % ADDRESS_BUCKETS];
-}
-
-bool conn_fits(struct httpd *h, const struct httpd_peer *peer)
-{
-	unsigned char key[16];
-	unsigned n = 0;
-
-	if (!h->o.max_per_address)
+	if ((c->wait == WAIT_IDLE && c->served) || c->wait == WAIT_LINGER)
 		return true;
-	address_key(&peer->remote, key);
-	for (const struct conn *c = *bucket_of(h, key); c; c = c->next_same)
-		n += !memcmp(c->key, key, 16);
-	return n < h->o.max_per_address;
+	return (c->wait == WAIT_IDLE || c->wait == WAIT_REQUEST || c->wait == WAIT_HANDLER) &&
+	       c->client && c->client->conns > FAIR_SHARE;
+}
+
+bool conn_evict(struct httpd *h)
+{
+	struct conn *victim = NULL;
+	struct conn *c = h->oldest;
+
+	for (size_t i = 0; c && i < EVICT_LOOK; i++, c = c->prev) {
+		unsigned most = victim && victim->client ? victim->client->conns : 0;
+
+		if (can_end(c) && (!victim || (c->client && c->client->conns > most)))
+			victim = c;
+	}
+	if (!victim)
+		return false;
+	h->stats.evicted++;
+	conn_close(victim);
+	return true;
 }
 
 static void conn_link(struct conn *c)
 {
 	struct httpd *h = c->h;
-	struct conn **bucket = bucket_of(h, c->key);
 
 	c->next = h->conns;
 	if (c->next)
 		c->next->prev = c;
+	else
+		h->oldest = c;
 	h->conns = c;
-	c->next_same = *bucket;
-	if (c->next_same)
-		c->next_same->in_bucket = &c->next_same;
-	c->in_bucket = bucket;
-	*bucket = c;
 	h->n_conns++;
 }
 
@@ -441,13 +537,12 @@ static void conn_unlink(struct conn *c)
 
 	if (c->next)
 		c->next->prev = c->prev;
+	else
+		h->oldest = c->prev;
 	if (c->prev)
 		c->prev->next = c->next;
 	else
 		h->conns = c->next;
-	if (c->next_same)
-		c->next_same->in_bucket = c->in_bucket;
-	*c->in_bucket = c->next_same;
 	h->n_conns--;
 }
 
@@ -458,7 +553,12 @@ void conn_close(struct conn *c)
 	event_del(&c->rd);
 	event_del(&c->wr);
 	event_del(&c->timer);
+	event_del(&c->park);
+	unpark(c);
 	conn_unlink(c);
+	client_leave(h, c->client);
+	if (c->slot && h->o.free_slot)
+		h->o.free_slot(c->slot);
 	if (c->ours) {
 		close(c->in_fd);
 	} else {
@@ -488,6 +588,7 @@ int conn_new(struct httpd *h, int in_fd, int out_fd, const struct httpd_peer *pe
 	event_assign(&c->rd, h->base, in_fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->wr, h->base, out_fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	evtimer_assign(&c->timer, h->base, on_timeout, c);
+	evtimer_assign(&c->park, h->base, on_park, c);
 	if (wait_for(c, WAIT_IDLE)) {
 		free(c);
 		return -ENOMEM;
@@ -495,7 +596,6 @@ int conn_new(struct httpd *h, int in_fd, int out_fd, const struct httpd_peer *pe
 	next_request(c);
 	if (peer)
 		c->peer = *peer;
-	address_key(&c->peer.remote, c->key);
 	conn_link(c);
 	*ret = c;
 	return 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What lib/httpd.c (listeners, the loop) and lib/httpd_conn.c (connections) share. */
+/*
+ * What lib/httpd.c (listeners, the loop), lib/httpd_conn.c (connections) and lib/httpd_client.c
+ * (limits of one client) share.
+ */
 #ifndef LIB_HTTPD_PRIVATE_H
 #define LIB_HTTPD_PRIVATE_H
 
@@ -9,8 +12,19 @@
 #include "lib/httpd.h"
 
 enum {
-	ADDRESS_BUCKETS = 1024,
+	CLIENT_BUCKETS = 4096,
 	MAX_SIGNALS = 8,
+};
+
+/* One who connects, as long as it is connected or has used up some of what it may. */
+struct client {
+	struct client *next, **in_bucket;
+	unsigned char key[16]; /* address, or its /64 */
+	unsigned ifindex;
+	const void *tag;
+	unsigned conns;
+	uint64_t at;              /* milliseconds; when the buckets were as they are here */
+	uint64_t requests, bytes; /* tokens that are left, in thousandths */
 };
 
 enum wait {
@@ -19,12 +33,14 @@ enum wait {
 	WAIT_REQUEST, /* for the rest of it */
 	WAIT_WRITE,   /* for the client to take the answer */
 	WAIT_LINGER,  /* for the client to close */
+	WAIT_HANDLER, /* for what the handler waits for */
 };
 
 struct conn {
 	struct httpd *h;
-	struct conn *next, *prev;            /* all connections */
-	struct conn *next_same, **in_bucket; /* those whose address hashes alike */
+	struct conn *next, *prev;              /* all connections, the newest first */
+	struct conn *next_parked, **parked_in; /* those whose handler waits */
+	struct client *client;                 /* NULL: not of a network */
 	int in_fd, out_fd;
 	int in_flags, out_flags;  /* to restore, of descriptors that are not ours */
 	bool ours;                /* the descriptor is closed with the connection */
@@ -43,14 +59,21 @@ struct conn {
 	bool closing; /* nothing more is read or answered; closed when out is taken */
 	bool refused; /* bytes may be unread: linger, lest a reset destroys the answer */
 	bool eof;
+	bool parked; /* the handler is called again by httpd_wake or when park fires */
+	bool woken;  /* ... and it was httpd_wake */
+	bool again;  /* the handler has had this request before */
+	bool timed_out;
+	uint64_t wait_key;
+	struct event park;
+	void *slot;
 	struct httpd_peer peer;
-	unsigned char key[16]; /* peer's address, or its /64 */
 };
 
 struct listener {
 	struct httpd *h;
 	int fd;
 	struct event ev;
+	const void *tag;
 	struct listener *next;
 };
 
@@ -65,10 +88,14 @@ struct httpd {
 	struct httpd_opts o;
 	struct event_base *base;
 	struct listener *listeners;
-	struct conn *conns;
+	const void *tag; /* of the next listener */
+	struct conn *conns, *oldest;
 	size_t n_conns;
-	struct conn *buckets[ADDRESS_BUCKETS];
+	struct conn *parked;
+	struct client *clients[CLIENT_BUCKETS];
+	size_t n_clients, n_parked;
 	uint32_t seed;
+	struct httpd_stats stats;
 	bool paused; /* listeners do not accept */
 	bool stopping;
 	struct event resume;
@@ -90,8 +117,26 @@ void conn_start(struct conn *c);
 /* Forgets it; ends the loop if it was the last thing to serve. */
 void conn_close(struct conn *c);
 
-/* May one more connection of that peer be had? */
-bool conn_fits(struct httpd *h, const struct httpd_peer *peer);
+/* Ends a connection that waits for its client, to make room; false if there is none. */
+bool conn_evict(struct httpd *h);
+
+enum client_verdict {
+	CLIENT_MAY,
+	CLIENT_TOO_MANY, /* connections */
+	CLIENT_TOO_FAST, /* requests or bytes */
+};
+/*
+ * May one more connection of that peer be had? Then *ret is whom it belongs to (NULL: nobody),
+ * counted there; client_leave when it ends.
+ */
+enum client_verdict client_enter(struct httpd *h, const struct httpd_peer *peer,
+				 struct client **ret);
+void client_leave(struct httpd *h, struct client *c);
+/* May it ask once more? c may be NULL. */
+bool client_may_ask(struct httpd *h, struct client *c);
+/* It was sent so many bytes. */
+void client_charge(struct httpd *h, struct client *c, size_t bytes);
+void clients_free(struct httpd *h);
 /* Lets the listeners accept, or not. */
 void httpd_set_accepting(struct httpd *h, bool on);
 void httpd_end_if_done(struct httpd *h);

@@ -189,7 +189,7 @@ for _ in range(1000):
 else:
     raise SystemExit("a place that is free again is not given")
 PY
-	grep -q 'status=503.*too many connections from this address' log
+	grep -q 'status=503.*too many connections of this client' log
 }
 
 @test "a client that does not read its answers costs a bounded amount" {

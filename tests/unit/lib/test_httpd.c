@@ -19,6 +19,9 @@ struct server {
 	size_t body_seen;
 	size_t answer; /* bytes of a body */
 	unsigned hop_limit;
+	unsigned wait_ms;         /* the first time that a request is seen */
+	struct httpd_stats stats; /* when it was stopped */
+	unsigned waited, timed_out, slots_freed;
 	bool fail;
 };
 
@@ -31,6 +34,16 @@ static int handle(void *arg, const struct httpd_exchange *x, struct http_respons
 	s->body_seen = x->body.len;
 	if (s->fail)
 		return err_set(e, EIO, "on purpose");
+	if (http_slice_is(x->request->target, "/wake"))
+		httpd_wake(s->h, 7);
+	if (http_slice_is(x->request->target, "/wait") && !*x->slot) {
+		*x->slot = s;
+		s->waited++;
+		res->wait_ms = s->wait_ms;
+		res->wait_key = 7;
+		return 0;
+	}
+	s->timed_out += x->timed_out;
 	assert_true(x->peer->ifindex > 0 || x->peer->remote.ss_family == AF_UNSPEC);
 	res->status = 200;
 	res->hop_limit = s->hop_limit;
@@ -50,11 +63,17 @@ static void log_answer(void *arg, const struct httpd_exchange *x, const struct h
 	s->refused += !x->request && why;
 }
 
+static void free_slot(void *slot)
+{
+	((struct server *)slot)->slots_freed++;
+}
+
 static struct httpd_opts options(struct server *s)
 {
 	struct httpd_opts o = HTTPD_OPTS_DEFAULT;
 
 	o.arg = s;
+	o.free_slot = free_slot;
 	o.handle = handle;
 	o.log = log_answer;
 	return o;
@@ -96,6 +115,7 @@ static void stop(struct server *s)
 	assert_int_equal(pthread_join(s->thread, &failed), 0);
 	assert_null(failed);
 	assert_int_equal(httpd_connections(s->h), 0);
+	httpd_stats(s->h, &s->stats);
 	httpd_free(s->h);
 }
 
@@ -313,6 +333,133 @@ static void connections_above_the_limit_wait_their_turn(void **state)
 	stop(&s);
 }
 
+static void a_full_server_makes_room_among_those_who_have_most(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	int fds[20], last;
+
+	(void)state;
+	o.max_connections = ARRAY_SIZE(fds);
+	start(&s, &o);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = dial(&s);
+		say(fds[i], "GET / HTTP/1.1\r\nX: "); /* and never the rest */
+	}
+	last = dial(&s);
+	say(last, "GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	hear(last, &got);
+	assert_int_equal(count(&got, "\r\n\r\n/last"), 1);
+	close(last);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+	stop(&s);
+	assert_true(s.stats.evicted >= 1);
+}
+
+static void one_who_asks_too_fast_is_told_so(void **state)
+{
+	struct server s = {0};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	int fd;
+
+	(void)state;
+	o.requests = (struct httpd_rate){.rate = 1, .burst = 3};
+	start(&s, &o);
+	fd = dial(&s);
+	for (int i = 0; i < 20; i++)
+		say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	hear(fd, &got);
+	close(fd);
+	assert_in_range(count(&got, "HTTP/1.1 200 "), 3, 19); /* a slow machine gets some back */
+	assert_int_equal(count(&got, "HTTP/1.1 429 "), 1);
+	assert_int_equal(count(&got, "Retry-After: 1\r\n"), 1);
+	stop(&s);
+}
+
+static void one_who_is_sent_too_much_is_told_so(void **state)
+{
+	struct server s = {.answer = 100000};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	int fd;
+
+	(void)state;
+	o.bytes = (struct httpd_rate){.rate = 1, .burst = 150000};
+	start(&s, &o);
+	fd = dial(&s);
+	for (int i = 0; i < 5; i++)
+		say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	hear(fd, &got);
+	close(fd);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 2);
+	assert_int_equal(count(&got, "HTTP/1.1 429 "), 1);
+	buf_clear(&got);
+	fd = dial(&s); /* nor by another connection */
+	hear(fd, &got);
+	close(fd);
+	assert_int_equal(count(&got, "HTTP/1.1 429 "), 1);
+	stop(&s);
+	assert_int_equal(s.handled, 2);
+}
+
+static void a_handler_waits_until_it_is_woken(void **state)
+{
+	struct server s = {.wait_ms = 600000};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	AUTO_BUF other = BUF_INIT;
+	int fd, waker;
+
+	(void)state;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET /before HTTP/1.1\r\nHost: a\r\n\r\nGET /wait HTTP/1.1\r\nHost: a\r\n\r\n"
+		"GET /after HTTP/1.0\r\n\r\n");
+	while (!count(&got, "/before")) {
+		char data[256];
+		ssize_t n = recv(fd, data, sizeof(data), 0);
+
+		assert_true(n > 0);
+		assert_int_equal(buf_add(&got, data, (size_t)n), 0);
+	}
+	waker = dial(&s);
+	say(waker, "GET /wake HTTP/1.0\r\n\r\n");
+	hear(waker, &other);
+	hear(fd, &got);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 3);
+	assert_true(strstr(buf_str(&got), "\r\n\r\n/wait") < strstr(buf_str(&got), "/after"));
+	close(fd);
+	close(waker);
+	stop(&s);
+	assert_int_equal(s.waited, 1);
+	assert_int_equal(s.timed_out, 0);
+	assert_int_equal(s.slots_freed, 1);
+}
+
+static void a_handler_that_nobody_wakes_is_asked_in_the_end(void **state)
+{
+	struct server s = {.wait_ms = 30};
+	struct httpd_opts o = options(&s);
+	AUTO_BUF got = BUF_INIT;
+	int fd;
+
+	(void)state;
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET /wait HTTP/1.0\r\n\r\n");
+	hear(fd, &got);
+	assert_int_equal(count(&got, "HTTP/1.1 200 "), 1);
+	close(fd);
+	fd = dial(&s); /* one that goes away is no harm */
+	say(fd, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+	close(fd);
+	stop(&s);
+	assert_in_range(s.timed_out, 1, 2);
+}
+
 static void stopping_finishes_the_answer_in_hand(void **state)
 {
 	struct server s = {.answer = 8 << 20};
@@ -378,6 +525,11 @@ int main(void)
 		cmocka_unit_test(a_handler_that_fails_is_a_500_and_the_end),
 		cmocka_unit_test(a_connection_has_so_many_requests),
 		cmocka_unit_test(connections_above_the_limit_wait_their_turn),
+		cmocka_unit_test(a_full_server_makes_room_among_those_who_have_most),
+		cmocka_unit_test(one_who_asks_too_fast_is_told_so),
+		cmocka_unit_test(one_who_is_sent_too_much_is_told_so),
+		cmocka_unit_test(a_handler_waits_until_it_is_woken),
+		cmocka_unit_test(a_handler_that_nobody_wakes_is_asked_in_the_end),
 		cmocka_unit_test(stopping_finishes_the_answer_in_hand),
 		cmocka_unit_test(a_connection_that_is_open_already_is_served_to_its_end),
 	};
