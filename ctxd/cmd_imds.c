@@ -3,10 +3,12 @@
 #include <stdio.h>
 
 #include "ctxd/account.h"
+#include "ctxd/background.h"
 #include "ctxd/commands.h"
 #include "ctxd/loopback.h"
 #include "ctxd/serve.h"
 #include "ctxd/state.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define NOBODY 65534
@@ -74,9 +76,36 @@ static int run(const struct guest *g, struct serve_opts *o, struct err *e)
 	return rc < 0 ? rc : serve(in, o, e);
 }
 
+/* Like run, but returns when the service listens; *ret_status is then what to exit with. */
+static int run_in_background(const struct guest *g, struct serve_opts *o, int *ret_status,
+			     struct err *e)
+{
+	int pid, rc = background_running(g, &pid, e);
+
+	if (rc > 0) {
+		log_info("the service runs already, as process %d", pid);
+		return 0;
+	}
+	if (rc == 0)
+		rc = background_fork(&o->ready_fd, ret_status, e);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	o->background = g;
+	return run(g, o, e);
+}
+
+/* Ends what run_in_background began, and takes the address away. */
+static int stop(const struct guest *g, struct err *e)
+{
+	int rc = background_stop(g, e);
+
+	return rc < 0 ? rc : loopback_drop(e);
+}
+
 int cmd_imds(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"background", no_argument, NULL, 'b'},
 		{"listen", required_argument, NULL, OPT_LISTEN},
 		{"down", no_argument, NULL, OPT_DOWN},
 		{"root", required_argument, NULL, OPT_ROOT},
@@ -89,15 +118,17 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 		.port = 80,
 		.interface = LOOPBACK_NAME,
 	};
-	bool down = false;
+	bool down = false, background = false;
 	struct err e;
-	int opt, rc = 0;
+	int opt, rc = 0, status = EXIT_OK;
 
-	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "", options)) != -1) {
+	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "b", options)) != -1) {
 		if (opt == OPT_LISTEN)
 			rc = parse_listen(optarg, &o, &address, &e);
 		else if (opt == OPT_DOWN)
 			down = true;
+		else if (opt == 'b')
+			background = true;
 		else if (opt == OPT_ROOT)
 			rc = set_root(&g, optarg, &e);
 	}
@@ -105,6 +136,9 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "%s", e.msg);
 	if (optind != argc)
 		return cli_usage(self, "no argument is expected");
-	rc = down ? loopback_drop(&e) : run(&g, &o, &e);
-	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+	if (down)
+		rc = stop(&g, &e);
+	else
+		rc = background ? run_in_background(&g, &o, &status, &e) : run(&g, &o, &e);
+	return rc < 0 ? cli_fail(&e) : cli_finish(status);
 }

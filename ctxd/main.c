@@ -21,8 +21,10 @@ static const struct cli_command commands[] = {
 		"imds",
 		"[OPTION]...",
 		"serve the context that was found at http://169.254.169.254/",
+		"  -b, --background            return when it listens, and go on serving\n"
 		"      --listen ADDRESS:PORT   there instead; touches no interface\n"
-		"      --down                  only take the address away again\n" ROOT_HELP,
+		"      --down                  end such a service, take the address "
+		"away\n" ROOT_HELP,
 		cmd_imds,
 	},
 	{

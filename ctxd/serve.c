@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include "ctxd/background.h"
 #include "ctxd/notify.h"
 #include "lib/httpd.h"
 #include "lib/log.h"
@@ -121,6 +122,8 @@ int serve(const struct instance *in, const struct serve_opts *o, struct err *e)
 		rc = httpd_on_signal(h, SIGINT, on_signal, &s, e);
 	if (rc == 0)
 		rc = notify_manager("READY=1", e);
+	if (rc == 0 && o->background)
+		rc = background_ready(o->background, o->ready_fd, e);
 	if (rc == 0)
 		rc = drop_privileges(o, e);
 	return rc < 0 ? rc : httpd_run(h, e);

@@ -4,12 +4,16 @@
 #define CTXD_SERVE_H
 
 #include "context/imds.h"
+#include "ctxd/guest.h"
 
 struct serve_opts {
 	const char *address;   /* numeric IPv4 */
 	unsigned port;         /* 0: any free one */
 	const char *interface; /* NULL: any */
 	unsigned uid, gid;     /* what to become once bound; 0: stay */
+	/* In the background (ctxd/background.h): what to tell; NULL, and not looked at: not. */
+	const struct guest *background;
+	int ready_fd;
 };
 
 /*

@@ -174,6 +174,42 @@ guest() {
 	END
 }
 
+@test "in the background it serves when its command has returned, and is ended by another" {
+	cat >run.sh <<-'END'
+	ctxd() { "$CTXD" imds --root tree "$@"; }
+	ctxd --background 2>log
+	get() { curl -sf -m 5 --noproxy '*' "http://169.254.169.254/$1"; }
+	trap 'ctxd --down' EXIT
+	[ "$(get latest/meta-data/hostname)" = web1.example.org ]
+	pid=$(cat tree/run/ctxd/imds.pid)
+	grep -q '^Uid:	65534' /proc/$pid/status
+	[ "$(readlink /proc/$pid/fd/2)" = /dev/null ]
+	[ "$(ps -o sid= -p $pid | tr -d ' ')" = $pid ]
+	ctxd --background # a second one is not needed
+	[ "$(cat tree/run/ctxd/imds.pid)" = $pid ]
+	ctxd --down
+	! readlink /proc/$pid/exe >/dev/null || exit 1
+	! ip addr show dev lo | grep -q 169.254 || exit 1
+	[ ! -e tree/run/ctxd/imds.pid ]
+	# A number that is somebody else's by now.
+	sleep 60 &
+	echo $! >tree/run/ctxd/imds.pid
+	ctxd --background
+	[ "$(cat tree/run/ctxd/imds.pid)" != $! ]
+	echo $! >pid
+	mv tree/run/ctxd/imds.pid keep
+	cp pid tree/run/ctxd/imds.pid
+	ctxd --down
+	kill $!
+	mv keep tree/run/ctxd/imds.pid
+	END
+	export CTXD
+	run -0 timeout 60 unshare -n bash -e run.sh
+	rm tree/run/ctxd/context
+	run -1 unshare -n "$CTXD" imds --background --root tree
+	has "$output" "No such file"
+}
+
 @test "without a context, or with a spoilt one, nothing is served and nothing is changed" {
 	rm tree/run/ctxd/context
 	run -1 unshare -n sh -c '"$1" imds --root tree; rc=$?; ip addr show dev lo | grep 169.254; exit $rc' sh "$CTXD"
