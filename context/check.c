@@ -3,7 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "context/context.h"
+#include "context/fields.h"
 #include "lib/http_response.h"
 #include "lib/str.h"
 
@@ -226,14 +226,31 @@ static bool next_word(const char **p, char *out, size_t size)
 	return true;
 }
 
-int context_parse_route(const char *s, struct ip_prefix *dst, struct ip_prefix *gw, struct err *e)
+/* The end of a route: nothing, or "metric N". */
+static bool parse_metric(const char *s, uint32_t *ret)
+{
+	char word[8], number[16];
+	uint64_t n = 0;
+	bool good = true;
+
+	if (s[strspn(s, " ")])
+		good = next_word(&s, word, sizeof(word)) && !strcmp(word, "metric") &&
+		       next_word(&s, number, sizeof(number)) && !s[strspn(s, " ")] &&
+		       !str_to_u64(number, 1, UINT32_MAX, &n, NULL);
+	*ret = (uint32_t)n;
+	return good;
+}
+
+int context_parse_route_metric(const char *s, struct ip_prefix *dst, struct ip_prefix *gw,
+			       uint32_t *metric, struct err *e)
 {
 	char to[64], via[8], by[64];
 	struct ip_prefix d, g;
 	bool is_default;
+	uint32_t m;
 
 	if (!next_word(&s, to, sizeof(to)) || !next_word(&s, via, sizeof(via)) ||
-	    !next_word(&s, by, sizeof(by)) || s[strspn(s, " ")] || strcmp(via, "via"))
+	    !next_word(&s, by, sizeof(by)) || strcmp(via, "via") || !parse_metric(s, &m))
 		return err_set(e, EBADMSG, "is not a route: 'DESTINATION/LENGTH via GATEWAY'");
 	is_default = !strcmp(to, "default");
 	if (context_parse_ip(by, &g, e))
@@ -249,7 +266,14 @@ int context_parse_route(const char *s, struct ip_prefix *dst, struct ip_prefix *
 	*dst = d;
 	if (gw)
 		*gw = g;
+	if (metric)
+		*metric = m;
 	return 0;
+}
+
+int context_parse_route(const char *s, struct ip_prefix *dst, struct ip_prefix *gw, struct err *e)
+{
+	return context_parse_route_metric(s, dst, gw, NULL, e);
 }
 
 /* Days of 1970-01-01 to the date, in the Gregorian calendar; a year begins in March here. */
@@ -316,127 +340,45 @@ void context_format_time(uint64_t unix_seconds, char out[CONTEXT_TIME_SIZE])
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static int named(int rc, struct err *e, const char *field)
+static const struct nic *parent_of(const struct context *c, const struct nic *n)
 {
-	return rc ? err_wrap(e, "%s", field) : 0;
+	for (size_t i = 0; i < c->n_nics; i++) {
+		const struct nic *other = &c->nics[i];
+
+		if (other != n && (!strcmp(other->mac, n->vlan_parent) ||
+				   (other->name && !strcmp(other->name, n->vlan_parent))))
+			return other;
+	}
+	return NULL;
 }
 
-static int check_list(const struct strlist *l, int (*check)(const char *s, struct err *e),
-		      const char *field, struct err *e)
+/* NICs are told apart by their MACs, else by their names. */
+static int check_nics(const struct context *c, struct err *e)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (check(l->v[i], e))
-			return err_wrap(e, "%s[%zu]", field, i);
-	return 0;
-}
+	for (size_t i = 0; i < c->n_nics; i++) {
+		const struct nic *n = &c->nics[i];
+		const struct nic *parent;
 
-static int check_cidr(const char *s, struct err *e)
-{
-	struct ip_prefix ip;
-
-	if (context_parse_ip(s, &ip, e))
-		return -EBADMSG;
-	return ip.has_prefix ? 0 : err_set(e, EBADMSG, "has no prefix length");
-}
-
-static int check_ip(const char *s, struct err *e)
-{
-	struct ip_prefix ip;
-
-	if (context_parse_ip(s, &ip, e))
-		return -EBADMSG;
-	return ip.has_prefix ? err_set(e, EBADMSG, "has a prefix length") : 0;
-}
-
-static int check_gateway(const char *s, int family, struct err *e)
-{
-	struct ip_prefix ip;
-
-	if (!s)
-		return 0;
-	if (check_ip(s, e) || context_parse_ip(s, &ip, e))
-		return -EBADMSG;
-	return ip.family == family
-		       ? 0
-		       : err_set(e, EBADMSG, "is not an IPv%d address", family == AF_INET ? 4 : 6);
-}
-
-static int check_route(const char *s, struct err *e)
-{
-	struct ip_prefix dst;
-
-	return context_parse_route(s, &dst, NULL, e);
-}
-
-static int check_nic(const struct nic *n, struct err *e)
-{
-	char mac[18];
-
-	if (n->mac[0] && (context_parse_mac(n->mac, mac, e) || strcmp(mac, n->mac)))
-		return err_set(e, EBADMSG, "mac: is not a MAC address in lower case");
-	if (check_list(&n->addresses, check_cidr, "addresses", e) ||
-	    check_list(&n->dns, check_ip, "dns", e) ||
-	    check_list(&n->search, context_check_hostname, "search", e) ||
-	    check_list(&n->routes, check_route, "routes", e) ||
-	    named(check_gateway(n->gateway, AF_INET, e), e, "gateway") ||
-	    named(check_gateway(n->gateway6, AF_INET6, e), e, "gateway6") ||
-	    named(check_gateway(n->public_ipv4, AF_INET, e), e, "public-ipv4"))
-		return -EBADMSG;
-	if (n->mtu && (n->mtu < 68 || n->mtu > 65535))
-		return err_set(e, EBADMSG, "mtu: is not in 68 to 65535");
-	return 0;
-}
-
-static int check_scalars(const struct context *c, struct err *e)
-{
-	const struct {
-		const char *name, *value;
-	} tokens[] = {
-		{"ami-id", c->ami_id},
-		{"instance-type", c->instance_type},
-		{"availability-zone", c->availability_zone},
-		{"availability-zone-id", c->availability_zone_id},
-		{"region", c->region},
-		{"reservation-id", c->reservation_id},
-		{"account-id", c->account_id},
-		{"architecture", c->architecture},
-		{"kernel-id", c->kernel_id},
-		{"ramdisk-id", c->ramdisk_id},
-	};
-
-	if (c->instance_id && context_check_instance_id(c->instance_id, e))
-		return err_wrap(e, "instance-id");
-	if (c->hostname && context_check_hostname(c->hostname, e))
-		return err_wrap(e, "hostname");
-	if (c->public_hostname && context_check_hostname(c->public_hostname, e))
-		return err_wrap(e, "public-hostname");
-	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++)
-		if (tokens[i].value && context_check_token(tokens[i].value, e))
-			return err_wrap(e, "%s", tokens[i].name);
+		for (size_t j = 0; j < i; j++) {
+			if (n->mac[0] && !strcmp(n->mac, c->nics[j].mac))
+				return err_set(e, EBADMSG,
+					       "nics[%zu]: mac: is that of nics[%zu] too", i, j);
+			if (n->name && c->nics[j].name && !strcmp(n->name, c->nics[j].name))
+				return err_set(e, EBADMSG,
+					       "nics[%zu]: name: is that of nics[%zu] too", i, j);
+		}
+		if (!n->vlan_parent)
+			continue;
+		parent = parent_of(c, n);
+		if (!n->vlan_id || !parent || parent->vlan_parent)
+			return err_set(e, EBADMSG, "nics[%zu]: vlan-parent: %s", i,
+				       n->vlan_id ? "is no other NIC's MAC address or name"
+						  : "is there without vlan-id");
+	}
 	return 0;
 }
 
 int context_validate(const struct context *c, struct err *e)
 {
-	if (check_scalars(c, e) ||
-	    check_list(&c->security_groups, context_check_token, "security-groups", e) ||
-	    check_list(&c->ssh_keys, context_check_ssh_key, "ssh-keys", e))
-		return -EBADMSG;
-	for (size_t i = 0; i < c->n_nics; i++) {
-		if (check_nic(&c->nics[i], e))
-			return err_wrap(e, "nics[%zu]", i);
-		for (size_t j = 0; j < i; j++)
-			if (c->nics[i].mac[0] && !strcmp(c->nics[i].mac, c->nics[j].mac))
-				return err_set(e, EBADMSG,
-					       "nics[%zu]: mac: is that of nics[%zu] too", i, j);
-	}
-	for (size_t i = 0; i < c->n_tags; i++)
-		if (context_check_text(c->tags[i].value, e) ||
-		    context_check_text(c->tags[i].key, e))
-			return err_wrap(e, "tags[%zu]", i);
-	for (size_t i = 0; i < c->n_block_devices; i++)
-		if (context_check_tag_key(c->block_devices[i].key, e) ||
-		    context_check_token(c->block_devices[i].value, e))
-			return err_wrap(e, "block-devices[%zu]", i);
-	return 0;
+	return context_fields_check(context_fields, c, e) ? -EBADMSG : check_nics(c, e);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model's memory: contexts, lists, NICs, pairs. Its rules are in context/check.c. */
-#include "context/context.h"
+/* The model's memory: contexts, lists, members, pairs. Its shape is in context/fields.c. */
+#include "context/fields.h"
 
 int strlist_add(struct strlist *l, const char *s)
 {
@@ -30,66 +30,49 @@ int context_new(struct context **ret, struct err *e)
 	return *ret ? 0 : err_nomem(e);
 }
 
-static void nic_release(struct nic *n)
-{
-	strlist_release(&n->addresses);
-	strlist_release(&n->dns);
-	strlist_release(&n->search);
-	strlist_release(&n->routes);
-	free(n->gateway);
-	free(n->gateway6);
-	free(n->public_ipv4);
-}
-
-static void pairs_free(struct context_pair *pairs, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		free(pairs[i].key);
-		free(pairs[i].value);
-	}
-	free(pairs);
-}
-
 void context_free(struct context *c)
 {
 	free(c->source);
-	free(c->instance_id);
-	free(c->hostname);
-	free(c->ami_id);
-	free(c->instance_type);
-	free(c->availability_zone);
-	free(c->region);
-	free(c->reservation_id);
-	free(c->account_id);
-	free(c->architecture);
-	free(c->availability_zone_id);
-	free(c->kernel_id);
-	free(c->ramdisk_id);
-	free(c->public_hostname);
-	strlist_release(&c->security_groups);
-	strlist_release(&c->ssh_keys);
-	for (size_t i = 0; i < c->n_nics; i++)
-		nic_release(&c->nics[i]);
-	free(c->nics);
-	buf_release(&c->user_data);
-	pairs_free(c->tags, c->n_tags);
-	pairs_free(c->block_devices, c->n_block_devices);
-	pairs_free(c->extra, c->n_extra);
+	context_fields_release(context_fields, c);
 	free(c);
+}
+
+static void *append(struct context *c, const char *member)
+{
+	return context_field_append(context_field(context_fields, member), c);
 }
 
 struct nic *context_add_nic(struct context *c)
 {
-	struct nic *nics = reallocarray(c->nics, c->n_nics + 1, sizeof(*nics));
-
-	if (!nics)
-		return NULL;
-	c->nics = nics;
-	nics[c->n_nics] = (struct nic){0};
-	return &nics[c->n_nics++];
+	return append(c, "nics");
 }
 
-static int pair_add(struct context_pair **pairs, size_t *n, const char *key, const char *value)
+struct user *context_add_user(struct context *c)
+{
+	return append(c, "users");
+}
+
+struct context_mount *context_add_mount(struct context *c)
+{
+	return append(c, "mounts");
+}
+
+struct context_file *context_add_file(struct context *c)
+{
+	return append(c, "files");
+}
+
+struct context_script *context_add_script(struct context *c)
+{
+	return append(c, "scripts");
+}
+
+struct context_maintenance *context_add_maintenance(struct context *c)
+{
+	return append(c, "maintenance");
+}
+
+int pairs_add(struct context_pair **pairs, size_t *n, const char *key, const char *value)
 {
 	struct context_pair *grown = reallocarray(*pairs, *n + 1, sizeof(**pairs));
 	AUTO_FREE char *k = NULL;
@@ -106,25 +89,41 @@ static int pair_add(struct context_pair **pairs, size_t *n, const char *key, con
 	return 0;
 }
 
+const char *pairs_get(const struct context_pair *pairs, size_t n, const char *key)
+{
+	for (size_t i = n; i-- > 0;)
+		if (!strcmp(pairs[i].key, key))
+			return pairs[i].value;
+	return NULL;
+}
+
+int context_set(char **at, const char *s)
+{
+	char *copy = s ? strdup(s) : NULL;
+
+	if (s && !copy)
+		return -ENOMEM;
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
 int context_add_tag(struct context *c, const char *key, const char *value)
 {
-	return pair_add(&c->tags, &c->n_tags, key, value);
+	return pairs_add(&c->tags, &c->n_tags, key, value);
 }
 
 int context_add_block_device(struct context *c, const char *role, const char *name)
 {
-	return pair_add(&c->block_devices, &c->n_block_devices, role, name);
+	return pairs_add(&c->block_devices, &c->n_block_devices, role, name);
 }
 
 int context_add_extra(struct context *c, const char *key, const char *value)
 {
-	return pair_add(&c->extra, &c->n_extra, key, value);
+	return pairs_add(&c->extra, &c->n_extra, key, value);
 }
 
 const char *context_extra(const struct context *c, const char *key)
 {
-	for (size_t i = c->n_extra; i-- > 0;)
-		if (!strcmp(c->extra[i].key, key))
-			return c->extra[i].value;
-	return NULL;
+	return pairs_get(c->extra, c->n_extra, key);
 }

@@ -129,7 +129,7 @@ static void routes_have_a_destination_and_a_gateway(void **state)
 	      (const char *[]){"10.0.0.0/8 via 192.168.0.254", "default via 10.0.0.1",
 			       "2001:db8::/32  via  fe80::1", NULL},
 	      (const char *[]){"", "10.0.0.0/8", "10.0.0.0/8 via", "10.0.0.0/8 dev eth0",
-			       "10.0.0.0/8 via 10.0.0.1 metric 5", "10.0.0.0/8 via 10.0.0.1/8",
+			       "10.0.0.0/8 via 10.0.0.1 mtu 5", "10.0.0.0/8 via 10.0.0.1/8",
 			       "10.0.0.0/8 via ::1", "x via 10.0.0.1", NULL});
 	assert_int_equal(context_parse_route("default via ::1", &dst, &gw, NULL), 0);
 	assert_int_equal(dst.family, AF_INET6);
@@ -184,7 +184,8 @@ static void a_context_is_checked_as_a_whole(void **state)
 	strcpy(n->mac, "02:00:c0:a8:00:05");
 	assert_int_equal(strlist_add(&n->addresses, "192.168.0.5"), 0);
 	assert_int_equal(context_validate(c, &e), -EBADMSG);
-	assert_string_equal(e.msg, "nics[0]: addresses[0]: has no prefix length");
+	assert_string_equal(e.msg,
+			    "nics[0]: addresses[0]: needs a prefix length, as in 192.168.0.5/24");
 	strlist_release(&n->addresses);
 	n->gateway = strdup("fe80::1");
 	assert_int_equal(context_validate(c, &e), -EBADMSG);
