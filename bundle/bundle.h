@@ -110,6 +110,19 @@ int part_source_dir(const char *dir, const struct manifest *m, struct part_sourc
 void part_source_dir_free(struct part_source *s);
 DEFINE_AUTO_STRUCT(struct part_source, part_source_dir_free);
 
+/*
+ * Parts as objects of S3 beside the one called manifest_key, fetched ahead on `workers` threads
+ * (0: 4), each with a connection of its own; 48 MiB of them are held, and the part that is read. a
+ * and m must outlive it. Retries are noted on p (may be NULL). Errors: EFBIG, ENOMEM, EAGAIN; of
+ * read: as s3_get.
+ */
+struct aws;
+int part_source_s3(struct aws *a, const char *bucket, const char *manifest_key,
+		   const struct manifest *m, unsigned workers, struct progress *p,
+		   struct part_source *ret, struct err *e);
+void part_source_s3_free(struct part_source *s);
+DEFINE_AUTO_STRUCT(struct part_source, part_source_s3_free);
+
 #define BUNDLE_PART_LIMIT (32 * MIB) /* bytes of a part; tools make 10 MiB */
 
 /*
