@@ -13,6 +13,7 @@ struct apply {
 	struct guest *g;
 	const struct context *c;
 	bool has_cloud_init; /* the guest's own cloud-init will run, and read what ctxd serves */
+	bool running;        /* the boot is over: what is changed is to take effect now */
 	bool network_configured; /* by ctxd: set by the network part, for those after it */
 };
 

@@ -22,6 +22,7 @@ void guest_release(struct guest *g)
 {
 	strlist_release(&g->told);
 	strlist_release(&g->wrote);
+	strlist_release(&g->changed);
 	free(g->own_root);
 }
 
@@ -91,10 +92,26 @@ static int make_parents(const char *full, struct err *e)
 	return fs_mkdir_p(dir, 0755, e);
 }
 
+/* A file that is there keeps its owner. */
+static int replace(const char *full, const void *data, size_t len, unsigned mode, struct err *e)
+{
+	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
+	struct stat st;
+	int rc = atomic_file_begin(&f, full, 0, e);
+
+	if (rc == 0)
+		rc = fs_write(f.fd, data, len, e);
+	if (rc == 0 && geteuid() == 0 && stat(full, &st) == 0 &&
+	    fchown(f.fd, st.st_uid, st.st_gid) < 0)
+		rc = err_errno(e, errno, "giving it to user %u", (unsigned)st.st_uid);
+	return rc < 0 ? rc : atomic_file_commit(&f, mode, e);
+}
+
 static int write_now(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 		     struct err *e)
 {
 	AUTO_FREE char *full = guest_path(g, path);
+	struct stat st;
 	int rc;
 
 	if (!full)
@@ -102,9 +119,13 @@ static int write_now(struct guest *g, const char *path, const void *data, size_t
 	rc = guest_tell(g, e, "write %s", path);
 	if (rc < 0 || g->dry_run)
 		return rc < 0 ? rc : 1;
+	if (stat(full, &st) == 0)
+		mode = st.st_mode & 07777;
 	rc = make_parents(full, e);
 	if (rc == 0)
-		rc = fs_write_file(full, data, len, mode, e);
+		rc = replace(full, data, len, mode, e);
+	if (rc == 0 && strlist_add(&g->changed, path) < 0)
+		rc = err_nomem(e);
 	return rc < 0 ? err_wrap(e, "writing '%s'", full) : 1;
 }
 
@@ -254,12 +275,10 @@ int guest_write_block(struct guest *g, const char *path, const char *text, unsig
 		      bool first, struct err *e)
 {
 	AUTO_BUF old = BUF_INIT, new = BUF_INIT;
-	AUTO_FREE char *full = guest_path(g, path);
 	int there = guest_read(g, path, &old, e), rc;
-	struct stat st;
 
-	if (there < 0 || !full)
-		return there < 0 ? there : err_nomem(e);
+	if (there < 0)
+		return there;
 	if (there && memchr(buf_str(&old), '\0', old.len))
 		return err_set(e, EBADMSG, "'%s' is no text", path);
 	if (with_block(&old, text, first, &new) < 0)
@@ -267,9 +286,20 @@ int guest_write_block(struct guest *g, const char *path, const char *text, unsig
 	rc = *text ? note_written(g, "block", path, e) : 0;
 	if (rc < 0 || same(&old, new.data, new.len))
 		return rc;
-	if (there && stat(full, &st) == 0)
-		mode = st.st_mode & 07777;
 	return write_now(g, path, buf_str(&new), new.len, mode, e);
+}
+
+int guest_original(struct guest *g, const char *path, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *was = was_path(path);
+	AUTO_BUF now = BUF_INIT;
+	int rc = was ? guest_read(g, path, &now, e) : err_nomem(e);
+
+	if (rc > 0 && is_own(&now))
+		return guest_read(g, was, out, e);
+	if (rc > 0 && with_block(&now, "", false, out) < 0)
+		return err_nomem(e);
+	return rc;
 }
 
 /* ---- the list ---------------------------------------------------------------------------- */
@@ -297,6 +327,15 @@ int guest_save_list(struct guest *g, struct err *e)
 	return rc < 0 ? rc : fs_write_file(full, list.data, list.len, 0600, e);
 }
 
+/* The file that stands there was made with the mode and the owner of the one before. */
+static int write_back(const char *full, const struct buf *old, struct err *e)
+{
+	struct stat st;
+	unsigned mode = stat(full, &st) == 0 ? st.st_mode & 07777 : 0644;
+
+	return replace(full, buf_str(old), old->len, mode, e);
+}
+
 /* Puts back what stood there first: nothing, if there was no file. */
 static int put_back(struct guest *g, const char *path, bool there, struct err *e)
 {
@@ -310,7 +349,7 @@ static int put_back(struct guest *g, const char *path, bool there, struct err *e
 	if (rc < 0 || g->dry_run)
 		return rc;
 	if (there)
-		return fs_write_file(full, buf_str(&old), old.len, 0644, e);
+		return write_back(full, &old, e);
 	return unlink(full) < 0 && errno != ENOENT ? err_errno(e, errno, "removing '%s'", full) : 0;
 }
 
@@ -333,19 +372,44 @@ static int unlist(struct guest *g, const char *line, struct err *e)
 
 int guest_restore(struct guest *g, const char *path, struct err *e)
 {
-	AUTO_FREE char *line = str_format("was %s", path);
+	AUTO_FREE char *was = str_format("was %s", path), *new = str_format("new %s", path);
 	AUTO_BUF list = BUF_INIT, now = BUF_INIT;
-	int rc = line ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
+	int rc = was && new ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
+	bool there;
 
-	if (rc <= 0 || !has_line(buf_str(&list), line))
-		return rc < 0 ? rc : 0;
+	if (rc <= 0)
+		return rc;
+	there = has_line(buf_str(&list), was);
+	if (!there && !has_line(buf_str(&list), new))
+		return 0;
 	rc = guest_read(g, path, &now, e);
 	if (rc < 0 || (rc > 0 && !is_own(&now)))
 		return rc < 0 ? rc : 0;
-	rc = put_back(g, path, true, e);
+	rc = put_back(g, path, there, e);
 	if (rc == 0 && !g->dry_run)
-		rc = unlist(g, line, e);
+		rc = unlist(g, there ? was : new, e);
 	return rc < 0 ? rc : 1;
+}
+
+int guest_displace(struct guest *g, const char *path, const char *text, unsigned mode,
+		   struct err *e)
+{
+	AUTO_BUF old = BUF_INIT, new = BUF_INIT;
+	int there = guest_read(g, path, &old, e), rc;
+
+	if (there < 0)
+		return there;
+	if (buf_adds(&new, GUEST_HEAD) < 0 || buf_adds(&new, text) < 0)
+		return err_nomem(e);
+	if (there && same(&old, new.data, new.len))
+		return 0;
+	rc = is_kept(g, path, e);
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && there && !is_own(&old))
+		return err_set(e, EEXIST, "'%s' was changed by somebody else: left alone", path);
+	rc = keep_was(g, path, there, &old, e);
+	return rc < 0 ? rc : write_now(g, path, new.data, new.len, mode, e);
 }
 
 static int undo_line(struct guest *g, const char *line, struct err *e)

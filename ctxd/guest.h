@@ -27,6 +27,7 @@ struct guest {
 	bool live;            /* root is the running system: its kernel and programs may be told */
 	struct strlist told;  /* what was, or would be, done: a line each */
 	struct strlist wrote; /* entries for GUEST_LIST that are new */
+	struct strlist changed; /* paths that were written in this run */
 };
 
 #define GUEST_INIT ((struct guest){.root = "", .live = true})
@@ -44,7 +45,7 @@ int guest_tell(struct guest *g, struct err *e, const char *fmt, ...) PRINTF_LIKE
 
 /*
  * All of these return 1 if something changed (or would), 0 if all was well already, or an error.
- * New folders get mode 0755.
+ * New folders get mode 0755; a file that is there keeps its mode and owner.
  */
 
 /* Whatever is there is replaced; for files that belong to nobody (state, /etc/hostname). */
@@ -62,7 +63,15 @@ int guest_remove_own(struct guest *g, const char *path, struct err *e);
 int guest_write_block(struct guest *g, const char *path, const char *text, unsigned mode,
 		      bool first, struct err *e);
 
-/* Puts back what guest_write replaced by a file of ctxd's own, if that is still there. */
+/*
+ * For a file that somebody must have given way: it becomes one of ctxd's own, and what stood there
+ * is kept. Errors: EEXIST somebody has written it anew since.
+ */
+int guest_displace(struct guest *g, const char *path, const char *text, unsigned mode,
+		   struct err *e);
+/* What stands there without ctxd's block, or stood there before it was displaced. As guest_read. */
+int guest_original(struct guest *g, const char *path, struct buf *out, struct err *e);
+/* Puts back what a file of ctxd's own replaced (or nothing), if that is still there. */
 int guest_restore(struct guest *g, const char *path, struct err *e);
 
 /* Adds what is new to GUEST_LIST. */

@@ -10,17 +10,23 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "ctxd/coldplug.h"
 #include "lib/fs.h"
 #include "lib/log.h"
+#include "lib/proc.h"
 #include "lib/str.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define NAMESERVERS_MAX 3 /* MAXNS of resolv.conf(5) */
+#define NAMES_WAIT_MS 30000
 
-/* netplan and networkd before ifupdown: where both are installed, the newer one is in use. */
+/*
+ * Each says by itself whether it is used; where several do, the first one is: with netplan or
+ * networkd ifupdown is a relic, and the old network scripts are switched on only where they, and not
+ * NetworkManager, are meant to be in charge.
+ */
 static const struct network_backend *const backends[] = {
-	&network_networkd,
-	&network_ifupdown,
+	&network_networkd, &network_redhat, &network_suse, &network_manager, &network_ifupdown,
 };
 
 bool network_wanted(const struct nic *n)
@@ -101,6 +107,102 @@ bool network_split_route(const char *route, char to[50], char via[46])
 	return true;
 }
 
+bool network_split_address(const char *address, char ip[46], unsigned *prefix, char mask[16])
+{
+	struct ip_prefix a, m = {.family = AF_INET, .prefix = 32};
+
+	if (context_parse_ip(address, &a, NULL) < 0)
+		return false;
+	context_format_ip(&a, ip);
+	*prefix = a.prefix;
+	for (unsigned i = 0; mask && a.family == AF_INET && i < a.prefix; i++)
+		m.b[i / 8] |= (unsigned char)(0x80u >> (i % 8));
+	if (mask) {
+		char text[46];
+
+		context_format_ip(&m, text);
+		snprintf(mask, 16, "%.15s", text);
+	}
+	return true;
+}
+
+bool network_has(const struct nic *n, bool v6)
+{
+	for (size_t i = 0; i < n->addresses.n; i++) {
+		if (network_is_v6(n->addresses.v[i]) == v6)
+			return true;
+	}
+	return false;
+}
+
+bool network_unit_enabled(const struct guest *g, const char *unit)
+{
+	static const char *const dirs[] = {
+		"/etc/systemd/system/multi-user.target.wants",
+		"/etc/systemd/system/network-online.target.wants",
+		"/run/systemd/generator/multi-user.target.wants",
+		"/run/systemd/generator.late/multi-user.target.wants",
+		"/usr/lib/systemd/system/multi-user.target.wants",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		AUTO_FREE char *path = path_join(dirs[i], unit);
+
+		if (path && guest_exists(g, path))
+			return true;
+	}
+	return false;
+}
+
+int network_join(struct buf *out, const char *before, const struct strlist *l, const char *after)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++)
+		rc = buf_addf(out, "%s%s%s", i ? " " : before, l->v[i], i + 1 == l->n ? after : "");
+	return rc;
+}
+
+static bool list_has(const struct strlist *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (strcmp(l->v[i], s) == 0)
+			return true;
+	}
+	return false;
+}
+
+int network_all_dns(const struct context *c, struct strlist *servers, struct strlist *domains)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n_nics; i++) {
+		const struct nic *n = &c->nics[i];
+
+		if (!network_wanted(n))
+			continue;
+		for (size_t k = 0; rc == 0 && k < n->dns.n; k++) {
+			if (!list_has(servers, n->dns.v[k]))
+				rc = strlist_add(servers, n->dns.v[k]);
+		}
+		for (size_t k = 0; rc == 0 && k < n->search.n; k++) {
+			if (!list_has(domains, n->search.v[k]))
+				rc = strlist_add(domains, n->search.v[k]);
+		}
+	}
+	return rc;
+}
+
+void network_run(struct apply *a, const char *const *argv)
+{
+	struct err e;
+
+	if (!a->g->live || a->g->dry_run)
+		return;
+	if (proc_run(argv, NULL, 0, NULL, 0, 60, &e) < 0)
+		log_warn("%s %s: %s", argv[0], argv[1], e.msg);
+}
+
 /* ---- resolv.conf ------------------------------------------------------------------------- */
 
 /* Somebody in the guest makes resolv.conf from what the backend tells it. */
@@ -111,58 +213,38 @@ static bool has_resolver_manager(const struct guest *g)
 	       guest_exists(g, "/sbin/resolvconf") || guest_exists(g, "/usr/sbin/resolvconf");
 }
 
-/* Not a link, and empty or ours: nobody looks after it. */
-static bool may_write_resolv_conf(const struct guest *g)
+/* A link leads to the file of a manager. */
+static bool is_link(const struct guest *g)
 {
 	AUTO_FREE char *full = guest_path(g, RESOLV_CONF);
-	AUTO_BUF b = BUF_INIT;
 	struct stat st;
 
-	if (!full)
-		return false;
-	if (lstat(full, &st) < 0)
-		return errno == ENOENT;
-	return S_ISREG(st.st_mode) && guest_read(g, RESOLV_CONF, &b, NULL) >= 0 &&
-	       (!b.len || str_has_prefix(buf_str(&b), GUEST_MARK));
+	return !full || (lstat(full, &st) == 0 && !S_ISREG(st.st_mode));
 }
 
+/* Nobody makes it from what the backend knows, so it still names another network's servers. */
 static int write_resolv_conf(struct apply *a, struct err *e)
 {
-	AUTO_BUF text = BUF_INIT, search = BUF_INIT;
-	unsigned servers = 0;
+	AUTO(strlist_release) struct strlist servers = {0}, domains = {0};
+	AUTO_BUF text = BUF_INIT;
 	int rc;
 
-	if (has_resolver_manager(a->g) || !may_write_resolv_conf(a->g))
+	if (has_resolver_manager(a->g) || is_link(a->g))
 		return 0;
-	for (size_t i = 0; i < a->c->n_nics; i++) {
-		const struct nic *n = &a->c->nics[i];
-
-		if (!network_wanted(n))
-			continue;
-		for (size_t k = 0; k < n->dns.n && servers < NAMESERVERS_MAX; k++) {
-			AUTO_FREE char *line = str_format("nameserver %s\n", n->dns.v[k]);
-
-			if (!line)
-				return err_nomem(e);
-			if (strstr(buf_str(&text), line))
-				continue;
-			if (buf_adds(&text, line) < 0)
-				return err_nomem(e);
-			servers++;
-		}
-		for (size_t k = 0; k < n->search.n; k++) {
-			AUTO_FREE char *word = str_format(" %s", n->search.v[k]);
-
-			if (!word ||
-			    (!strstr(buf_str(&search), word) && buf_adds(&search, word) < 0))
-				return err_nomem(e);
-		}
-	}
-	if (!servers)
-		return 0;
-	if (search.len && buf_addf(&text, "search%s\n", search.data) < 0)
+	rc = network_all_dns(a->c, &servers, &domains);
+	if (!servers.n)
+		return rc < 0 ? err_nomem(e) : 0;
+	for (size_t i = 0; rc == 0 && i < servers.n && i < NAMESERVERS_MAX; i++)
+		rc = buf_addf(&text, "nameserver %s\n", servers.v[i]);
+	if (rc == 0)
+		rc = network_join(&text, "search ", &domains, "\n");
+	if (rc < 0)
 		return err_nomem(e);
-	rc = guest_write_own(a->g, RESOLV_CONF, buf_str(&text), 0644, e);
+	rc = guest_displace(a->g, RESOLV_CONF, buf_str(&text), 0644, e);
+	if (rc == -EEXIST) {
+		log_debug("%s", e->msg); /* a DHCP client writes it */
+		rc = 0;
+	}
 	return rc < 0 ? rc : 0;
 }
 
@@ -183,9 +265,38 @@ static int leave_network(struct apply *a, struct err *e)
 {
 	int rc = leave_all(a, NULL, e);
 
-	if (rc == 0 && may_write_resolv_conf(a->g))
-		rc = guest_remove_own(a->g, RESOLV_CONF, e);
+	if (rc == 0 && !is_link(a->g))
+		rc = guest_restore(a->g, RESOLV_CONF, e);
 	return rc < 0 ? rc : 0;
+}
+
+static bool all_named(const struct apply *a)
+{
+	char name[IF_NAMESIZE];
+
+	for (size_t i = 0; i < a->c->n_nics; i++) {
+		if (network_wanted(&a->c->nics[i]) && !network_name(a->g, a->c->nics[i].mac, name))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Early in a boot drivers are still being loaded, and udev renames what they find. It has done so
+ * when it has settled.
+ */
+static void wait_for_names(struct apply *a)
+{
+	AUTO(coldplug_free) struct coldplug *events = NULL;
+	bool settled = false;
+
+	if (!a->g->live || a->running || a->g->dry_run ||
+	    coldplug_watch(NAMES_WAIT_MS, &events, NULL) < 0)
+		return;
+	while (!settled && coldplug_wait(events, &settled, NULL) == 0)
+		;
+	if (!all_named(a))
+		log_debug("udev has settled, and not every NIC of the context is there");
 }
 
 static int apply_network(struct apply *a, struct err *e)
@@ -211,14 +322,15 @@ static int apply_network(struct apply *a, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (!use) {
-		log_warn("the network is left to the guest: it uses neither netplan, "
-			 "systemd-networkd nor ifupdown");
+		log_warn("the network is left to the guest: it uses nothing that ctxd knows");
 		return 0;
 	}
+	if (use->by_name)
+		wait_for_names(a);
 	rc = use->apply(a, e);
 	if (rc < 0)
 		return err_wrap(e, "%s", use->name);
-	return write_resolv_conf(a, e);
+	return use->dns || !a->network_configured ? 0 : write_resolv_conf(a, e);
 }
 
 const struct part part_network = {"network", apply_network, leave_network};

@@ -15,9 +15,12 @@ struct network_backend {
 	int (*apply)(struct apply *a, struct err *e);
 	/* Removes what apply wrote. */
 	int (*leave)(struct apply *a, struct err *e);
+	bool by_name; /* its files name interfaces as the kernel does: all must have their names */
+	bool dns;     /* its files name DNS servers, and what runs it makes resolv.conf */
 };
 
-extern const struct network_backend network_networkd, network_ifupdown;
+extern const struct network_backend network_networkd, network_manager, network_redhat, network_suse,
+	network_ifupdown;
 
 /* The context says how this NIC is to be configured, and which one it is. */
 bool network_wanted(const struct nic *n);
@@ -27,5 +30,23 @@ bool network_name(const struct guest *g, const char *mac, char ret[IF_NAMESIZE])
 bool network_on_link(const struct nic *n, const char *address);
 /* "10.0.0.0/8 via 192.168.0.254" into its two parts; "default" becomes "0.0.0.0/0" or "::/0". */
 bool network_split_route(const char *route, char to[50], char via[46]);
+
+/* Of an address, with or without a prefix length. */
+static inline bool network_is_v6(const char *address)
+{
+	return strchr(address, ':') != NULL;
+}
+/* "192.168.0.5/24" into its parts; mask (IPv4 alone, may be NULL) becomes "255.255.255.0". */
+bool network_split_address(const char *address, char ip[46], unsigned *prefix, char mask[16]);
+/* The NIC has an address of that family. */
+bool network_has(const struct nic *n, bool v6);
+/* systemd starts this unit of the guest at each boot. */
+bool network_unit_enabled(const struct guest *g, const char *unit);
+/* Appends `before`, each string behind a blank (but the first), `after`; nothing for none. */
+int network_join(struct buf *out, const char *before, const struct strlist *l, const char *after);
+/* The DNS servers and search domains of all NICs, each once, in their order. 0 or -ENOMEM. */
+int network_all_dns(const struct context *c, struct strlist *servers, struct strlist *domains);
+/* Runs a program of the guest, where that is the running system; a failure is a warning. */
+void network_run(struct apply *a, const char *const *argv);
 
 #endif

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ifupdown, interfaces(5): a file "ctxd" in a folder that the guest's /etc/network/interfaces
- * sources. An interface that a person has described elsewhere is left alone: ifupdown would do
- * both descriptions. What cloud-init once wrote for it (interfaces.d/50-cloud-init) is set aside,
- * since cloud-init is told to leave the network alone.
+ * interfaces(5), as Debian's ifupdown, ifupdown-ng and busybox (Alpine) read it: a file "ctxd" in a
+ * folder that the guest's /etc/network/interfaces sources, or, where it sources none, a block at its
+ * end. Of what such programs differ in nothing is used: one stanza a family, masks as dotted quads,
+ * further addresses and routes by ip(8).
+ *
+ * An interface that a person has described is left alone: ifupdown would do both descriptions.
+ * Where all that is said of it is "DHCP", as image makers write it, that gives way: the file is
+ * displaced by one without those lines. What cloud-init once wrote (interfaces.d/50-cloud-init) is
+ * set aside too, since cloud-init is told to leave the network alone.
  */
 #include "ctxd/apply/network.h"
 
@@ -21,6 +26,8 @@ static const char *const folders[] = {
 	"/run/network/interfaces.d",
 	"/etc/network/interfaces.d",
 };
+
+static int leave(struct apply *a, struct err *e);
 
 static bool used(const struct guest *g)
 {
@@ -67,23 +74,113 @@ static const char *find_folder(const char *text)
 	return NULL;
 }
 
-/* Is there an "iface NAME ..." line? */
-static bool describes(const char *text, const char *name)
+/* The next line of text, copied into *line (the caller's to free); NULL at the end. */
+static const char *next_line(const char *text, char **line)
 {
-	AUTO_FREE char *copy = strdup(text);
+	size_t len = strcspn(text, "\n");
+
+	free(*line);
+	*line = *text ? strndup(text, len) : NULL;
+	return *line ? text + len + (text[len] == '\n') : NULL;
+}
+
+/* Words of a line, in place; returns how many there are, at most max of them in words. */
+static unsigned split_words(char *line, char **words, unsigned max)
+{
 	char *save = NULL;
+	unsigned n = 0;
 
-	for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char *in = NULL, *word = strtok_r(line, " \t\r", &in);
+	for (char *w = strtok_r(line, " \t\r", &save); w; w = strtok_r(NULL, " \t\r", &save)) {
+		if (n < max)
+			words[n] = w;
+		n++;
+	}
+	return n;
+}
 
-		if (word && strcmp(word, "iface") == 0) {
-			word = strtok_r(NULL, " \t\r", &in);
-			if (word && strcmp(word, name) == 0)
-				return true;
+enum description {
+	NOT_DESCRIBED,
+	DESCRIBED_BARE, /* as one that DHCP configures, and no more */
+	DESCRIBED,
+};
+
+/* What the text says about the interface. */
+static enum description describes(const char *text, const char *name)
+{
+	enum description found = NOT_DESCRIBED;
+	AUTO_FREE char *line = NULL;
+	bool inside = false;
+
+	while ((text = next_line(text, &line))) {
+		char *w[4];
+		unsigned n = split_words(line, w, ARRAY_SIZE(w));
+
+		if (!n || *w[0] == '#')
+			continue;
+		if (strcmp(w[0], "iface") == 0) {
+			inside = n >= 2 && strcmp(w[1], name) == 0;
+			if (inside &&
+			    (n != 4 || (strcmp(w[3], "dhcp") != 0 && strcmp(w[3], "auto") != 0 &&
+					strcmp(w[3], "manual") != 0)))
+				return DESCRIBED;
+			if (inside)
+				found = DESCRIBED_BARE;
+		} else if (strcmp(w[0], "auto") == 0 || str_has_prefix(w[0], "allow-") ||
+			   strcmp(w[0], "mapping") == 0 || str_has_prefix(w[0], "source")) {
+			inside = false;
+		} else if (inside) {
+			return DESCRIBED; /* an option */
 		}
 	}
+	return found;
+}
+
+static bool is_among(const struct strlist *names, const char *name)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (strcmp(names->v[i], name) == 0)
+			return true;
+	}
 	return false;
+}
+
+/* "auto a b c" without the names. */
+static int add_auto_without(struct buf *out, char *line, const struct strlist *names)
+{
+	char *save = NULL, *word = strtok_r(line, " \t\r", &save), *first = word;
+	bool any = false;
+	int rc = 0;
+
+	while (rc == 0 && (word = strtok_r(NULL, " \t\r", &save))) {
+		if (is_among(names, word))
+			continue;
+		rc = buf_addf(out, "%s %s", any ? "" : first, word);
+		any = true;
+	}
+	return rc < 0 || !any ? rc : buf_addc(out, '\n');
+}
+
+/* The text without its bare descriptions of these interfaces. */
+static int without(const char *text, const struct strlist *names, struct buf *out)
+{
+	AUTO_FREE char *line = NULL;
+	int rc = 0;
+
+	while (rc == 0 && (text = next_line(text, &line))) {
+		AUTO_FREE char *copy = strdup(line);
+		char *w[2] = {NULL, NULL};
+		unsigned n = copy ? split_words(copy, w, 2) : 0;
+
+		if (!copy)
+			return -ENOMEM;
+		if (n >= 2 && strcmp(w[0], "iface") == 0 && is_among(names, w[1]))
+			continue;
+		if (n >= 2 && (strcmp(w[0], "auto") == 0 || str_has_prefix(w[0], "allow-")))
+			rc = add_auto_without(out, line, names);
+		else
+			rc = buf_addf(out, "%s\n", line);
+	}
+	return rc;
 }
 
 /* The file in folder, other than ours and cloud-init's, that describes the interface; or NULL. */
@@ -100,7 +197,7 @@ static char *describing_file(const struct guest *g, const char *folder, const ch
 		if (!path || strcmp(d->d_name, NAME) == 0 || strcmp(path, CLOUD_INIT_FILE) == 0 ||
 		    guest_read(g, path, &text, NULL) <= 0)
 			continue;
-		if (describes(buf_str(&text), name))
+		if (describes(buf_str(&text), name) != NOT_DESCRIBED)
 			found = STEAL(path);
 	}
 	if (dir)
@@ -110,34 +207,48 @@ static char *describing_file(const struct guest *g, const char *folder, const ch
 
 /* ---- stanzas --------------------------------------------------------------------------------- */
 
-static int add_address(struct buf *out, const char *prefix)
+static const char *ip_command(const char *address)
 {
-	const char *slash = strchr(prefix, '/');
-
-	return buf_addf(out, "\taddress %.*s\n\tnetmask %s\n", (int)(slash - prefix), prefix,
-			slash + 1);
+	return network_is_v6(address) ? "ip -6" : "ip";
 }
 
-/* What is said once for an interface, in its first stanza. */
-static int add_common(struct buf *out, const struct nic *n)
+static int add_address(struct buf *out, const char *address, bool first)
+{
+	char ip[46], mask[16];
+	unsigned prefix;
+
+	if (!network_split_address(address, ip, &prefix, mask))
+		return 0;
+	if (!first)
+		return buf_addf(out, "\tup %s addr add %s dev $IFACE\n", ip_command(ip), address);
+	if (network_is_v6(ip))
+		return buf_addf(out, "\taddress %s\n\tnetmask %u\n", ip, prefix);
+	return buf_addf(out, "\taddress %s\n\tnetmask %s\n", ip, mask);
+}
+
+/*
+ * What is said once for an interface, in its first stanza. All of it are addresses and names, checked
+ * by the reader: nothing that a shell minds.
+ */
+static int add_common(struct buf *out, const struct nic *n, bool has_mtu)
 {
 	int rc = 0;
 
 	if (n->mtu)
-		rc = buf_addf(out, "\tmtu %u\n", n->mtu);
-	for (size_t i = 0; rc == 0 && i < n->dns.n; i++)
-		rc = buf_addf(out, "%s %s%s", i ? "" : "\tdns-nameservers", n->dns.v[i],
-			      i + 1 == n->dns.n ? "\n" : "");
-	for (size_t i = 0; rc == 0 && i < n->search.n; i++)
-		rc = buf_addf(out, "%s %s%s", i ? "" : "\tdns-search", n->search.v[i],
-			      i + 1 == n->search.n ? "\n" : "");
+		rc = buf_addf(out,
+			      has_mtu ? "\tmtu %u\n" : "\tpre-up ip link set dev $IFACE mtu %u\n",
+			      n->mtu);
+	if (rc == 0)
+		rc = network_join(out, "\tdns-nameservers ", &n->dns, "\n");
+	if (rc == 0)
+		rc = network_join(out, "\tdns-search ", &n->search, "\n");
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
 
-		/* Both are addresses, checked by the reader: nothing that a shell minds. */
 		if (network_split_route(n->routes.v[i], to, via))
-			rc = buf_addf(out, "\tup ip %sroute replace %s via %s\n",
-				      strchr(to, ':') ? "-6 " : "", to, via);
+			rc = buf_addf(out, "\tup %s route replace %s via %s dev $IFACE%s\n",
+				      ip_command(to), to, via,
+				      network_on_link(n, via) ? "" : " onlink");
 	}
 	return rc;
 }
@@ -147,8 +258,8 @@ static int add_gateway(struct buf *out, const struct nic *n, const char *gateway
 	if (!gateway)
 		return 0;
 	if (!network_on_link(n, gateway)) {
-		if (buf_addf(out, "\tup ip %sroute replace default via %s dev $IFACE onlink",
-			     strchr(gateway, ':') ? "-6 " : "", gateway) < 0 ||
+		if (buf_addf(out, "\tup %s route replace default via %s dev $IFACE onlink",
+			     ip_command(gateway), gateway) < 0 ||
 		    (n->metric && buf_addf(out, " metric %u", n->metric) < 0))
 			return -ENOMEM;
 		return buf_addc(out, '\n');
@@ -158,51 +269,46 @@ static int add_gateway(struct buf *out, const struct nic *n, const char *gateway
 	return n->metric ? buf_addf(out, "\tmetric %u\n", n->metric) : 0;
 }
 
-/* All static addresses of one family: a stanza each, the gateway in the first. */
-static int add_static(struct buf *out, const struct nic *n, const char *name, bool v6, bool *common)
+/* One family; *first: what is common was not said yet. */
+static int add_family(struct buf *out, const struct nic *n, const char *name, bool v6, bool *first)
 {
-	bool first = true;
-	int rc = 0;
+	enum nic_method method = v6 ? n->method6 : n->method;
+	const char *word = "static";
+	bool address = true;
+	int rc;
 
+	if (method == NIC_SKIP || (method == NIC_STATIC && !network_has(n, v6)))
+		return 0;
+	if (method != NIC_STATIC)
+		word = method == NIC_DHCP ? "dhcp" : "auto";
+	rc = buf_addf(out, "iface %s %s %s\n", name, v6 ? "inet6" : "inet", word);
 	for (size_t i = 0; rc == 0 && i < n->addresses.n; i++) {
-		if ((strchr(n->addresses.v[i], ':') != NULL) != v6)
+		if (network_is_v6(n->addresses.v[i]) != v6)
 			continue;
-		rc = buf_addf(out, "iface %s %s static\n", name, v6 ? "inet6" : "inet");
-		if (rc == 0)
-			rc = add_address(out, n->addresses.v[i]);
-		if (rc == 0 && first)
-			rc = add_gateway(out, n, v6 ? n->gateway6 : n->gateway);
-		if (rc == 0 && !*common)
-			rc = add_common(out, n);
-		first = false;
-		*common = true;
+		rc = add_address(out, n->addresses.v[i], address && method == NIC_STATIC);
+		address = false;
 	}
+	if (rc == 0 && method == NIC_STATIC)
+		rc = add_gateway(out, n, v6 ? n->gateway6 : n->gateway);
+	if (rc == 0 && method == NIC_DHCP && !v6 && n->metric)
+		rc = buf_addf(out, "\tmetric %u\n", n->metric);
+	if (rc == 0 && *first)
+		rc = add_common(out, n, method == NIC_STATIC);
+	*first = false;
 	return rc;
 }
 
 static int add_stanzas(struct buf *out, const struct nic *n, const char *name)
 {
-	bool common = false;
+	bool first = true;
 	int rc = buf_addf(out, "\nauto %s\n", name);
 
-	if (rc == 0 && n->method == NIC_STATIC)
-		rc = add_static(out, n, name, false, &common);
-	if (rc == 0 && n->method == NIC_DHCP) {
-		rc = buf_addf(out, "iface %s inet dhcp\n", name);
-		if (rc == 0 && n->metric)
-			rc = buf_addf(out, "\tmetric %u\n", n->metric);
-		if (rc == 0)
-			rc = add_common(out, n);
-		common = true;
-	}
-	if (rc == 0 && n->method6 == NIC_STATIC)
-		rc = add_static(out, n, name, true, &common);
-	if (rc == 0 && (n->method6 == NIC_DHCP || n->method6 == NIC_AUTO)) {
-		rc = buf_addf(out, "iface %s inet6 %s\n", name,
-			      n->method6 == NIC_DHCP ? "dhcp" : "auto");
-		if (rc == 0 && !common)
-			rc = add_common(out, n);
-	}
+	if (rc == 0)
+		rc = add_family(out, n, name, false, &first);
+	if (rc == 0)
+		rc = add_family(out, n, name, true, &first);
+	if (rc == 0 && first)
+		rc = buf_addf(out, "iface %s inet manual\n", name);
 	return rc;
 }
 
@@ -211,60 +317,107 @@ static int add_stanzas(struct buf *out, const struct nic *n, const char *name)
 /* What cloud-init wrote about this interface is set aside; `undo` and leave() put it back. */
 static int set_aside(struct apply *a, const char *name, struct err *e)
 {
-	static const char text[] = GUEST_HEAD "# The interface is described in a file 'ctxd'.\n";
+	static const char text[] = "# The interface is described in a file 'ctxd'.\n";
 	AUTO_BUF old = BUF_INIT;
 	int rc = guest_read(a->g, CLOUD_INIT_FILE, &old, e);
 
-	if (rc <= 0 || !describes(buf_str(&old), name))
+	if (rc <= 0 || describes(buf_str(&old), name) == NOT_DESCRIBED)
 		return rc < 0 ? rc : 0;
-	return guest_write(a->g, CLOUD_INIT_FILE, text, sizeof(text) - 1, 0644, e);
+	rc = guest_displace(a->g, CLOUD_INIT_FILE, text, 0644, e);
+	return rc < 0 ? rc : 0;
+}
+
+struct plan {
+	const char *main, *folder; /* the text of MAIN; NULL: it sources none */
+	struct buf stanzas;
+	struct strlist drop; /* interfaces whose bare descriptions leave MAIN */
+	bool any;
+};
+
+static void plan_release(struct plan *p)
+{
+	buf_release(&p->stanzas);
+	strlist_release(&p->drop);
+}
+DEFINE_AUTO_STRUCT(struct plan, plan_release);
+
+static int plan_nic(struct apply *a, const struct nic *n, struct plan *p, struct err *e)
+{
+	enum description described;
+	AUTO_FREE char *other = NULL;
+	char name[IF_NAMESIZE];
+
+	if (!network_name(a->g, n->mac, name)) {
+		log_warn("no interface has the hardware address %s", n->mac);
+		return 0;
+	}
+	described = describes(p->main, name);
+	other = described == DESCRIBED ? strdup(MAIN)
+		: p->folder            ? describing_file(a->g, p->folder, name)
+				       : NULL;
+	if (other) {
+		log_warn("%s is described in %s: left alone", name, other);
+		return 0;
+	}
+	if (described == DESCRIBED_BARE && strlist_add(&p->drop, name) < 0)
+		return err_nomem(e);
+	if (set_aside(a, name, e) < 0)
+		return -e->code;
+	p->any = true;
+	return add_stanzas(&p->stanzas, n, name) < 0 ? err_nomem(e) : 0;
+}
+
+/* MAIN without what gives way; and with the stanzas, where it sources no folder. */
+static int write_main(struct apply *a, const struct plan *p, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	const char *stanzas = p->folder ? "" : buf_str(&p->stanzas);
+	int rc;
+
+	if (!p->drop.n) {
+		rc = guest_restore(a->g, MAIN, e);
+		return rc < 0 ? rc : guest_write_block(a->g, MAIN, stanzas, 0644, false, e);
+	}
+	if (buf_adds(&text,
+		     "# What was here before is kept; of it is missing what said DHCP for an "
+		     "interface of ctxd's.\n") < 0 ||
+	    without(p->main, &p->drop, &text) < 0 || buf_adds(&text, stanzas) < 0)
+		return err_nomem(e);
+	return guest_displace(a->g, MAIN, buf_str(&text), 0644, e);
 }
 
 static int apply(struct apply *a, struct err *e)
 {
-	AUTO_BUF main = BUF_INIT, out = BUF_INIT;
+	static const char *const up[] = {"ifup", "-a", NULL};
+	AUTO(plan_release) struct plan p = {0};
+	AUTO_BUF main = BUF_INIT;
 	AUTO_FREE char *path = NULL;
-	const char *folder;
-	size_t done = 0;
-	int rc = guest_read(a->g, MAIN, &main, e);
+	bool changed;
+	int rc = guest_original(a->g, MAIN, &main, e);
 
 	if (rc < 0)
 		return rc;
-	folder = find_folder(buf_str(&main));
-	if (!folder) {
-		log_warn("%s sources no folder for files of ours: the network is left alone", MAIN);
-		return 0;
+	p.main = buf_str(&main);
+	p.folder = find_folder(p.main);
+	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
+		if (network_wanted(&a->c->nics[i]))
+			rc = plan_nic(a, &a->c->nics[i], &p, e);
 	}
-	for (size_t i = 0; i < a->c->n_nics; i++) {
-		const struct nic *n = &a->c->nics[i];
-		AUTO_FREE char *other = NULL;
-		char name[IF_NAMESIZE];
-
-		if (!network_wanted(n))
-			continue;
-		if (!network_name(a->g, n->mac, name)) {
-			log_warn("no interface has the hardware address %s", n->mac);
-			continue;
-		}
-		other = describes(buf_str(&main), name) ? strdup(MAIN)
-							: describing_file(a->g, folder, name);
-		if (other) {
-			log_warn("%s is described in %s: left alone", name, other);
-			continue;
-		}
-		if (set_aside(a, name, e) < 0)
-			return -e->code;
-		if (add_stanzas(&out, n, name) < 0)
-			return err_nomem(e);
-		done++;
+	if (rc < 0 || !p.any)
+		return rc < 0 ? rc : leave(a, e);
+	rc = write_main(a, &p, e);
+	changed = rc > 0;
+	if (rc >= 0 && p.folder) {
+		path = str_format("%s/" NAME, p.folder);
+		rc = path ? guest_write_own(a->g, path, buf_str(&p.stanzas), 0644, e)
+			  : err_nomem(e);
+		changed |= rc > 0;
 	}
-	if (!done)
-		return 0;
-	path = str_format("%s/" NAME, folder);
-	rc = path ? guest_write_own(a->g, path, buf_str(&out), 0644, e) : err_nomem(e);
 	if (rc < 0)
 		return rc;
 	a->network_configured = true;
+	if (changed && a->running)
+		network_run(a, up); /* what is up already changes with the next boot */
 	return 0;
 }
 
@@ -279,7 +432,17 @@ static int leave(struct apply *a, struct err *e)
 	}
 	if (rc >= 0)
 		rc = guest_restore(a->g, CLOUD_INIT_FILE, e);
+	if (rc >= 0)
+		rc = guest_restore(a->g, MAIN, e);
+	if (rc >= 0 && guest_exists(a->g, MAIN))
+		rc = guest_write_block(a->g, MAIN, "", 0644, false, e);
 	return rc < 0 ? rc : 0;
 }
 
-const struct network_backend network_ifupdown = {"ifupdown", used, apply, leave};
+const struct network_backend network_ifupdown = {
+	.name = "ifupdown",
+	.used = used,
+	.apply = apply,
+	.leave = leave,
+	.by_name = true,
+};

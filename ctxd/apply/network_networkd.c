@@ -16,8 +16,6 @@
 #include <stdio.h>
 
 #include "lib/fs.h"
-#include "lib/log.h"
-#include "lib/proc.h"
 #include "lib/str.h"
 
 #define DIR_PATH "/run/systemd/network"
@@ -28,12 +26,7 @@
 
 static bool networkd_enabled(const struct guest *g)
 {
-	return guest_exists(g, "/etc/systemd/system/multi-user.target.wants/"
-			       "systemd-networkd.service") ||
-	       guest_exists(g, "/run/systemd/generator/multi-user.target.wants/"
-			       "systemd-networkd.service") ||
-	       guest_exists(g, "/run/systemd/generator.late/multi-user.target.wants/"
-			       "systemd-networkd.service");
+	return network_unit_enabled(g, "systemd-networkd.service");
 }
 
 static bool has_networkd(const struct guest *g)
@@ -213,16 +206,6 @@ static int remove_others(struct apply *a, const struct context *c, struct err *e
 
 /* ---- telling systemd ------------------------------------------------------------------------- */
 
-static void run(struct apply *a, const char *const *argv)
-{
-	struct err e;
-
-	if (!a->g->live || a->g->dry_run)
-		return;
-	if (proc_run(argv, NULL, 0, NULL, 0, 30, &e) < 0)
-		log_warn("%s %s: %s", argv[0], argv[1], e.msg);
-}
-
 static void tell_systemd(struct apply *a, bool changed)
 {
 	static const char *const start[] = {"systemctl",
@@ -236,9 +219,9 @@ static void tell_systemd(struct apply *a, bool changed)
 
 	if (guest_exists(a->g, "/run/systemd/netif/state")) {
 		if (changed)
-			run(a, reload);
+			network_run(a, reload);
 	} else if (!networkd_enabled(a->g)) {
-		run(a, start);
+		network_run(a, start);
 	}
 }
 
@@ -273,4 +256,9 @@ static int leave(struct apply *a, struct err *e)
 	return remove_others(a, NULL, e);
 }
 
-const struct network_backend network_networkd = {"systemd-networkd", used, apply, leave};
+const struct network_backend network_networkd = {
+	.name = "systemd-networkd",
+	.used = used,
+	.apply = apply,
+	.leave = leave,
+};

@@ -17,7 +17,7 @@ context() {
 }
 
 # tree KIND: a new folder "tree" with what ctxd looks at in a guest that uses
-# networkd, netplan, ifupdown or nothing that it knows
+# networkd, netplan, ifupdown, alpine, manager (NetworkManager), redhat, suse, or nothing that it knows
 tree() {
 	rm -rf tree
 	mkdir -p tree/{etc,root,run,home/ops,sys/class/net,sbin}
@@ -43,6 +43,27 @@ tree() {
 		touch tree/sbin/ifup tree/lib/systemd/systemd-networkd
 		printf 'source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n' \
 			>tree/etc/network/interfaces
+		;;
+	alpine)
+		mkdir -p tree/etc/network
+		touch tree/sbin/ifup
+		printf 'auto lo\niface lo inet loopback\n\nauto eth0\niface eth0 inet dhcp\n\n' \
+			>tree/etc/network/interfaces
+		;;
+	manager)
+		mkdir -p tree/usr/sbin tree/etc/systemd/system/multi-user.target.wants
+		touch tree/usr/sbin/NetworkManager
+		ln -s x tree/etc/systemd/system/multi-user.target.wants/NetworkManager.service
+		;;
+	redhat)
+		mkdir -p tree/etc/sysconfig/network-scripts tree/etc/rc.d/rc3.d
+		touch tree/etc/sysconfig/network-scripts/ifup-eth
+		ln -s ../init.d/network tree/etc/rc.d/rc3.d/S10network
+		;;
+	suse)
+		mkdir -p tree/etc/sysconfig/network tree/usr/sbin
+		touch tree/usr/sbin/wicked
+		echo 'NETCONFIG_DNS_STATIC_SERVERS=""' >tree/etc/sysconfig/network/config
 		;;
 	esac
 }

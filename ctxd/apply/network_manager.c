@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NetworkManager, nm-settings-keyfile(5): a profile
+ * /run/NetworkManager/system-connections/ctxd-MAC.nmconnection for each NIC, which is preferred to
+ * others for the same interface by its priority. Nothing of the guest's own is rewritten, and /run
+ * is empty at each boot. Read there by NetworkManager 1.14 and later.
+ */
+#include "ctxd/apply/network.h"
+
+#include <dirent.h>
+#include <stdio.h>
+
+#include "lib/fs.h"
+#include "lib/str.h"
+
+#define DIR_PATH "/run/NetworkManager/system-connections"
+#define PREFIX "ctxd-"
+#define SUFFIX ".nmconnection"
+#define PRIORITY 900 /* of at most 999; a profile that says nothing has 0 */
+
+static bool used(const struct guest *g)
+{
+	return (guest_exists(g, "/usr/sbin/NetworkManager") ||
+		guest_exists(g, "/usr/bin/NetworkManager")) &&
+	       (network_unit_enabled(g, "NetworkManager.service") ||
+		guest_exists(g, "/etc/runlevels/default/networkmanager"));
+}
+
+/* ---- one profile ----------------------------------------------------------------------------- */
+
+/* The same for a NIC at each boot, so that its profile is the same to NetworkManager. */
+static int add_head(struct buf *out, const struct nic *n)
+{
+	AUTO_BUF digits = BUF_INIT;
+
+	for (const char *p = n->mac; *p; p++) {
+		if (*p != ':' && buf_addc(&digits, *p) < 0)
+			return -ENOMEM;
+	}
+	return buf_addf(out,
+			"\n[connection]\nid=ctxd %s\nuuid=63747864-6e6d-8000-8000-%s\n"
+			"type=ethernet\nautoconnect-priority=%d\n\n[ethernet]\nmac-address=%s\n",
+			n->mac, buf_str(&digits), PRIORITY, n->mac);
+}
+
+static int add_list(struct buf *out, const char *key, const struct strlist *l, int family)
+{
+	bool any = false;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < l->n; i++) {
+		if (family && network_is_v6(l->v[i]) != (family == 6))
+			continue;
+		rc = buf_addf(out, "%s%s;", any ? "" : key, l->v[i]);
+		any = true;
+	}
+	return rc < 0 || !any ? rc : buf_addc(out, '\n');
+}
+
+static int add_routes(struct buf *out, const struct nic *n, bool v6)
+{
+	unsigned number = 0;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
+		char to[50], via[46];
+
+		if (!network_split_route(n->routes.v[i], to, via) || network_is_v6(to) != v6)
+			continue;
+		number++;
+		rc = buf_addf(out, "route%u=%s,%s\n", number, to, via);
+		if (rc == 0 && !network_on_link(n, via))
+			rc = buf_addf(out, "route%u_options=onlink=true\n", number);
+	}
+	return rc;
+}
+
+static const char *method_word(const struct nic *n, bool v6)
+{
+	switch (v6 ? n->method6 : n->method) {
+	case NIC_DHCP:
+		return v6 ? "dhcp" : "auto";
+	case NIC_AUTO:
+		return "auto";
+	case NIC_STATIC:
+		if (network_has(n, v6))
+			return "manual";
+		return v6 ? "link-local" : "disabled";
+	case NIC_SKIP:
+		break;
+	}
+	return v6 ? "ignore" : "disabled";
+}
+
+static int add_family(struct buf *out, const struct nic *n, bool v6)
+{
+	const char *method = method_word(n, v6), *gateway = v6 ? n->gateway6 : n->gateway;
+	bool manual = strcmp(method, "manual") == 0;
+	unsigned number = 0;
+	int rc = buf_addf(out, "\n[ipv%c]\nmethod=%s\n", v6 ? '6' : '4', method);
+
+	/* Elsewhere these are not allowed, and the whole profile would not be taken. */
+	if (!manual && strcmp(method, "auto") != 0 && strcmp(method, "dhcp") != 0)
+		return rc;
+	for (size_t i = 0; rc == 0 && i < n->addresses.n; i++) {
+		if (network_is_v6(n->addresses.v[i]) == v6)
+			rc = buf_addf(out, "address%u=%s\n", ++number, n->addresses.v[i]);
+	}
+	if (rc == 0 && manual && gateway)
+		rc = buf_addf(out, "gateway=%s\n", gateway);
+	if (rc == 0 && n->metric)
+		rc = buf_addf(out, "route-metric=%u\n", n->metric);
+	if (rc == 0)
+		rc = add_list(out, "dns=", &n->dns, v6 ? 6 : 4);
+	if (rc == 0)
+		rc = add_list(out, "dns-search=", &n->search, 0);
+	return rc < 0 ? rc : add_routes(out, n, v6);
+}
+
+static int make_file(const struct nic *n, struct buf *out)
+{
+	int rc = add_head(out, n);
+
+	if (rc == 0 && n->mtu)
+		rc = buf_addf(out, "mtu=%u\n", n->mtu);
+	if (rc == 0)
+		rc = add_family(out, n, false);
+	return rc < 0 ? rc : add_family(out, n, true);
+}
+
+/* ---- the part -------------------------------------------------------------------------------- */
+
+/* ctxd-02-00-c0-a8-00-05.nmconnection */
+static void file_name(const struct nic *n, char out[64])
+{
+	snprintf(out, 64, PREFIX "%s" SUFFIX, n->mac);
+	for (char *p = out; *p; p++) {
+		if (*p == ':')
+			*p = '-';
+	}
+}
+
+static bool is_current(const struct context *c, const char *name)
+{
+	for (size_t i = 0; c && i < c->n_nics; i++) {
+		char own[64];
+
+		file_name(&c->nics[i], own);
+		if (network_wanted(&c->nics[i]) && strcmp(name, own) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Removes profiles of NICs that c (NULL: none) does not have. */
+static int remove_others(struct apply *a, const struct context *c, struct err *e)
+{
+	AUTO_FREE char *full = guest_path(a->g, DIR_PATH);
+	DIR *dir = full ? opendir(full) : NULL;
+	struct dirent *d;
+	int rc = 0;
+
+	while (dir && rc >= 0 && (d = readdir(dir))) {
+		AUTO_FREE char *path = NULL;
+
+		if (!str_has_prefix(d->d_name, PREFIX) || is_current(c, d->d_name))
+			continue;
+		path = path_join(DIR_PATH, d->d_name);
+		rc = path ? guest_remove_own(a->g, path, e) : err_nomem(e);
+	}
+	if (dir)
+		closedir(dir);
+	return rc < 0 ? rc : 0;
+}
+
+static int apply(struct apply *a, struct err *e)
+{
+	static const char *const reload[] = {"nmcli", "connection", "reload", NULL};
+	int rc = remove_others(a, a->c, e);
+	bool changed = false;
+
+	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
+		const struct nic *n = &a->c->nics[i];
+		AUTO_BUF text = BUF_INIT;
+		char path[sizeof(DIR_PATH) + 64], name[64];
+
+		if (!network_wanted(n))
+			continue;
+		file_name(n, name);
+		snprintf(path, sizeof(path), DIR_PATH "/%s", name);
+		if (make_file(n, &text) < 0)
+			return err_nomem(e);
+		rc = guest_write_own(a->g, path, buf_str(&text), 0600, e);
+		changed |= rc > 0;
+	}
+	if (rc < 0)
+		return rc;
+	a->network_configured = true;
+	if (changed && guest_exists(a->g, "/run/NetworkManager/devices"))
+		network_run(a, reload);
+	return 0;
+}
+
+static int leave(struct apply *a, struct err *e)
+{
+	return remove_others(a, NULL, e);
+}
+
+const struct network_backend network_manager = {
+	.name = "NetworkManager",
+	.used = used,
+	.apply = apply,
+	.leave = leave,
+	.dns = true,
+};
