@@ -3,106 +3,40 @@
  * A context as bytes: see ctxd/wire.h. Both ends are the same program, so there is no version
  * beyond the magic.
  *
- *	+0   8   "ctxd-1\n\0"
+ *	+0   8   "ctxd-2\n\0"
  *	+8       records, up to the end:
- *	           1   tag, see enum tag
+ *	           1   tag: the member's place in its table of context/fields.h, from 1; or, outermost,
+ *	               TAG_NOTE and TAG_SOURCE
  *	           4   length of the value, little-endian
- *	           n   value: text without NUL, or as said at the tag
+ *	           n   value, by the member's kind:
+ *	                 texts, MACs     without NUL
+ *	                 numbers, times, choices, methods    8 bytes, little-endian
+ *	                 bytes           as they are
+ *	                 lists           a record for each text
+ *	                 pairs           a record for each: key, NUL, value
+ *	                 a struct        records of its members; of an array one such record for each
  *
- * A record about a NIC is about the last one that TAG_NIC began. A pair is its key, a NUL, and its
- * value.
+ * What is not given is not there.
  */
 #include "ctxd/wire.h"
 
-#define MAGIC "ctxd-1\n" /* and the NUL that ends it */
+#include "context/fields.h"
+
+#define MAGIC "ctxd-2\n" /* and the NUL that ends it */
 #define MAGIC_LEN 8
 #define RECORD_HEAD 5
 #define RECORDS_MAX 65536
-#define NICS_MAX 64
-#define LAUNCH_LEN 12
-#define NIC_LEN 10 /* two methods, MTU and metric as 32 bits */
+#define STRUCTS_MAX 4096
+#define NUMBER_LEN 8
+#define TAG_NOTE 254
+#define TAG_SOURCE 255
 
-enum tag {
-	TAG_SOURCE = 1,
-	TAG_INSTANCE_ID,
-	TAG_HOSTNAME,
-	TAG_AMI_ID,
-	TAG_INSTANCE_TYPE,
-	TAG_AVAILABILITY_ZONE,
-	TAG_REGION,
-	TAG_RESERVATION_ID,
-	TAG_ACCOUNT_ID,
-	TAG_ARCHITECTURE,
-	TAG_AVAILABILITY_ZONE_ID,
-	TAG_KERNEL_ID,
-	TAG_RAMDISK_ID,
-	TAG_PUBLIC_HOSTNAME,
-	TAG_LAUNCH, /* 12 bytes: index (32 bits), time (64 bits) */
-	TAG_SECURITY_GROUP,
-	TAG_SSH_KEY,
-	TAG_USER_DATA,    /* any bytes */
-	TAG_TAG,          /* pair */
-	TAG_BLOCK_DEVICE, /* pair */
-	TAG_EXTRA,        /* pair */
-	TAG_NIC,          /* NIC_LEN bytes */
-	TAG_NIC_MAC,
-	TAG_NIC_ADDRESS,
-	TAG_NIC_GATEWAY,
-	TAG_NIC_GATEWAY6,
-	TAG_NIC_DNS,
-	TAG_NIC_SEARCH,
-	TAG_NIC_ROUTE,
-	TAG_NIC_PUBLIC_IPV4,
-	TAG_NOTE,
-};
-
-/* Texts of the context and of a NIC, and lists of them, by where they are kept. */
-struct place {
-	enum tag tag;
-	size_t offset;
-};
-
-static const struct place texts[] = {
-	{TAG_SOURCE, offsetof(struct context, source)},
-	{TAG_INSTANCE_ID, offsetof(struct context, instance_id)},
-	{TAG_HOSTNAME, offsetof(struct context, hostname)},
-	{TAG_AMI_ID, offsetof(struct context, ami_id)},
-	{TAG_INSTANCE_TYPE, offsetof(struct context, instance_type)},
-	{TAG_AVAILABILITY_ZONE, offsetof(struct context, availability_zone)},
-	{TAG_REGION, offsetof(struct context, region)},
-	{TAG_RESERVATION_ID, offsetof(struct context, reservation_id)},
-	{TAG_ACCOUNT_ID, offsetof(struct context, account_id)},
-	{TAG_ARCHITECTURE, offsetof(struct context, architecture)},
-	{TAG_AVAILABILITY_ZONE_ID, offsetof(struct context, availability_zone_id)},
-	{TAG_KERNEL_ID, offsetof(struct context, kernel_id)},
-	{TAG_RAMDISK_ID, offsetof(struct context, ramdisk_id)},
-	{TAG_PUBLIC_HOSTNAME, offsetof(struct context, public_hostname)},
-};
-
-static const struct place lists[] = {
-	{TAG_SECURITY_GROUP, offsetof(struct context, security_groups)},
-	{TAG_SSH_KEY, offsetof(struct context, ssh_keys)},
-};
-
-static const struct place nic_texts[] = {
-	{TAG_NIC_GATEWAY, offsetof(struct nic, gateway)},
-	{TAG_NIC_GATEWAY6, offsetof(struct nic, gateway6)},
-	{TAG_NIC_PUBLIC_IPV4, offsetof(struct nic, public_ipv4)},
-};
-
-static const struct place nic_lists[] = {
-	{TAG_NIC_ADDRESS, offsetof(struct nic, addresses)},
-	{TAG_NIC_DNS, offsetof(struct nic, dns)},
-	{TAG_NIC_SEARCH, offsetof(struct nic, search)},
-	{TAG_NIC_ROUTE, offsetof(struct nic, routes)},
-};
-
-#define FIELD(type, base, at) ((type *)((char *)(base) + (at)))
-#define CONST_FIELD(type, base, at) ((const type *)((const char *)(base) + (at)))
+#define FIELD(type, base, at) ((type *)(void *)((char *)(base) + (at)))
+#define CONST_FIELD(type, base, at) ((const type *)(const void *)((const char *)(base) + (at)))
 
 /* ---- writing --------------------------------------------------------------------------- */
 
-static int add(struct buf *out, enum tag tag, const void *value, size_t len)
+static int add(struct buf *out, unsigned tag, const void *value, size_t len)
 {
 	unsigned char head[RECORD_HEAD];
 
@@ -115,12 +49,20 @@ static int add(struct buf *out, enum tag tag, const void *value, size_t len)
 	return out->len > WIRE_MAX ? -EFBIG : 0;
 }
 
-static int add_text(struct buf *out, enum tag tag, const char *text)
+static int add_text(struct buf *out, unsigned tag, const char *text)
 {
 	return text ? add(out, tag, text, strlen(text)) : 0;
 }
 
-static int add_list(struct buf *out, enum tag tag, const struct strlist *l)
+static int add_number(struct buf *out, unsigned tag, uint64_t v)
+{
+	unsigned char value[NUMBER_LEN];
+
+	le64_put(value, v);
+	return add(out, tag, value, sizeof(value));
+}
+
+static int add_list(struct buf *out, unsigned tag, const struct strlist *l)
 {
 	int rc = 0;
 
@@ -129,7 +71,7 @@ static int add_list(struct buf *out, enum tag tag, const struct strlist *l)
 	return rc;
 }
 
-static int add_pairs(struct buf *out, enum tag tag, const struct context_pair *pairs, size_t n)
+static int add_pairs(struct buf *out, unsigned tag, const struct context_pair *pairs, size_t n)
 {
 	int rc = 0;
 
@@ -144,57 +86,86 @@ static int add_pairs(struct buf *out, enum tag tag, const struct context_pair *p
 	return rc;
 }
 
-static int add_nic(struct buf *out, const struct nic *n)
-{
-	unsigned char fixed[NIC_LEN];
-	int rc;
+static int add_fields(struct buf *out, const struct context_field *table, const void *object);
 
-	fixed[0] = (unsigned char)n->method;
-	fixed[1] = (unsigned char)n->method6;
-	le32_put(fixed + 2, n->mtu);
-	le32_put(fixed + 6, n->metric);
-	rc = add(out, TAG_NIC, fixed, sizeof(fixed));
-	if (rc == 0)
-		rc = add_text(out, TAG_NIC_MAC, n->mac);
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(nic_texts); i++)
-		rc = add_text(out, nic_texts[i].tag, *CONST_FIELD(char *, n, nic_texts[i].offset));
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(nic_lists); i++)
-		rc = add_list(out, nic_lists[i].tag,
-			      CONST_FIELD(struct strlist, n, nic_lists[i].offset));
+static int add_struct(struct buf *out, unsigned tag, const struct context_field *f,
+		      const void *object)
+{
+	AUTO_BUF inner = BUF_INIT;
+	int rc = add_fields(&inner, f->fields, object);
+
+	return rc < 0 ? rc : add(out, tag, inner.data, inner.len);
+}
+
+static int add_structs(struct buf *out, unsigned tag, const struct context_field *f,
+		       const void *object)
+{
+	const char *items = *CONST_FIELD(char *, object, f->offset);
+	size_t n = *CONST_FIELD(size_t, object, f->offset_n);
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add_struct(out, tag, f, items + i * f->size);
 	return rc;
 }
 
-static int add_context(const struct context *c, struct buf *out)
+static int add_field(struct buf *out, unsigned tag, const struct context_field *f,
+		     const void *object)
 {
-	unsigned char launch[LAUNCH_LEN];
-	int rc = buf_add(out, MAGIC, MAGIC_LEN);
+	const struct buf *bytes;
 
-	le32_put(launch, c->launch_index);
-	le64_put(launch + 4, c->launch_time);
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(texts); i++)
-		rc = add_text(out, texts[i].tag, *CONST_FIELD(char *, c, texts[i].offset));
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(lists); i++)
-		rc = add_list(out, lists[i].tag, CONST_FIELD(struct strlist, c, lists[i].offset));
-	if (rc == 0)
-		rc = add(out, TAG_LAUNCH, launch, sizeof(launch));
-	if (rc == 0 && c->has_user_data)
-		rc = add(out, TAG_USER_DATA, c->user_data.data, c->user_data.len);
-	if (rc == 0)
-		rc = add_pairs(out, TAG_TAG, c->tags, c->n_tags);
-	if (rc == 0)
-		rc = add_pairs(out, TAG_BLOCK_DEVICE, c->block_devices, c->n_block_devices);
-	if (rc == 0)
-		rc = add_pairs(out, TAG_EXTRA, c->extra, c->n_extra);
-	for (size_t i = 0; rc == 0 && i < c->n_nics; i++)
-		rc = add_nic(out, &c->nics[i]);
+	switch (f->kind) {
+	case CTX_END:
+		break;
+	case CTX_TEXT:
+		return add_text(out, tag, *CONST_FIELD(char *, object, f->offset));
+	case CTX_MAC:
+		return add_text(out, tag, CONST_FIELD(char, object, f->offset));
+	case CTX_U32:
+		return add_number(out, tag, *CONST_FIELD(uint32_t, object, f->offset));
+	case CTX_U64:
+	case CTX_TIME:
+		return add_number(out, tag, *CONST_FIELD(uint64_t, object, f->offset));
+	case CTX_CHOICE:
+		return add_number(out, tag, *CONST_FIELD(enum context_choice, object, f->offset));
+	case CTX_METHOD:
+		return add_number(out, tag, *CONST_FIELD(enum nic_method, object, f->offset));
+	case CTX_LIST:
+		return add_list(out, tag, CONST_FIELD(struct strlist, object, f->offset));
+	case CTX_BYTES:
+		bytes = CONST_FIELD(struct buf, object, f->offset);
+		return add(out, tag, bytes->data, bytes->len);
+	case CTX_PAIRS:
+		return add_pairs(out, tag, *CONST_FIELD(struct context_pair *, object, f->offset),
+				 *CONST_FIELD(size_t, object, f->offset_n));
+	case CTX_STRUCT:
+		return add_struct(out, tag, f, CONST_FIELD(char, object, f->offset));
+	case CTX_STRUCTS:
+		return add_structs(out, tag, f, object);
+	}
+	return 0;
+}
+
+static int add_fields(struct buf *out, const struct context_field *table, const void *object)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && table[i].name; i++) {
+		if (context_field_given(&table[i], object))
+			rc = add_field(out, i + 1, &table[i], object);
+	}
 	return rc;
 }
 
 int wire_encode(const struct context *c, const struct strlist *notes, struct buf *out,
 		struct err *e)
 {
-	int rc = add_context(c, out);
+	int rc = buf_add(out, MAGIC, MAGIC_LEN);
 
+	if (rc == 0)
+		rc = add_text(out, TAG_SOURCE, c->source);
+	if (rc == 0)
+		rc = add_fields(out, context_fields, c);
 	if (rc == 0 && notes)
 		rc = add_list(out, TAG_NOTE, notes);
 	if (rc == -EFBIG)
@@ -204,6 +175,12 @@ int wire_encode(const struct context *c, const struct strlist *notes, struct buf
 }
 
 /* ---- reading --------------------------------------------------------------------------- */
+
+struct reader {
+	const char *data;
+	size_t records, structs;
+	struct err *e;
+};
 
 struct record {
 	unsigned tag;
@@ -232,7 +209,16 @@ static int take_list(const struct record *r, struct strlist *to)
 	return rc < 0 ? rc : strlist_add(to, text);
 }
 
-static int take_pair(const struct record *r, struct context *c)
+static int take_mac(const struct record *r, char to[18])
+{
+	if (!is_text(r) || r->len != 17)
+		return -EBADMSG;
+	memcpy(to, r->value, r->len);
+	to[r->len] = '\0';
+	return 0;
+}
+
+static int take_pair(const struct record *r, struct context_pair **pairs, size_t *n)
 {
 	const char *nul = r->len ? memchr(r->value, '\0', r->len) : NULL;
 	AUTO_FREE char *value = NULL;
@@ -244,114 +230,161 @@ static int take_pair(const struct record *r, struct context *c)
 	if (!is_text(&rest))
 		return -EBADMSG;
 	value = strndup(rest.value, rest.len);
-	if (!value)
-		return -ENOMEM;
-	if (r->tag == TAG_TAG)
-		return context_add_tag(c, r->value, value);
-	if (r->tag == TAG_BLOCK_DEVICE)
-		return context_add_block_device(c, r->value, value);
-	return context_add_extra(c, r->value, value);
+	return value ? pairs_add(pairs, n, r->value, value) : -ENOMEM;
 }
 
-static int take_nic(const struct record *r, struct context *c)
+static int take_bytes(const struct record *r, const struct context_field *f, void *object)
 {
-	const unsigned char *p = (const unsigned char *)r->value;
-	struct nic *n;
+	struct buf *to = FIELD(struct buf, object, f->offset);
 
-	if (r->len != NIC_LEN || p[0] > NIC_SKIP || p[1] > NIC_SKIP || c->n_nics >= NICS_MAX)
+	if (to->len || (f->offset_n && *FIELD(bool, object, f->offset_n)))
 		return -EBADMSG;
-	n = context_add_nic(c);
-	if (!n)
-		return -ENOMEM;
-	n->method = p[0];
-	n->method6 = p[1];
-	n->mtu = le32_get(p + 2);
-	n->metric = le32_get(p + 6);
-	return 0;
+	if (f->offset_n)
+		*FIELD(bool, object, f->offset_n) = true;
+	return r->len ? buf_add(to, r->value, r->len) : 0;
 }
 
-static int take_of_nic(const struct record *r, struct context *c)
+static int take_number(const struct record *r, const struct context_field *f, void *object)
 {
-	struct nic *n = c->n_nics ? &c->nics[c->n_nics - 1] : NULL;
+	uint64_t v;
 
-	if (!n)
+	if (r->len != NUMBER_LEN)
 		return -EBADMSG;
-	if (r->tag == TAG_NIC_MAC) {
-		if (!is_text(r) || r->len >= sizeof(n->mac))
+	v = le64_get(r->value);
+	switch (f->kind) {
+	case CTX_CHOICE:
+		if (v > CHOICE_YES)
 			return -EBADMSG;
-		memcpy(n->mac, r->value, r->len);
-		n->mac[r->len] = '\0';
+		*FIELD(enum context_choice, object, f->offset) = (enum context_choice)v;
+		return 0;
+	case CTX_METHOD:
+		if (v > NIC_SKIP)
+			return -EBADMSG;
+		*FIELD(enum nic_method, object, f->offset) = (enum nic_method)v;
+		return 0;
+	case CTX_U32:
+		if (v > UINT32_MAX)
+			return -EBADMSG;
+		*FIELD(uint32_t, object, f->offset) = (uint32_t)v;
+		return 0;
+	default:
+		*FIELD(uint64_t, object, f->offset) = v;
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(nic_texts); i++) {
-		if (r->tag == nic_texts[i].tag)
-			return take_text(r, FIELD(char *, n, nic_texts[i].offset));
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(nic_lists); i++) {
-		if (r->tag == nic_lists[i].tag)
-			return take_list(r, FIELD(struct strlist, n, nic_lists[i].offset));
+}
+
+static int take_fields(struct reader *rd, const char *p, size_t len,
+		       const struct context_field *table, void *object);
+
+static int take_struct(struct reader *rd, const struct record *r, const struct context_field *f,
+		       void *object)
+{
+	void *to = FIELD(char, object, f->offset);
+
+	if (++rd->structs > STRUCTS_MAX)
+		return -EBADMSG;
+	if (f->kind == CTX_STRUCTS)
+		to = context_field_append(f, object);
+	return to ? take_fields(rd, r->value, r->len, f->fields, to) : -ENOMEM;
+}
+
+static int take(struct reader *rd, const struct record *r, const struct context_field *f,
+		void *object)
+{
+	switch (f->kind) {
+	case CTX_END:
+		break;
+	case CTX_TEXT:
+		return take_text(r, FIELD(char *, object, f->offset));
+	case CTX_MAC:
+		return take_mac(r, FIELD(char, object, f->offset));
+	case CTX_U32:
+	case CTX_U64:
+	case CTX_TIME:
+	case CTX_CHOICE:
+	case CTX_METHOD:
+		return take_number(r, f, object);
+	case CTX_LIST:
+		return take_list(r, FIELD(struct strlist, object, f->offset));
+	case CTX_BYTES:
+		return take_bytes(r, f, object);
+	case CTX_PAIRS:
+		return take_pair(r, FIELD(struct context_pair *, object, f->offset),
+				 FIELD(size_t, object, f->offset_n));
+	case CTX_STRUCT:
+	case CTX_STRUCTS:
+		return take_struct(rd, r, f, object);
 	}
 	return -EBADMSG;
 }
 
-static int take(const struct record *r, struct context *c, struct strlist *notes)
+/* Cuts the record at *at off. */
+static int next(struct reader *rd, const char *p, size_t len, size_t *at, struct record *ret)
 {
-	switch (r->tag) {
-	case TAG_LAUNCH:
-		if (r->len != LAUNCH_LEN)
-			return -EBADMSG;
-		c->launch_index = le32_get(r->value);
-		c->launch_time = le64_get(r->value + 4);
-		return 0;
-	case TAG_USER_DATA:
-		if (c->has_user_data)
-			return -EBADMSG;
-		c->has_user_data = true;
-		return r->len ? buf_add(&c->user_data, r->value, r->len) : 0;
-	case TAG_TAG:
-	case TAG_BLOCK_DEVICE:
-	case TAG_EXTRA:
-		return take_pair(r, c);
-	case TAG_NIC:
-		return take_nic(r, c);
-	case TAG_NOTE:
-		return notes ? take_list(r, notes) : 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (r->tag == texts[i].tag)
-			return take_text(r, FIELD(char *, c, texts[i].offset));
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		if (r->tag == lists[i].tag)
-			return take_list(r, FIELD(struct strlist, c, lists[i].offset));
-	}
-	return take_of_nic(r, c);
+	if (len - *at < RECORD_HEAD || ++rd->records > RECORDS_MAX)
+		return -EBADMSG;
+	ret->tag = (unsigned char)p[*at];
+	ret->len = le32_get(p + *at + 1);
+	ret->value = p + *at + RECORD_HEAD;
+	if (ret->len > len - *at - RECORD_HEAD)
+		return -EBADMSG;
+	*at += RECORD_HEAD + ret->len;
+	return 0;
 }
 
-static int take_all(const char *p, size_t len, struct context *c, struct strlist *notes,
-		    struct err *e)
+static const struct context_field *row(const struct context_field *table, unsigned tag)
 {
-	size_t at = MAGIC_LEN, records = 0;
+	for (unsigned i = 0; table[i].name; i++) {
+		if (i + 1 == tag)
+			return &table[i];
+	}
+	return NULL;
+}
+
+/* Tables nest as the model does, so the depth is bounded by it. */
+static int take_fields(struct reader *rd, const char *p, size_t len,
+		       const struct context_field *table, void *object)
+{
+	size_t at = 0;
 
 	while (at < len) {
+		size_t begin = at;
+		const struct context_field *f;
 		struct record r;
-		int rc;
+		int rc = next(rd, p, len, &at, &r);
 
-		if (len - at < RECORD_HEAD || ++records > RECORDS_MAX)
-			return err_set(e, EBADMSG, "context message: cut, or too much, at 0x%zx",
-				       at);
-		r.tag = (unsigned char)p[at];
-		r.len = le32_get(p + at + 1);
-		r.value = p + at + RECORD_HEAD;
-		if (r.len > len - at - RECORD_HEAD)
-			return err_set(e, EBADMSG, "context message: record at 0x%zx is cut", at);
-		rc = take(&r, c, notes);
-		if (rc == -EBADMSG)
-			return err_set(e, EBADMSG, "context message: bad record %u at 0x%zx", r.tag,
-				       at);
+		f = rc == 0 ? row(table, r.tag) : NULL;
+		if (rc == 0)
+			rc = f ? take(rd, &r, f, object) : -EBADMSG;
+		if (rc == -EBADMSG && !*rd->e->msg)
+			err_set(rd->e, EBADMSG, "context message: bad record at 0x%zx",
+				(size_t)(p + begin - rd->data));
 		if (rc < 0)
-			return err_nomem(e);
-		at += RECORD_HEAD + r.len;
+			return rc;
+	}
+	return 0;
+}
+
+/* The outermost records, which may also be notes and the source. */
+static int take_all(struct reader *rd, size_t len, struct context *c, struct strlist *notes)
+{
+	size_t at = MAGIC_LEN;
+
+	while (at < len) {
+		size_t begin = at;
+		struct record r;
+		int rc = next(rd, rd->data, len, &at, &r);
+
+		if (rc == 0 && r.tag == TAG_SOURCE)
+			rc = take_text(&r, &c->source);
+		else if (rc == 0 && r.tag == TAG_NOTE)
+			rc = notes ? take_list(&r, notes) : 0;
+		else if (rc == 0)
+			rc = take_fields(rd, rd->data + begin, at - begin, context_fields, c);
+		if (rc == -EBADMSG && !*rd->e->msg)
+			err_set(rd->e, EBADMSG, "context message: bad record at 0x%zx", begin);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -360,15 +393,21 @@ int wire_decode(const void *data, size_t len, struct context **ret, struct strli
 		struct err *e)
 {
 	AUTO(context_free) struct context *c = NULL;
+	struct err mine = {0};
+	struct reader rd = {.data = data, .e = &mine};
 	int rc;
 
 	if (len > WIRE_MAX || len < MAGIC_LEN || memcmp(data, MAGIC, MAGIC_LEN) != 0)
 		return err_set(e, EBADMSG, "context message: no such message, of %zu bytes", len);
 	rc = context_new(&c, e);
-	if (rc == 0)
-		rc = take_all(data, len, c, notes, e);
-	if (rc == 0)
-		rc = context_validate(c, e);
+	if (rc < 0)
+		return rc;
+	rc = take_all(&rd, len, c, notes);
+	if (rc == -EBADMSG)
+		return err_set(e, EBADMSG, "%s", mine.msg);
+	if (rc < 0)
+		return err_nomem(e);
+	rc = context_validate(c, e);
 	if (rc == 0)
 		*ret = STEAL(c);
 	return rc;

@@ -8,7 +8,7 @@
 
 #include "context/context.h"
 
-#define WIRE_MAX (4 * MIB) /* bytes of a whole context */
+#define WIRE_MAX (16 * MIB) /* bytes of a whole context */
 
 /* Appends. Errors: EFBIG, ENOMEM. */
 int wire_encode(const struct context *c, const struct strlist *notes, struct buf *out,
