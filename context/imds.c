@@ -207,15 +207,92 @@ static void drop_slashes(struct buf *listing)
 		listing->data[to] = '\0';
 }
 
+/* ---- what is made when it is asked for ------------------------------------------------------ */
+
+#define IDENTITY "dynamic/instance-identity/"
+#define IAM "meta-data/iam/"
+
+static int made_kind(const char *path, enum imds_made *ret)
+{
+	static const struct {
+		const char *path;
+		enum imds_made what;
+	} kinds[] = {
+		{IDENTITY "signature", IMDS_SIGNATURE},
+		{IDENTITY "pkcs7", IMDS_PKCS7},
+		{IDENTITY "rsa2048", IMDS_RSA2048},
+		{IDENTITY "certificate", IMDS_CERTIFICATE},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (strcmp(path, kinds[i].path))
+			continue;
+		*ret = kinds[i].what;
+		return 0;
+	}
+	*ret = IMDS_CREDENTIALS;
+	return str_has_prefix(path, IAM "security-credentials/") ? 0 : -ENOENT;
+}
+
+static int ask_host(struct answer *a, enum imds_made what)
+{
+	const struct imds_host *host = a->env->host;
+	struct http_slice document = {0};
+	struct err why = {0};
+	int rc;
+
+	if (tree_lookup(a->in->ec2, UINT32_MAX, IDENTITY "document", &document, &a->res->body) !=
+	    TREE_LEAF)
+		document = (struct http_slice){"", 0};
+	rc = host->make(host->arg, what, a->in, document, a->env->timed_out, &a->res->body,
+			&a->res->wait_key, &why);
+	if (!rc)
+		return 0;
+	if (rc == -EAGAIN) {
+		a->res->wait_ms = IMDS_WAIT_MS;
+		return 0;
+	}
+	if (rc == -ENOMEM)
+		return err_nomem(a->e);
+	return what == IMDS_CREDENTIALS ? refuse(a, 404, "there are no credentials for the role")
+					: err_set(a->e, why.code, "%s", why.msg);
+}
+
+static int serve_made(struct answer *a, const char *path)
+{
+	const struct context *c = a->in->context;
+	enum imds_made what;
+	int rc;
+
+	if (!strcmp(path, IAM "info")) {
+		rc = ec2_iam_info(c, a->env->now, &a->res->body, a->e);
+	} else if (made_kind(path, &what)) {
+		return refuse(a, 404, NULL);
+	} else if (what == IMDS_CREDENTIALS && !c->iam_role.credential_process) {
+		rc = ec2_credentials(c, a->env->now, &a->res->body, a->e);
+	} else {
+		rc = ask_host(a, what);
+		if (a->res->wait_ms || a->res->status)
+			return rc;
+	}
+	if (rc)
+		return rc;
+	a->res->status = 200;
+	return header(a, "Content-Type", "text/plain");
+}
+
 static int serve_path(struct answer *a, unsigned version, const char *path)
 {
+	unsigned can = a->env->host ? a->env->host->can : 0;
 	struct http_slice leaf = {0};
-	int kind = tree_lookup(a->in->ec2, version, path, &leaf, &a->res->body);
+	int kind = tree_lookup(a->in->ec2, (version & TREE_DATE) | can, path, &leaf, &a->res->body);
 
 	if (kind < 0)
 		return err_nomem(a->e);
 	if (kind == TREE_NONE)
 		return refuse(a, 404, NULL);
+	if (kind == TREE_MADE_LEAF)
+		return serve_made(a, path);
 	if (kind == TREE_LEAF && buf_add(&a->res->body, leaf.p, leaf.len))
 		return err_nomem(a->e);
 	if (kind == TREE_DIRECTORY && !*path)

@@ -24,11 +24,18 @@ struct tree; /* immutable once sealed */
 int tree_new(struct tree **ret, struct err *e);
 void tree_free(struct tree *t);
 DEFINE_AUTO(struct tree *, tree_free);
+/* A version is a date as 20180324, and what the host of the service can make beside it. */
+#define TREE_DATE 0x07ffffffu
+#define TREE_NEEDS_SIGNER 0x08000000u  /* shown where identity documents can be signed */
+#define TREE_NEEDS_PROCESS 0x10000000u /* where a credential process can be run */
+#define TREE_NEEDS (TREE_NEEDS_SIGNER | TREE_NEEDS_PROCESS)
+#define TREE_MADE 0x20000000u /* the value is made when it is asked for; what is here is a note */
+
 /*
  * Adds a leaf. path: components joined by '/', none empty ("meta-data/placement/region"), or,
  * ending in '/', the text that lists a directory where that is not simply its children. since: the
- * first version that shows it (a date as 20180324), 0 for always. Copies. Errors: ENOMEM; EFBIG
- * past 4 GiB in all.
+ * first version that shows it, 0 for always, and what it needs. Copies. Errors: ENOMEM; EFBIG past
+ * 4 GiB in all.
  */
 int tree_add(struct tree *t, unsigned since, const char *path, const void *value, size_t len,
 	     struct err *e);
@@ -40,6 +47,7 @@ enum tree_kind {
 	TREE_NONE,
 	TREE_LEAF,
 	TREE_DIRECTORY,
+	TREE_MADE_LEAF,
 };
 /*
  * Looks path up as version sees it. path has neither a leading nor a trailing '/'; "" is the root.
@@ -59,6 +67,13 @@ int tree_walk(const struct tree *t, unsigned version,
  * what this context can serve, and nothing else, sealed. with_tags: meta-data/tags is served.
  */
 int ec2_render(const struct context *c, bool with_tags, struct tree **ret, struct err *e);
+/*
+ * The credentials of c's role by value, as the guest gets them, appended to out: valid for another
+ * six hours from now (Unix seconds) where the definition does not say. Errors: ENOMEM.
+ */
+int ec2_credentials(const struct context *c, uint64_t now, struct buf *out, struct err *e);
+/* The leaf iam/info. Errors: ENOMEM. */
+int ec2_iam_info(const struct context *c, uint64_t now, struct buf *out, struct err *e);
 /* The version that a path begins with, for tree_lookup; false if EC2 never had it. */
 bool ec2_version(const char *name, size_t len, unsigned *ret);
 /* All versions, one a line, "latest" last; without a final newline. 0 or -ENOMEM. */
@@ -107,11 +122,17 @@ struct instance {
 	struct imds_policy imds;
 	uint64_t modified; /* Unix seconds, for Last-Modified; 0: none is sent */
 	struct tree *ec2;  /* by instance_render */
+	/* The host's own, freed with the instance and when it is rendered again. */
+	void *kept;
+	void (*free_kept)(void *kept);
+	unsigned refs; /* how often instance_free does nothing but count */
 };
 
 /* Takes *context over (NULL afterwards, on success alone); policy is IMDS_POLICY_DEFAULT. */
 int instance_new(const char *name, struct context **context, struct instance **ret, struct err *e);
 void instance_free(struct instance *in);
+/* One more owner, who calls instance_free too. Returns in. */
+struct instance *instance_ref(struct instance *in);
 DEFINE_AUTO(struct instance *, instance_free);
 /* Makes the trees that are served; again after a change. */
 int instance_render(struct instance *in, struct err *e);
@@ -171,9 +192,35 @@ bool token_check(const struct token_key *key, const char *instance_id, uint64_t 
 
 #define IMDS_SERVER "EC2ws" /* for the Server: header, httpd_opts.server */
 
+/* What the host of the service makes for a guest when it asks for it. */
+enum imds_made {
+	IMDS_SIGNATURE, /* the next three: of the identity document */
+	IMDS_PKCS7,
+	IMDS_RSA2048,
+	IMDS_CERTIFICATE, /* by which the three are verified */
+	IMDS_CREDENTIALS, /* of the role, by its credential process */
+};
+struct imds_host {
+	unsigned can; /* TREE_NEEDS_*: what it is asked for; the rest is not listed */
+	void *arg;
+	/*
+	 * Appends the leaf to out; document: the identity document's bytes. Errors: EAGAIN it is
+	 * being made, and the request is to be answered again once httpd_wake has been called with
+	 * *wait_key (timed_out: nobody did); others are a 500, or a 404 for credentials.
+	 */
+	int (*make)(void *arg, enum imds_made what, const struct instance *in,
+		    struct http_slice document, bool timed_out, struct buf *out, uint64_t *wait_key,
+		    struct err *e);
+};
+
+/* How long a request waits for what the host makes. */
+#define IMDS_WAIT_MS 15000
+
 struct imds_env {
 	const struct token_key *key;
-	uint64_t now; /* Unix seconds */
+	const struct imds_host *host; /* NULL: can make nothing */
+	bool timed_out;               /* this request has waited for its host in vain */
+	uint64_t now;                 /* Unix seconds */
 	bool trusted; /* the administrator asks, not a guest: no token needed, never disabled */
 };
 

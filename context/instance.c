@@ -18,8 +18,26 @@ int instance_new(const char *name, struct context **context, struct instance **r
 	return 0;
 }
 
+struct instance *instance_ref(struct instance *in)
+{
+	in->refs++;
+	return in;
+}
+
+static void drop_kept(struct instance *in)
+{
+	if (in->kept && in->free_kept)
+		in->free_kept(in->kept);
+	in->kept = NULL;
+}
+
 void instance_free(struct instance *in)
 {
+	if (in->refs) {
+		in->refs--;
+		return;
+	}
+	drop_kept(in);
 	free(in->name);
 	free(in->file);
 	if (in->context)
@@ -41,5 +59,6 @@ int instance_render(struct instance *in, struct err *e)
 	if (in->ec2)
 		tree_free(in->ec2);
 	in->ec2 = t;
+	drop_kept(in);
 	return 0;
 }

@@ -20,6 +20,12 @@ struct tree {
 	struct buf bytes;
 };
 
+static bool is_visible(const struct node *n, unsigned version)
+{
+	return (n->since & TREE_DATE) <= (version & TREE_DATE) &&
+	       !(n->since & TREE_NEEDS & ~version);
+}
+
 int tree_new(struct tree **ret, struct err *e)
 {
 	*ret = calloc(1, sizeof(**ret));
@@ -144,7 +150,7 @@ static int list(const struct tree *t, size_t i, unsigned version, const char *pr
 		if (strncmp(name, prefix, prefix_len))
 			break;
 		name += prefix_len;
-		if (t->nodes[i].since > version || !*name)
+		if (!is_visible(&t->nodes[i], version) || !*name)
 			continue;
 		slash = strchr(name, '/');
 		len = slash ? (size_t)(slash - name) + 1 : strlen(name);
@@ -167,20 +173,19 @@ int tree_lookup(const struct tree *t, unsigned version, const char *path, struct
 	int n;
 
 	if (*path && i < t->n && !strcmp(path_of(t, &t->nodes[i]), path)) {
-		if (t->nodes[i].since > version)
+		if (!is_visible(&t->nodes[i], version))
 			return TREE_NONE;
 		*ret = value_of(t, &t->nodes[i]);
-		return TREE_LEAF;
+		return t->nodes[i].since & TREE_MADE ? TREE_MADE_LEAF : TREE_LEAF;
 	}
 	if (*path && (buf_adds(&prefix, path) || buf_addc(&prefix, '/')))
 		return -ENOMEM;
 	i = lower_bound(t, buf_str(&prefix));
 	own = i < t->n ? &t->nodes[i] : NULL;
-	if (*path && own && !strcmp(path_of(t, own), buf_str(&prefix))) {
+	if (*path && own && !strcmp(path_of(t, own), buf_str(&prefix)) &&
+	    is_visible(own, version)) {
 		struct http_slice text = value_of(t, own);
 
-		if (own->since > version)
-			return TREE_NONE;
 		return buf_add(listing, text.p, text.len) ? -ENOMEM : TREE_DIRECTORY;
 	}
 	n = list(t, i, version, buf_str(&prefix), listing);
@@ -196,7 +201,7 @@ int tree_walk(const struct tree *t, unsigned version,
 		const char *path = path_of(t, &t->nodes[i]);
 		int rc;
 
-		if (t->nodes[i].since > version || path[strlen(path) - 1] == '/')
+		if (!is_visible(&t->nodes[i], version) || path[strlen(path) - 1] == '/')
 			continue;
 		rc = fn(arg, path, value_of(t, &t->nodes[i]));
 		if (rc)
