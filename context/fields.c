@@ -16,6 +16,11 @@
 	{                                                                                          \
 		name, CTX_U32, offsetof(type, member), .min = least, .max = most                   \
 	}
+#define BYTES(name, type, member, given)                                                           \
+	{                                                                                          \
+		name, CTX_BYTES, offsetof(type, member), given, .name_base64 = name "-base64",     \
+								.name_file = name "-file"          \
+	}
 #define LIST(name, type, member, rule)                                                             \
 	{                                                                                          \
 		name, CTX_LIST, offsetof(type, member), .check = rule                              \
@@ -122,17 +127,17 @@ static const struct context_field mount_fields[] = {
 static const struct context_field file_fields[] = {
 	TEXT("name", struct context_file, name, context_check_file_name),
 	TEXT("path", struct context_file, path, context_check_path),
-	NUMBER("mode", struct context_file, mode, 1, 07777),
+	{"mode", CTX_MODE, offsetof(struct context_file, mode), .min = 1, .max = 07777},
 	TEXT("owner", struct context_file, owner, context_check_owner),
 	PLAIN("append", CTX_CHOICE, struct context_file, append),
-	PLAIN("content", CTX_BYTES, struct context_file, content),
+	BYTES("content", struct context_file, content, 0),
 	{0},
 };
 
 static const struct context_field script_fields[] = {
 	{"name", CTX_TEXT, offsetof(struct context_script, name), .check = context_check_file_name,
 	 .required = true},
-	PLAIN("content", CTX_BYTES, struct context_script, content),
+	BYTES("content", struct context_script, content, 0),
 	{0},
 };
 
@@ -143,7 +148,7 @@ static const struct context_field ready_fields[] = {
 	 .secret = true},
 	TEXT("vm-id", struct context_ready, vm_id, context_check_token),
 	TEXT("url", struct context_ready, url, context_check_url),
-	PLAIN("script", CTX_BYTES, struct context_ready, script),
+	BYTES("script", struct context_ready, script, 0),
 	NUMBER("retries", struct context_ready, retries, 1, 10000),
 	NUMBER("retry-wait", struct context_ready, retry_wait, 1, 86400),
 	{0},
@@ -229,13 +234,12 @@ const struct context_field context_fields[] = {
 	LIST("grow-fs", struct context, grow_fs, context_check_path),
 	PLAIN("swap-devices", CTX_CHOICE, struct context, swap_devices),
 	TEXT("swap-file", struct context, swap_file, context_check_path),
-	{"swap-size", CTX_U64, offsetof(struct context, swap_size), .min = 1, .max = INT64_MAX},
+	{"swap-size", CTX_SIZE, offsetof(struct context, swap_size), .min = 1, .max = INT64_MAX},
 	STRUCTS("mounts", struct context, mounts, mount_fields),
-	{"user-data", CTX_BYTES, offsetof(struct context, user_data),
-	 offsetof(struct context, has_user_data)},
-	{"vendor-data", CTX_BYTES, offsetof(struct context, vendor_data),
-	 offsetof(struct context, has_vendor_data)},
-	PLAIN("random-seed", CTX_BYTES, struct context, random_seed),
+	BYTES("user-data", struct context, user_data, offsetof(struct context, has_user_data)),
+	BYTES("vendor-data", struct context, vendor_data,
+	      offsetof(struct context, has_vendor_data)),
+	BYTES("random-seed", struct context, random_seed, 0),
 	STRUCTS("files", struct context, files, file_fields),
 	STRUCTS("scripts", struct context, scripts, script_fields),
 	STRUCT("ready", struct context, ready, ready_fields),
@@ -244,10 +248,10 @@ const struct context_field context_fields[] = {
 	STRUCT("spot", struct context, spot, spot_fields),
 	PLAIN("rebalance-time", CTX_TIME, struct context, rebalance_time),
 	STRUCTS("maintenance", struct context, maintenance, maintenance_fields),
-	PAIRS("tags", struct context, tags, context_check_text, context_check_text),
+	PAIRS("tags", struct context, tags, context_check_token, context_check_text),
 	PAIRS("block-devices", struct context, block_devices, context_check_tag_key,
 	      context_check_token),
-	PAIRS("extra", struct context, extra, NULL, NULL),
+	PAIRS("extra", struct context, extra, context_check_token, context_check_utf8),
 	{0},
 };
 

@@ -14,7 +14,8 @@ enum field_kind {
 	CTX_TEXT,    /* char *; NULL: not given */
 	CTX_MAC,     /* char[18]; "": not given */
 	CTX_U32,     /* uint32_t; 0: not given */
-	CTX_U64,     /* uint64_t; 0: not given */
+	CTX_MODE,    /* uint32_t, written in octal; 0: not given */
+	CTX_SIZE,    /* uint64_t bytes; 0: not given */
 	CTX_TIME,    /* uint64_t; 0: not given */
 	CTX_CHOICE,  /* enum context_choice */
 	CTX_METHOD,  /* enum nic_method */
@@ -36,9 +37,10 @@ struct context_field {
 	context_check_fn *check_key; /* CTX_PAIRS */
 	uint64_t min, max;           /* numbers that are given; both 0: any */
 	const struct context_field *fields;
-	size_t size;   /* of the struct */
-	bool required; /* in its struct */
-	bool secret;   /* is never shown where others than root may look */
+	const char *name_base64, *name_file; /* CTX_BYTES: other ways to give it in YAML */
+	size_t size;                         /* of the struct */
+	bool required;                       /* in its struct */
+	bool secret;                         /* is never shown where others than root may look */
 };
 
 /* All rows of struct context, `source` left out; ended by CTX_END. */

@@ -158,6 +158,8 @@ int instance_parse_yaml(const char *name, const char *filename, const void *data
  * lib/json.h's jsonw_begin has it. Appended to out. Errors: ENOMEM.
  */
 int instance_write_json(const struct instance *in, bool pretty, struct buf *out, struct err *e);
+/* The same of a context alone. */
+int context_write_json(const struct context *c, bool pretty, struct buf *out, struct err *e);
 
 /* ---- session tokens (IMDSv2) -------------------------------------------------------------- */
 

@@ -29,6 +29,11 @@ static int check_line(const char *s, size_t max, struct err *e)
 	return context_check_text(s, e);
 }
 
+int context_check_utf8(const char *s, struct err *e)
+{
+	return utf8_valid(s, strlen(s)) ? 0 : err_set(e, EBADMSG, "is not UTF-8");
+}
+
 /* ---- addresses ----------------------------------------------------------------------------- */
 
 int context_check_cidr(const char *s, struct err *e)

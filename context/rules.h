@@ -8,6 +8,7 @@
 
 #include "context/context.h"
 
+int context_check_utf8(const char *s, struct err *e); /* and nothing else */
 int context_check_cidr(const char *s, struct err *e);
 int context_check_ip(const char *s, struct err *e);
 int context_check_ipv4(const char *s, struct err *e);

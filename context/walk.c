@@ -85,8 +85,9 @@ bool context_field_given(const struct context_field *f, const void *object)
 	case CTX_MAC:
 		return *at;
 	case CTX_U32:
+	case CTX_MODE:
 		return *(const uint32_t *)at;
-	case CTX_U64:
+	case CTX_SIZE:
 	case CTX_TIME:
 		return *(const uint64_t *)at;
 	case CTX_CHOICE:
@@ -160,8 +161,9 @@ static int check_field(const struct context_field *f, const void *object, struct
 	case CTX_MAC:
 		return check_mac(at, e) ? err_wrap(e, "%s", f->name) : 0;
 	case CTX_U32:
+	case CTX_MODE:
 		return check_number(f, *(const uint32_t *)at, e);
-	case CTX_U64:
+	case CTX_SIZE:
 		return check_number(f, *(const uint64_t *)at, e);
 	case CTX_LIST:
 		return check_list(f, (const struct strlist *)at, e);
@@ -308,8 +310,9 @@ static bool scalars_equal(const struct context_field *f, const void *a, const vo
 	case CTX_MAC:
 		return !strcmp(at, bt);
 	case CTX_U32:
+	case CTX_MODE:
 		return *(const uint32_t *)at == *(const uint32_t *)bt;
-	case CTX_U64:
+	case CTX_SIZE:
 	case CTX_TIME:
 		return *(const uint64_t *)at == *(const uint64_t *)bt;
 	case CTX_CHOICE:

@@ -122,8 +122,9 @@ static int add_field(struct buf *out, unsigned tag, const struct context_field *
 	case CTX_MAC:
 		return add_text(out, tag, CONST_FIELD(char, object, f->offset));
 	case CTX_U32:
+	case CTX_MODE:
 		return add_number(out, tag, *CONST_FIELD(uint32_t, object, f->offset));
-	case CTX_U64:
+	case CTX_SIZE:
 	case CTX_TIME:
 		return add_number(out, tag, *CONST_FIELD(uint64_t, object, f->offset));
 	case CTX_CHOICE:
@@ -263,6 +264,7 @@ static int take_number(const struct record *r, const struct context_field *f, vo
 		*FIELD(enum nic_method, object, f->offset) = (enum nic_method)v;
 		return 0;
 	case CTX_U32:
+	case CTX_MODE:
 		if (v > UINT32_MAX)
 			return -EBADMSG;
 		*FIELD(uint32_t, object, f->offset) = (uint32_t)v;
@@ -299,7 +301,8 @@ static int take(struct reader *rd, const struct record *r, const struct context_
 	case CTX_MAC:
 		return take_mac(r, FIELD(char, object, f->offset));
 	case CTX_U32:
-	case CTX_U64:
+	case CTX_MODE:
+	case CTX_SIZE:
 	case CTX_TIME:
 	case CTX_CHOICE:
 	case CTX_METHOD:

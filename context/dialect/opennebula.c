@@ -233,7 +233,7 @@ static int add_tag(struct context *c, char *line, struct err *e)
 {
 	char *value = cut_pair(line, e);
 
-	if (!value || context_check_text(line, e) < 0 || context_check_text(value, e) < 0)
+	if (!value || context_check_token(line, e) < 0 || context_check_text(value, e) < 0)
 		return -EBADMSG;
 	return context_add_tag(c, line, value);
 }
@@ -328,9 +328,17 @@ static int read_extra(struct one_reader *r)
 {
 	for (size_t i = 0; i < r->vars->n; i++) {
 		const struct context_pair *v = &r->vars->v[i];
+		int rc = 0;
 
-		if (!is_known(v->key) && context_add_extra(r->c, v->key, v->value) < 0)
-			return -ENOMEM;
+		if (is_known(v->key))
+			continue;
+		if (strlen(v->key) > 255 || !utf8_valid(v->value, strlen(v->value)))
+			rc = one_note(r, "%s is left out: not UTF-8, or its name is too long",
+				      v->key);
+		else
+			rc = context_add_extra(r->c, v->key, v->value);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }

@@ -3,19 +3,19 @@
 #ifndef CONTEXT_DIALECT_YAML_H
 #define CONTEXT_DIALECT_YAML_H
 
+#include "context/fields.h"
 #include "context/imds.h"
 #include "lib/value.h"
 
 enum {
-	YAML_MAX_LIST = 256, /* entries of a list or a map */
+	YAML_MAX_LIST = 4096, /* entries of a list or a map */
 	YAML_MAX_NICS = 64,
 };
 
 struct yaml_reader {
 	struct instance *in;
-	struct context *c;
-	int folder;                    /* for user-data-file; -1: none */
-	const struct value *user_data; /* the key that gave it */
+	int folder;   /* for NAME-file keys; -1: none */
+	size_t taken; /* bytes of values that any byte may be in */
 	instance_report_fn *report;
 	void *arg;
 	struct err *first; /* of instance_parse_yaml's caller */
@@ -25,19 +25,18 @@ struct yaml_reader {
 /* Tells a fault; arg is a struct yaml_reader. */
 void yaml_fault(void *arg, const struct err *e);
 
-typedef int yaml_check_fn(const char *s, struct err *e);
-int yaml_check_ip(const char *s, struct err *e); /* without a prefix length */
-
 /* A scalar that keeps a rule; *ret points into the tree. */
-int yaml_checked_text(const struct value *v, yaml_check_fn *check, const char **ret, struct err *e);
+int yaml_checked_text(const struct value *v, context_check_fn *check, const char **ret,
+		      struct err *e);
 /* The same, copied to *at. */
-int yaml_set_text(const struct value *v, yaml_check_fn *check, char **at, struct err *e);
-/* A list of such; each one's fault is told by itself. */
-int yaml_set_list(const struct value *v, yaml_check_fn *check, struct strlist *l,
-		  struct yaml_reader *r, struct err *e);
-int yaml_expect_at_most(const struct value *v, enum value_kind kind, size_t max, struct err *e);
+int yaml_set_text(const struct value *v, context_check_fn *check, char **at, struct err *e);
 
-/* The key "nics"; object is a struct yaml_reader. */
-int yaml_on_nics(const struct value *v, void *object, struct err *e);
+/*
+ * Reads a map into a struct of the model by its rows; more (may be NULL) has rows of other keys,
+ * whose handlers get the reader. Every fault is told. Returns 0 or the first fault's code.
+ */
+int yaml_read_struct(struct yaml_reader *r, const struct value *map,
+		     const struct context_field *table, void *object,
+		     const struct value_field *more);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Instances as an administrator writes them: what is taken, and how faults are told. */
 #include "tests/unit/cmocka.h"
+#include "tests/unit/context/full.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -133,6 +134,47 @@ static void everything_can_be_said(void **state)
 	assert_null(context_extra(c, "any_key"));
 }
 
+/* Each row is given in one of the n structs at least. */
+static void all_rows_are_given(const struct context_field *table, const char *v, size_t n,
+			       size_t size, const char *where)
+{
+	for (const struct context_field *f = table; f->name; f++) {
+		bool given = false;
+
+		for (size_t i = 0; i < n; i++)
+			given |= context_field_given(f, v + i * size);
+		if (!given)
+			fail_msg("%s is not in full.h (%s)", f->name, where);
+		if (f->kind == CTX_STRUCT)
+			all_rows_are_given(f->fields, v + f->offset, 1, f->size, f->name);
+		if (f->kind == CTX_STRUCTS)
+			all_rows_are_given(f->fields, *(char *const *)(v + f->offset),
+					   *(const size_t *)(v + f->offset_n), f->size, f->name);
+	}
+}
+
+static int no_difference(void *arg, const char *path, enum field_difference how)
+{
+	(void)arg;
+	fail_msg("%s: %d", path, how);
+	return 0;
+}
+
+static void all_that_the_model_holds_can_be_said_and_comes_back(void **state)
+{
+	AUTO(instance_free) struct instance *in = full_instance();
+	AUTO(instance_free) struct instance *back = NULL;
+	AUTO_BUF json = BUF_INIT;
+
+	(void)state;
+	all_rows_are_given(context_fields, (const char *)in->context, 1, 0, "context");
+	assert_int_equal(in->context->files[0].mode, 0644);
+	assert_int_equal(in->context->swap_size, GIB);
+	assert_int_equal(instance_write_json(in, true, &json, NULL), 0);
+	back = parse(json.data);
+	assert_int_equal(context_compare(in->context, back->context, no_difference, NULL), 0);
+}
+
 static void what_is_written_is_read_back_the_same(void **state)
 {
 	static const char *const yamls[] = {
@@ -214,7 +256,7 @@ static void each_rule_is_told(void **state)
 		{"user-data-base64: '*'", "'user-data-base64': no base64"},
 		{"user-data: [a]", "'user-data': "},
 		{"user-data-file: a", "'user-data-file': there is no folder"},
-		{"tags: {a/b: c}", "'tags.a/b': the key is not a tag's key"},
+		{"tags: {\"a\\nb\": c}", "the key holds a control character"},
 		{"identify: {}", "'identify': needs an interface"},
 		{"identify: {address: 10.0.0.1}", "can be forged by other guests"},
 		{"identify: {mac: '02:00:00:00:00:01', trust: address}",
@@ -227,6 +269,13 @@ static void each_rule_is_told(void **state)
 		{"imds: {hop-limit: 65}", "'imds.hop-limit': "},
 		{"imds: {hop-limit: 0}", "'imds.hop-limit': "},
 		{"imds: {enabled: yes}", "'imds.enabled': "},
+		{"files: [{mode: 0855}]", "'files[0].mode': is not the mode of a file"},
+		{"files: [{path: /a/../b}]", "'files[0].path': has '.' or '..' in it"},
+		{"users: [{gecos: x}]", "'users[0]': the key 'name' is missing"},
+		{"swap-size: 0", "'swap-size': must be at least 1"},
+		{"nics: [{name: eth0.1, vlan-id: 1, vlan-parent: eth0}]",
+		 "vlan-parent: is no other"},
+		{"vendor-data: a\nvendor-data-file: b", "vendor-data is given by 'vendor-data'"},
 		{"launch-time: yesterday", "'launch-time': is not a time"},
 		{"[]", "must be a map, not a list"},
 		{"a: &b c\nd: *b", "1:4"},
@@ -340,6 +389,7 @@ int main(void)
 		cmocka_unit_test(a_bare_instance_has_sane_defaults),
 		cmocka_unit_test(everything_can_be_said),
 		cmocka_unit_test(what_is_written_is_read_back_the_same),
+		cmocka_unit_test(all_that_the_model_holds_can_be_said_and_comes_back),
 		cmocka_unit_test(every_fault_is_told_with_its_place),
 		cmocka_unit_test(each_rule_is_told),
 		cmocka_unit_test(user_data_can_be_a_file_below_the_folder),
