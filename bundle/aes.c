@@ -31,6 +31,41 @@ int aes_new(const struct bundle_secret *secret, struct aes **ret, struct err *e)
 	return 0;
 }
 
+int aes_new_encrypt(const struct bundle_secret *secret, struct aes **ret, struct err *e)
+{
+	AUTO(aes_free) struct aes *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return err_nomem(e);
+	a->ctx = EVP_CIPHER_CTX_new();
+	if (!a->ctx)
+		return err_nomem(e);
+	if (EVP_EncryptInit_ex(a->ctx, EVP_aes_128_cbc(), NULL, secret->key, secret->iv) != 1)
+		return err_set(e, ENOTSUP, "OpenSSL refuses AES-128-CBC");
+	*ret = STEAL(a);
+	return 0;
+}
+
+int aes_encrypt(struct aes *a, const void *data, size_t len, uint8_t *out, size_t *ret_len,
+		struct err *e)
+{
+	int n = 0;
+
+	if (EVP_EncryptUpdate(a->ctx, out, &n, data, (int)len) != 1)
+		return err_set(e, EIO, "AES-128-CBC: OpenSSL failed");
+	*ret_len = (size_t)n;
+	return 0;
+}
+
+int aes_encrypt_finish(struct aes *a, uint8_t out[AES_BLOCK], struct err *e)
+{
+	int n = 0;
+
+	if (EVP_EncryptFinal_ex(a->ctx, out, &n) != 1 || n != AES_BLOCK)
+		return err_set(e, EIO, "AES-128-CBC: OpenSSL failed");
+	return 0;
+}
+
 void aes_free(struct aes *a)
 {
 	if (!a)

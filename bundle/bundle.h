@@ -2,7 +2,8 @@
 /*
  * The face of the delivery formats. Here: EC2 instance-store bundles, that is encrypted parts and
  * a signed manifest (version 2007-10-10). Opening is one pass: parts -> AES -> gzip -> tar ->
- * image writer, every digest checked on the way, nothing kept on disk but the output.
+ * image writer, every digest checked on the way, nothing kept on disk but the output. Making one is
+ * the same the other way round.
  */
 #ifndef BUNDLE_BUNDLE_H
 #define BUNDLE_BUNDLE_H
@@ -157,5 +158,82 @@ int bundle_ec2_open(const struct manifest *m, const struct bundle_secret *secret
 /* What can be checked without the secret: presence, digest and sum of sizes of all parts. */
 int bundle_ec2_check_parts(const struct manifest *m, struct part_source *src, struct progress *p,
 			   struct err *e);
+
+/* ---- making --------------------------------------------------------------------------------- */
+
+/* Whose manifests and names of parts ours look like. All tools read both. */
+enum bundle_style {
+	BUNDLE_STYLE_EUCA2OOLS, /* PREFIX.part.00: a part's name is known before the number of them */
+	BUNDLE_STYLE_AMAZON,    /* PREFIX.part.0: as wide as their number is */
+};
+/* The name of a part; count: how many there are (euca2ools: any). NULL when memory is out. */
+char *bundle_part_name(enum bundle_style style, const char *prefix, size_t index, size_t count);
+
+/* What a new manifest says of the machine; all is copied. NULL and 0: it does not say. */
+struct manifest_spec {
+	const char *name;         /* also the prefix of all files' names; needed */
+	const char *user;         /* 12 digits, hyphens are left out; needed */
+	const char *architecture; /* needed */
+	const char *type;         /* NULL: "machine" */
+	const char *kernel_id, *ramdisk_id, *kernel_name;
+	const struct manifest_mapping *mappings;
+	size_t n_mappings;
+	char *const *product_codes;
+	size_t n_product_codes;
+	char *const *ancestors;
+	size_t n_ancestors;
+};
+/*
+ * A manifest without parts, secret and signature. Errors: EINVAL, naming what is wrong; ENOMEM.
+ */
+int manifest_new(const struct manifest_spec *s, struct manifest **ret, struct err *e);
+/* Sets one of the ids; NULL or "" takes it away. Errors: EINVAL, ENOMEM. */
+int manifest_set_kernel(struct manifest *m, const char *kernel_id, struct err *e);
+int manifest_set_ramdisk(struct manifest *m, const char *ramdisk_id, struct err *e);
+
+/* A new secret, random. Errors: errno of getrandom. */
+int bundle_secret_random(struct bundle_secret *ret, struct err *e);
+
+/*
+ * Where the parts go, the counterpart of struct part_source. Parts ascend, and all bytes of one
+ * come before the first of the next. Calls are made in the caller's thread of bundle_ec2_create.
+ */
+struct part_sink {
+	/* The next len bytes (> 0) of part `index`. */
+	int (*write)(void *ctx, size_t index, const void *data, size_t len, struct err *e);
+	/* Part `index` is whole: its size and SHA-1. NULL: nothing is to be done then. */
+	int (*end)(void *ctx, size_t index, uint64_t size, const char *sha1, struct err *e);
+	void *ctx;
+};
+
+struct bundle_ec2_opts {
+	uint64_t part_size; /* 0: 10 MiB, as all tools make; at most BUNDLE_PART_LIMIT */
+	bool dense;         /* no sparse archive, even if the image has holes */
+	unsigned threads;   /* 0: one a processor */
+};
+/*
+ * Writes the image into parts: tar, gzip, AES-128-CBC, in one pass. Fills digest, size,
+ * bundled_size and parts of m, whose part names are those of style; the same image, name and
+ * secret give the same bytes. o may be NULL. p may be NULL and gets bytes of the image. Holds
+ * 32 MiB and 16 bytes for each hole.
+ * Errors: EFBIG the image has more than two million holes; EINVAL the part size; those of the image
+ * and of the sink; ECANCELED.
+ */
+int bundle_ec2_create(struct image *im, const struct bundle_ec2_opts *o, enum bundle_style style,
+		      const struct bundle_secret *secret, struct part_sink *sink,
+		      struct manifest *m, struct progress *p, struct err *e);
+
+/*
+ * Encrypts the secret for the owners of the certificates or public keys (PEM) at these paths; NULL:
+ * for nobody, and what m had is taken away. Errors: EINVAL no RSA key in the file.
+ */
+int manifest_seal(struct manifest *m, const struct bundle_secret *secret, const char *user_cert,
+		  const char *ec2_cert, struct err *e);
+/*
+ * Appends the manifest's text to out, signed by the RSA private key (PEM without a passphrase) at
+ * key_path; NULL: unsigned. The manifest then says that we made it. Errors: EINVAL the key file.
+ */
+int manifest_write(const struct manifest *m, enum bundle_style style, const char *key_path,
+		   struct buf *out, struct err *e);
 
 #endif

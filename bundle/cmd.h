@@ -6,6 +6,7 @@
 #include "bundle/bundle.h"
 #include "lib/cli.h"
 
+int cmd_create(const struct cli_command *self, int argc, char **argv);
 int cmd_open(const struct cli_command *self, int argc, char **argv);
 int cmd_verify(const struct cli_command *self, int argc, char **argv);
 int cmd_info(const struct cli_command *self, int argc, char **argv);

@@ -1,8 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bundle: images in the form in which clouds deliver them. */
 #include "bundle/cmd.h"
+#include "imgconv/args.h"
 
 static const struct cli_command commands[] = {
+	{
+		"create",
+		"--for FORMAT [OPTION]... IMAGE... OUTPUT",
+		"make the form in which a cloud wants an image",
+		"      --for FORMAT            ec2\n"
+		"  -f, --format FMT            format of IMAGE (default: recognised by "
+		"content)\n" OPEN_HELP "  -j, --threads N             how many threads compress\n"
+		"      --force                 replace files that exist\n"
+		"  -p, --prefix NAME           name of the image and its files\n"
+		"  -u, --user NUMBER           account, 12 digits (default: $EC2_USER_ID)\n"
+		"  -r, --arch ARCH             machine type (default: x86_64)\n"
+		"  -k, --key FILE              RSA private key that signs (default: "
+		"$EC2_PRIVATE_KEY)\n"
+		"      --cert FILE             the user's certificate (default: $EC2_CERT)\n"
+		"      --ec2cert FILE          the cloud's certificate (default: "
+		"$EUCALYPTUS_CERT)\n"
+		"      --kernel ID             kernel image\n"
+		"      --ramdisk ID            ramdisk image\n"
+		"      --kernel-name NAME      of an image of type kernel\n"
+		"  -B, --block-device-mapping VIRTUAL=DEVICE,...\n"
+		"                              devices of the instance\n"
+		"      --productcodes CODE,... product codes\n"
+		"      --type machine|kernel|ramdisk\n"
+		"                              what it is (default: machine)\n"
+		"      --style amazon|euca2ools\n"
+		"                              whose manifest it looks like (default: euca2ools)\n"
+		"      --dense                 no sparse archive\n"
+		"      --part-size SIZE        bytes of a part (default: 10M)\n"
+		"      --enc-key HEX           AES key (default: random)\n"
+		"      --enc-iv HEX            AES initial vector (default: random)\n",
+		cmd_create,
+	},
 	{
 		"open",
 		"[OPTION]... MANIFEST OUTPUT",
@@ -34,12 +67,16 @@ int main(int argc, char **argv)
 {
 	static const struct cli_value values[] = {
 		{"MANIFEST", CLI_VALUE_FILE, NULL},
+		{"IMAGE", CLI_VALUE_FILE, NULL},
+		{"IMAGE...", CLI_VALUE_FILE, NULL},
+		{"FORMAT", CLI_VALUE_ONE_OF, "ec2"},
+		{"FMT", CLI_VALUE_ONE_OF, "raw qcow2 vmdk vhd vdi"},
 		{"OUTPUT", CLI_VALUE_FILE, NULL},
 		{0},
 	};
 	static const struct cli_program bundle = {
 		.name = "bundle",
-		.about = "Opens and checks images in the form in which clouds deliver them.",
+		.about = "Makes, opens and checks images in the form in which clouds deliver them.",
 		.features = "formats: ec2 (instance store, manifest 2007-10-10)",
 		.commands = commands,
 		.values = values,

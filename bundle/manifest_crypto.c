@@ -7,7 +7,7 @@
  * random bytes instead of an error, so that a wrong key is known by its result not being 32 hex
  * digits. One message serves every way in which a key does not fit.
  */
-#include <ctype.h>
+#include <sys/random.h>
 
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
@@ -17,7 +17,7 @@
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
-#include "bundle/bundle.h"
+#include "bundle/manifest.h"
 #include "lib/fs.h"
 #include "lib/str.h"
 
@@ -177,6 +177,89 @@ int manifest_decrypt_secret(const struct manifest *m, const char *key_path,
 		return err_set(e, EBADMSG, "manifest holds no encrypted key and IV");
 	return err_set(e, EACCES, "private key '%s' does not fit: the bundle was made for others",
 		       key_path);
+}
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+/* Encrypts 32 hex digits of text for the key's owner; *ret is hex, the caller's. */
+static int seal(EVP_PKEY *key, const uint8_t secret[SECRET_HEX / 2], char **ret, struct err *e)
+{
+	AUTO(EVP_PKEY_CTX_free) EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
+	char text[SECRET_HEX + 1];
+	uint8_t sealed[RSA_MAX];
+	size_t len = sizeof(sealed);
+	bool done;
+
+	hex_encode(secret, SECRET_HEX / 2, text);
+	done = ctx && EVP_PKEY_encrypt_init(ctx) == 1 &&
+	       EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) == 1 &&
+	       EVP_PKEY_encrypt(ctx, sealed, &len, (const uint8_t *)text, SECRET_HEX) == 1;
+	OPENSSL_cleanse(text, sizeof(text));
+	ERR_clear_error();
+	if (!done)
+		return err_set(e, EINVAL, "the RSA key cannot encrypt %d bytes", SECRET_HEX);
+	*ret = malloc(2 * len + 1);
+	if (!*ret)
+		return err_nomem(e);
+	hex_encode(sealed, len, *ret);
+	return 0;
+}
+
+static int seal_pair(const char *cert, const struct bundle_secret *secret, char **key, char **iv,
+		     struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *rsa = NULL;
+	int rc;
+
+	free(STEAL(*key));
+	free(STEAL(*iv));
+	if (!cert)
+		return 0;
+	rc = read_key(cert, false, &rsa, e);
+	if (rc == 0)
+		rc = seal(rsa, secret->key, key, e);
+	if (rc == 0)
+		rc = seal(rsa, secret->iv, iv, e);
+	return rc < 0 ? err_wrap(e, "'%s'", cert) : 0;
+}
+
+int manifest_seal(struct manifest *m, const struct bundle_secret *secret, const char *user_cert,
+		  const char *ec2_cert, struct err *e)
+{
+	int rc = seal_pair(user_cert, secret, &m->user_key, &m->user_iv, e);
+
+	return rc < 0 ? rc : seal_pair(ec2_cert, secret, &m->ec2_key, &m->ec2_iv, e);
+}
+
+int manifest_sign(const struct buf *text, const char *key_path, char **ret, struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t sig[RSA_MAX];
+	size_t len = sizeof(sig);
+	int rc = ctx ? read_key(key_path, true, &key, e) : err_nomem(e);
+
+	if (rc < 0)
+		return rc;
+	if (EVP_DigestSignInit(ctx, NULL, EVP_sha1(), NULL, key) != 1 ||
+	    EVP_DigestSign(ctx, sig, &len, (const uint8_t *)buf_str(text), text->len) != 1) {
+		ERR_clear_error();
+		return err_set(e, ENOTSUP,
+			       "OpenSSL refuses to make an RSA-SHA1 signature (system policy)");
+	}
+	*ret = malloc(2 * len + 1);
+	if (!*ret)
+		return err_nomem(e);
+	hex_encode(sig, len, *ret);
+	return 0;
+}
+
+int bundle_secret_random(struct bundle_secret *ret, struct err *e)
+{
+	if (getrandom(ret->key, sizeof(ret->key), 0) != (ssize_t)sizeof(ret->key) ||
+	    getrandom(ret->iv, sizeof(ret->iv), 0) != (ssize_t)sizeof(ret->iv))
+		return err_errno(e, errno, "getrandom");
+	return 0;
 }
 
 void bundle_secret_wipe(struct bundle_secret *s)

@@ -3,7 +3,6 @@
 #include "imgconv/confine.h"
 
 #include "imgconv/files.h"
-#include "lib/worker.h"
 
 /* Requests of the child; the text is a path, for BENEATH two: folder, NUL, name. */
 enum {
@@ -61,6 +60,8 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 	const struct confine *c = ((const struct scope *)ctx)->confine;
 	size_t first = strlen(text);
 
+	if (what >= CONFINE_OWN && c->serve)
+		return c->serve(c->ctx, what, text, len, ret, e);
 	switch (what) {
 	case ASK_OPEN:
 	case ASK_OPEN_WRITABLE:

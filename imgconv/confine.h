@@ -9,6 +9,9 @@
 #define IMGCONV_CONFINE_H
 
 #include "imgconv/imgconv.h"
+#include "lib/worker.h"
+
+#define CONFINE_OWN 16u
 
 struct confine_file {
 	const char *path; /* as image_open gets it; NULL: none */
@@ -25,6 +28,12 @@ struct confine {
 	/* In the child. What it returns is what confine_run returns. */
 	int (*run)(void *ctx, struct err *e);
 	void *ctx;
+	/*
+	 * Here: what else the child asks for by worker_ask (lib/worker.h), from CONFINE_OWN on; as
+	 * worker.serve. NULL: nothing.
+	 */
+	int (*serve)(void *ctx, unsigned what, const char *text, size_t len,
+		     struct worker_answer *ret, struct err *e);
 	/* result_len bytes (at most WORKER_RESULT_MAX) that come back from the child. */
 	void *result;
 	size_t result_len;

@@ -5,7 +5,7 @@
 TOP=$(cd "$BATS_TEST_DIRNAME/../../.." && pwd)
 MKBUNDLE=$TOP/tests/cloud/mkbundle
 BUNDLE=${BINDIR:-$TOP/bin}/bundle
-unset EC2_PRIVATE_KEY EC2_CERT
+unset EC2_PRIVATE_KEY EC2_CERT EC2_USER_ID EUCALYPTUS_CERT
 
 # An image of 4 MiB with data that does not compress, data that does, and holes.
 make_image() {
@@ -93,4 +93,32 @@ refuses() {
 # cannot_open PATTERN MANIFEST: with a key alone
 cannot_open() {
 	refuses "$1" open -k keys/user.key.pem "$2" never.raw
+}
+
+# ---- bundles that we make -----------------------------------------------------------------------
+
+create() {
+	"$BUNDLE" create --for ec2 -u 123456789012 --cert keys/user.cert.pem -k keys/user.key.pem "$@"
+}
+
+unhex() { tr -d '\n' | tr a-f A-F | basenc --base16 -d; }
+
+# slice NAME MANIFEST: the element as it stands
+slice() { grep -o "<$1>.*</$1>" "$2"; }
+
+# unpack DIR: by openssl and tar alone; the secret from the manifest by the user's private key
+unpack() {
+	local m=$1/disk.manifest.xml key iv
+	unseal() {
+		sed -E "s|.*<$1[^>]*>([0-9a-f]*)</$1>.*|\1|" "$m" | tail -n 1 | unhex |
+			openssl pkeyutl -decrypt -inkey keys/user.key.pem -pkeyopt rsa_padding_mode:pkcs1
+	}
+	key=$(unseal user_encrypted_key)
+	iv=$(unseal user_encrypted_iv)
+	sed 's/<part /\n&/g' "$m" | sed -nE 's|.*<filename>([^<]*)</filename>.*|\1|p' >names
+	(cd "$1" && xargs cat) <names | openssl enc -d -aes-128-cbc -K "$key" -iv "$iv" >disk.tgz
+	gzip -t disk.tgz
+	[ "$(gzip -dc disk.tgz | sha1sum | cut -c -40)" = "$(grep -oE 'SHA1.>[0-9a-f]{40}' "$m" | head -n 1 | tail -c 41)" ]
+	rm -f disk
+	gzip -dc disk.tgz | tar -xf -
 }

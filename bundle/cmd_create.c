@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bundle create: an image in the form in which a cloud wants it. */
+#include <sys/stat.h>
+
+#include "bundle/cmd.h"
+#include "bundle/make.h"
+#include "imgconv/args.h"
+#include "lib/str.h"
+
+enum {
+	OPT_FOR = 1024,
+	OPT_EC2CERT,
+	OPT_KERNEL,
+	OPT_RAMDISK,
+	OPT_KERNEL_NAME,
+	OPT_PRODUCTCODES,
+	OPT_TYPE,
+	OPT_STYLE,
+	OPT_DENSE,
+	OPT_PART_SIZE,
+	OPT_ENC_KEY,
+	OPT_ENC_IV,
+	OPT_FORCE_CREATE,
+	OPT_CERT_CREATE,
+};
+
+struct create {
+	struct make_args make;
+	const char *format;
+	bool force;
+	char *name; /* allocated */
+};
+
+/* "virtual=device,virtual=device", taken apart in place. */
+static int add_mappings(struct make_args *m, char *text, struct err *e)
+{
+	for (char *rest = text, *pair; (pair = strsep(&rest, ","));) {
+		char *equals = strchr(pair, '=');
+		struct manifest_mapping *grown;
+
+		if (!equals || equals == pair || !equals[1])
+			return err_set(e, EINVAL, "'%s' is not of the form VIRTUAL=DEVICE", pair);
+		*equals = '\0';
+		grown = reallocarray(m->mappings, m->n_mappings + 1, sizeof(*grown));
+		if (!grown)
+			return err_nomem(e);
+		m->mappings = grown;
+		grown[m->n_mappings++] = (struct manifest_mapping){pair, equals + 1};
+	}
+	return 0;
+}
+
+static int add_product_codes(struct make_args *m, char *text, struct err *e)
+{
+	for (char *rest = text, *code; (code = strsep(&rest, ","));) {
+		char **grown =
+			reallocarray(m->product_codes, m->n_product_codes + 1, sizeof(*grown));
+
+		if (!grown)
+			return err_nomem(e);
+		m->product_codes = grown;
+		grown[m->n_product_codes++] = code;
+	}
+	return 0;
+}
+
+static int take_option(struct create *c, int opt, char *arg, struct err *e)
+{
+	struct make_args *m = &c->make;
+	uint64_t n = 0;
+	int rc;
+
+	switch (opt) {
+	case OPT_FOR:
+		c->format = arg;
+		return 0;
+	case 'f':
+		m->open.format = arg;
+		return 0;
+	case 'j':
+		rc = str_to_u64(arg, 1, 1024, &n, e);
+		m->threads = (unsigned)n;
+		return rc;
+	case 'p':
+		m->name = arg;
+		return 0;
+	case 'u':
+		m->user = arg;
+		return 0;
+	case 'r':
+		m->architecture = arg;
+		return 0;
+	case 'k':
+		m->key = arg;
+		return 0;
+	case 'B':
+		return add_mappings(m, arg, e);
+	case OPT_CERT_CREATE:
+		m->cert = arg;
+		return 0;
+	case OPT_EC2CERT:
+		m->ec2_cert = arg;
+		return 0;
+	case OPT_KERNEL:
+		m->kernel = arg;
+		return 0;
+	case OPT_RAMDISK:
+		m->ramdisk = arg;
+		return 0;
+	case OPT_KERNEL_NAME:
+		m->kernel_name = arg;
+		return 0;
+	case OPT_PRODUCTCODES:
+		return add_product_codes(m, arg, e);
+	case OPT_TYPE:
+		m->type = arg;
+		return 0;
+	case OPT_STYLE:
+		m->style = arg;
+		return 0;
+	case OPT_DENSE:
+		m->dense = true;
+		return 0;
+	case OPT_PART_SIZE:
+		return str_to_size(arg, &m->part_size, e);
+	case OPT_ENC_KEY:
+		m->enc_key = arg;
+		return 0;
+	case OPT_ENC_IV:
+		m->enc_iv = arg;
+		return 0;
+	case OPT_FORCE_CREATE:
+		c->force = true;
+		return 0;
+	default:
+		(void)open_args_take(&m->open, opt, arg);
+		return 0;
+	}
+}
+
+/* The file's name without its folder and its last suffix. */
+static char *stem_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+	const char *dot = strrchr(name, '.');
+
+	return strndup(name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
+}
+
+static const char *from_environment(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
+
+/* 0, or an exit status. */
+static int parse_args(const struct cli_command *self, struct create *c, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{"for", required_argument, NULL, OPT_FOR},
+		{"format", required_argument, NULL, 'f'},
+		OPEN_LONGOPTS,
+		{"threads", required_argument, NULL, 'j'},
+		{"force", no_argument, NULL, OPT_FORCE_CREATE},
+		{"prefix", required_argument, NULL, 'p'},
+		{"user", required_argument, NULL, 'u'},
+		{"arch", required_argument, NULL, 'r'},
+		{"key", required_argument, NULL, 'k'},
+		{"cert", required_argument, NULL, OPT_CERT_CREATE},
+		{"ec2cert", required_argument, NULL, OPT_EC2CERT},
+		{"kernel", required_argument, NULL, OPT_KERNEL},
+		{"ramdisk", required_argument, NULL, OPT_RAMDISK},
+		{"kernel-name", required_argument, NULL, OPT_KERNEL_NAME},
+		{"block-device-mapping", required_argument, NULL, 'B'},
+		{"productcodes", required_argument, NULL, OPT_PRODUCTCODES},
+		{"type", required_argument, NULL, OPT_TYPE},
+		{"style", required_argument, NULL, OPT_STYLE},
+		{"dense", no_argument, NULL, OPT_DENSE},
+		{"part-size", required_argument, NULL, OPT_PART_SIZE},
+		{"enc-key", required_argument, NULL, OPT_ENC_KEY},
+		{"enc-iv", required_argument, NULL, OPT_ENC_IV},
+		{0},
+	};
+	struct err e = {0};
+	int opt;
+
+	while ((opt = cli_getopt(self, argc, argv, "f:j:p:u:r:k:B:", longopts)) != -1) {
+		if (take_option(c, opt, optarg, &e) < 0)
+			return cli_usage(self, "%s", e.msg);
+	}
+	if (argc - optind < 2)
+		return cli_usage(self, "IMAGE and OUTPUT are needed");
+	c->make.images = argv + optind;
+	c->make.n_images = (size_t)(argc - optind - 1);
+	c->make.output = argv[argc - 1];
+	return 0;
+}
+
+static int create(const struct cli_command *self, struct create *c)
+{
+	const struct bundle_format *f = c->format ? bundle_format_by_name(c->format) : NULL;
+	struct err e = {0};
+	int rc;
+
+	if (!c->format)
+		return cli_usage(self, "for which cloud is it? --for FORMAT");
+	if (!f)
+		return cli_usage(self, "'%s' is no delivery format", c->format);
+	if (c->make.n_images > f->most_images)
+		return cli_usage(self, "%s takes %zu image%s, not %zu", f->name, f->most_images,
+				 f->most_images == 1 ? "" : "s", c->make.n_images);
+	if (!c->make.name) {
+		c->name = stem_of(f->is_folder ? c->make.images[0] : c->make.output);
+		c->make.name = c->name;
+	}
+	rc = c->make.name ? make_delivery(f, &c->make, c->force, &e) : err_nomem(&e);
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+}
+
+int cmd_create(const struct cli_command *self, int argc, char **argv)
+{
+	struct create c = {.make = {.key = from_environment("EC2_PRIVATE_KEY"),
+				    .cert = from_environment("EC2_CERT"),
+				    .ec2_cert = from_environment("EUCALYPTUS_CERT"),
+				    .user = from_environment("EC2_USER_ID")}};
+	int status = parse_args(self, &c, argc, argv);
+
+	if (status == 0)
+		status = create(self, &c);
+	free(c.make.mappings);
+	free(c.make.product_codes);
+	free(c.name);
+	return status;
+}

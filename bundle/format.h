@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside bundle/: the seam of the delivery formats. One struct bundle_format a format, in one file
+ * under format/, listed in formats.c. A format file includes this header, bundle/ and lib/, never
+ * another format.
+ *
+ * What looks into an image or a bundle runs in a process that can open nothing (imgconv/confine.h);
+ * what needs private keys, and what names files, runs outside of it.
+ */
+#ifndef BUNDLE_FORMAT_H
+#define BUNDLE_FORMAT_H
+
+#include "bundle/bundle.h"
+#include "bundle/output.h"
+
+/* ---- making ---------------------------------------------------------------------------------- */
+
+/* From the command line; NULL and 0: not given. */
+struct make_args {
+	const char *name;   /* of the image; by default the output's, or the first image's */
+	const char *output; /* path: a folder, or the main file */
+	char *const *images;
+	size_t n_images;
+	struct image_open_opts open;
+	bool compress, dense;
+	unsigned threads;
+	const char *architecture;
+	uint64_t memory; /* bytes of the machine */
+	unsigned cpus;
+	/* "key=value"; n_properties. */
+	const char **properties;
+	size_t n_properties;
+	/* EC2 */
+	const char *user, *key, *cert, *ec2_cert, *type, *kernel, *ramdisk, *kernel_name;
+	const char *style, *enc_key, *enc_iv;
+	struct manifest_mapping *mappings;
+	size_t n_mappings;
+	char **product_codes;
+	size_t n_product_codes;
+	uint64_t part_size;
+};
+
+struct make {
+	const struct make_args *a;
+	struct output out;
+	struct image **disks; /* in run: a->n_images of them */
+	void *own;            /* of the format */
+};
+
+/* In run: a new file beside the output (output_file); the descriptor is the caller's. */
+int make_file(const char *name, int *ret_fd, struct err *e);
+/*
+ * In run: copies the disk into the new file `name` in an image format; the copy has `size` bytes
+ * (0: what the format needs at least).
+ */
+int make_copy(struct make *m, struct image *disk, const char *name, const char *format,
+	      uint64_t size, struct image_create_opts *o, struct err *e);
+/* The output's own file name. */
+const char *make_output_name(const struct make *m);
+
+struct bundle_format {
+	const char *name;
+	const char *summary;
+	bool is_folder;     /* the output is a folder */
+	size_t most_images; /* that one delivery can have */
+	/* Here, first: are all options there that are needed? *own is made. */
+	int (*prepare)(struct make *m, struct err *e);
+	/* In the sandbox, the disks are open. What it is to tell `complete` is in shared memory. */
+	int (*run)(struct make *m, struct err *e);
+	/* Here, when all is well, before anything has a name. NULL: nothing is left to do. */
+	int (*complete)(struct make *m, struct err *e);
+	/* Frees own. NULL: there is none. */
+	void (*release)(struct make *m);
+};
+
+/* Ended by NULL. */
+extern const struct bundle_format *const bundle_formats[];
+const struct bundle_format *bundle_format_by_name(const char *name);
+
+extern const struct bundle_format bundle_format_ec2;
+
+/* Memory that a confined child shares with this process, all zero; NULL when there is none. */
+void *shared_memory(size_t len);
+void shared_memory_free(void *p, size_t len);
+
+#endif
