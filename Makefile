@@ -131,6 +131,7 @@ data: $(addprefix $(DATADIR)/guest/,$(GUEST_FILES)) $(if $(filter ctxd,$(PROGRAM
 $(DATADIR)/guest/ctxd: $(BINDIR)/ctxd
 	@mkdir -p $(@D)
 	$(Q)cp $< $@.tmp && $(if $(SANITIZED),true,strip $@.tmp) && mv $@.tmp $@
+$(foreach f,$(GUEST_SYSV),$(eval $(call sysv_rules,$(f))))
 $(DATADIR)/guest/%: initscripts/%
 	@mkdir -p $(@D)
 	$(Q)cp -p $< $@

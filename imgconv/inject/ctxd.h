@@ -7,16 +7,17 @@
 #include "imgconv/inject/overlay.h"
 
 /*
- * Puts what ctxd is made of into files: the program as "/ctxd", its units as "/systemd/NAME". It
- * comes from fs_data_dir()/guest. Errors: ENOENT it is not installed.
+ * Puts what ctxd is made of into files: the program as "/ctxd", what starts it as "/systemd/NAME",
+ * "/openrc/NAME", "/upstart/NAME", "/sysv/debian/NAME" and so on. It comes from
+ * fs_data_dir()/guest. Errors: ENOENT it is not installed.
  */
 int ctxd_load(struct overlay *files, struct err *e);
 
 /*
- * Appends to `to` the program and the units out of files, where a guest with fs and d has such, and
- * the links that enable them.
- * Errors: ENOTSUP an init other than systemd, a machine other than ctxd's; ENOENT the guest's
- * machine cannot be told.
+ * Appends to `to` the program and the services out of files, where a guest with fs and d has such,
+ * and the links that enable them (inject/enable.h).
+ * Errors: ENOTSUP an unknown init system, a machine other than ctxd's; ENOENT the guest's machine
+ * cannot be told.
  */
 int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,
 		struct overlay *to, struct err *e);

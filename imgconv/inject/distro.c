@@ -159,12 +159,31 @@ static const char *find_init(struct guest_fs *fs)
 	return "unknown";
 }
 
+/* Red Hat 6 and Amazon Linux 1 have Upstart run the scripts of System V. */
+static enum guest_services find_services(struct guest_fs *fs, const char *init)
+{
+	if (!strcmp(init, "systemd"))
+		return GUEST_SYSTEMD;
+	if (!strcmp(init, "openrc"))
+		return GUEST_OPENRC;
+	if (strcmp(init, "upstart") != 0 && strcmp(init, "sysv") != 0)
+		return GUEST_SERVICES_UNKNOWN;
+	if (exists(fs, "/etc/rc.d/rc.sysinit") && exists(fs, "/etc/rc.d/rc3.d"))
+		return GUEST_SYSV_REDHAT;
+	if (!strcmp(init, "upstart"))
+		return GUEST_UPSTART;
+	if (exists(fs, "/etc/init.d/boot.d"))
+		return GUEST_SYSV_SUSE;
+	return exists(fs, "/etc/rcS.d") ? GUEST_SYSV : GUEST_SERVICES_UNKNOWN;
+}
+
 int distro_detect(struct guest_fs *fs, struct distro *ret, struct err *e)
 {
 	ret->name = find_name(fs);
 	if (!ret->name)
 		ret->name = strdup("unknown");
 	ret->init = find_init(fs);
+	ret->services = find_services(fs, ret->init);
 	return ret->name ? 0 : err_nomem(e);
 }
 

@@ -5,9 +5,21 @@
 
 #include "imgconv/guestfs.h"
 
+/* What starts services; which is not always what init is. */
+enum guest_services {
+	GUEST_SERVICES_UNKNOWN,
+	GUEST_SYSTEMD,
+	GUEST_UPSTART, /* jobs in /etc/init */
+	GUEST_OPENRC,
+	GUEST_SYSV,        /* scripts with LSB headers, /etc/rcS.d: Debian, and Ubuntu's old ones */
+	GUEST_SYSV_SUSE,   /* the same, /etc/init.d/boot.d */
+	GUEST_SYSV_REDHAT, /* /etc/rc.d, chkconfig; init may be Upstart all the same */
+};
+
 struct distro {
 	char *name;       /* PRETTY_NAME, or what an older file says; "unknown" */
 	const char *init; /* "systemd", "upstart", "openrc", "sysv", "unknown" */
+	enum guest_services services;
 };
 
 /* Errors: ENOMEM alone; what cannot be read is unknown. */

@@ -181,6 +181,25 @@ const struct overlay_entry *overlay_find(const struct overlay *o, const char *pa
 	return NULL;
 }
 
+int overlay_replace(struct overlay *o, const char *path, const void *data, size_t len,
+		    struct err *e)
+{
+	const struct overlay_entry *found = overlay_find(o, path);
+	struct overlay_entry *x = found ? &o->entries[found - o->entries] : NULL;
+	char *copy = malloc(len + 1);
+
+	if (!copy || !x) {
+		free(copy);
+		return err_nomem(e);
+	}
+	memcpy(copy, data, len);
+	copy[len] = '\0';
+	free(x->data);
+	x->data = copy;
+	x->len = len;
+	return 0;
+}
+
 int overlay_add_file(struct overlay *o, const char *path, const void *data, size_t len,
 		     const struct overlay_attr *a, struct err *e)
 {

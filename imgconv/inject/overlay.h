@@ -49,6 +49,9 @@ int overlay_add(struct overlay *o, enum overlay_kind kind, const char *path, con
 /* To the entry that was added last. Errors: ENOTSUP an attribute that means nothing offline. */
 int overlay_add_xattr(struct overlay *o, const char *key, const void *value, size_t len,
 		      struct err *e);
+/* Gives the last entry with that path, which exists, other bytes. */
+int overlay_replace(struct overlay *o, const char *path, const void *data, size_t len,
+		    struct err *e);
 /* The last entry with that canonical path, or NULL. */
 const struct overlay_entry *overlay_find(const struct overlay *o, const char *path);
 

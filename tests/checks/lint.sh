@@ -18,7 +18,7 @@ cpp() {
 shells() {
 	# A corpus has files that look like scripts.
 	files | grep -v '^tests/fuzz/corpus/' | while read -r f; do
-		head -c 64 "$f" | head -n 1 | grep -qE '^#!.*[/ ](sh|bash|bats)' && echo "$f"
+		head -c 64 "$f" | head -n 1 | grep -qE '^#!.*[/ ](sh|bash|bats|openrc-run)' && echo "$f"
 	done | xargs shellcheck -S warning -e SC1091
 }
 tmp=$(mktemp)

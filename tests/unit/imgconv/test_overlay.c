@@ -163,27 +163,36 @@ static void distributions_and_inits_are_recognised(void **state)
 {
 	static const struct {
 		const char *script, *name, *init;
+		enum guest_services services;
 	} cases[] = {
 		{"echo 'NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"' >etc/os-release; "
 		 "mkdir -p lib/systemd; elf lib/systemd/systemd; ln -s /lib/systemd/systemd "
 		 "sbin/init",
-		 "Debian GNU/Linux 12 (bookworm)", "systemd"},
+		 "Debian GNU/Linux 12 (bookworm)", "systemd", GUEST_SYSTEMD},
 		{"mkdir -p usr/lib/systemd; elf usr/lib/systemd/systemd; "
 		 "echo \"NAME='Plain Name'\" >usr/lib/os-release",
-		 "Plain Name", "systemd"},
+		 "Plain Name", "systemd", GUEST_SYSTEMD},
 		{"echo 'CentOS release 6.10 (Final)' >etc/redhat-release; elf sbin/init; "
 		 "elf sbin/initctl; mkdir etc/init; touch etc/inittab",
-		 "CentOS release 6.10 (Final)", "upstart"},
+		 "CentOS release 6.10 (Final)", "upstart", GUEST_UPSTART},
+		{"echo 'Amazon Linux AMI release 2018.03' >etc/system-release; elf sbin/init; "
+		 "elf sbin/initctl; mkdir -p etc/init etc/rc.d/rc3.d; touch etc/rc.d/rc.sysinit",
+		 "Amazon Linux AMI release 2018.03", "upstart", GUEST_SYSV_REDHAT},
+		{"echo 'SUSE Linux Enterprise Server 11 (x86_64)' >etc/SuSE-release; elf "
+		 "sbin/init; "
+		 "mkdir -p etc/init.d/boot.d; touch etc/inittab",
+		 "SUSE Linux Enterprise Server 11 (x86_64)", "sysv", GUEST_SYSV_SUSE},
 		{"echo 7.11 >etc/debian_version; elf sbin/init; touch etc/inittab",
-		 "Debian GNU/Linux 7.11", "sysv"},
+		 "Debian GNU/Linux 7.11", "sysv", GUEST_SERVICES_UNKNOWN},
 		{"echo 3.18.4 >etc/alpine-release; elf bin/busybox; ln -s /bin/busybox sbin/init; "
 		 "touch sbin/openrc; mkdir etc/runlevels; touch etc/inittab",
-		 "Alpine Linux 3.18.4", "openrc"},
+		 "Alpine Linux 3.18.4", "openrc", GUEST_OPENRC},
 		/* systemd is installed, but it is not what starts the guest. */
 		{"mkdir -p lib/systemd etc/init.d; elf lib/systemd/systemd; elf sbin/init; "
-		 "touch etc/init.d/rc",
-		 "unknown", "sysv"},
-		{"ln -s loop sbin/init; ln -s init sbin/loop", "unknown", "unknown"},
+		 "touch etc/init.d/rc; mkdir etc/rcS.d",
+		 "unknown", "sysv", GUEST_SYSV},
+		{"ln -s loop sbin/init; ln -s init sbin/loop", "unknown", "unknown",
+		 GUEST_SERVICES_UNKNOWN},
 	};
 
 	(void)state;
@@ -199,6 +208,7 @@ static void distributions_and_inits_are_recognised(void **state)
 		assert_ok(distro_detect(fs, &d, e));
 		assert_string_equal(d.name, cases[i].name);
 		assert_string_equal(d.init, cases[i].init);
+		assert_int_equal(d.services, cases[i].services);
 		assert_ok(distro_machine(fs, &m, e));
 		assert_int_equal(m.machine, 62);
 		assert_int_equal(m.bits, 64);
@@ -316,6 +326,9 @@ static void ctxd_is_refused_where_it_cannot_run(void **state)
 	shell("rm -rf '%s/data/guest'", work);
 	assert_fails(overlay_add_ctxd(o, e), ENOENT, "ctxd");
 	make_data("76");
+	overlay_free(o);
+	assert_ok(overlay_new(&o, e));
+	assert_ok(overlay_add_ctxd(o, e));
 	image_close(im);
 	make_guest("elf sbin/init; touch etc/inittab");
 	im = open_guest(IMAGE_RDWR);
