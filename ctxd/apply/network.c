@@ -31,7 +31,7 @@ static const struct network_backend *const backends[] = {
 
 bool network_wanted(const struct nic *n)
 {
-	return *n->mac && (n->method != NIC_SKIP || n->method6 != NIC_SKIP);
+	return (*n->mac || n->vlan_id) && (n->method != NIC_SKIP || n->method6 != NIC_SKIP);
 }
 
 /* True if the file's first line is text (and a line feed). */
@@ -96,11 +96,71 @@ bool network_on_link(const struct nic *n, const char *address)
 	return a.family == AF_INET6 && a.b[0] == 0xfe && (a.b[1] & 0xc0) == 0x80;
 }
 
-bool network_split_route(const char *route, char to[50], char via[46])
+const struct nic *network_parent(const struct context *c, const struct nic *n)
+{
+	for (size_t i = 0; n->vlan_id && n->vlan_parent && i < c->n_nics; i++) {
+		const struct nic *p = &c->nics[i];
+
+		if (!p->vlan_id && (strcmp(p->mac, n->vlan_parent) == 0 ||
+				    (p->name && strcmp(p->name, n->vlan_parent) == 0)))
+			return p;
+	}
+	return NULL;
+}
+
+bool network_interface(const struct apply *a, const struct nic *n, char ret[IF_NAMESIZE])
+{
+	const struct nic *real = n->vlan_id ? network_parent(a->c, n) : n;
+	char name[IF_NAMESIZE];
+	int len;
+
+	if (!real || !network_name(a->g, real->mac, name)) {
+		log_warn("no interface has the hardware address %s",
+			 real && *real->mac ? real->mac : "that the context does not say");
+		return false;
+	}
+	len = n->vlan_id ? snprintf(ret, IF_NAMESIZE, "%s.%u", name, n->vlan_id)
+			 : snprintf(ret, IF_NAMESIZE, "%s", name);
+	if (len < IF_NAMESIZE)
+		return true;
+	log_warn("the name %s.%u would be too long for an interface", name, n->vlan_id);
+	return false;
+}
+
+void network_vlan_name(const struct context *c, const struct nic *n, char ret[IF_NAMESIZE])
+{
+	if (n->name && strlen(n->name) < IF_NAMESIZE) {
+		memcpy(ret, n->name, strlen(n->name) + 1);
+		return;
+	}
+	snprintf(ret, IF_NAMESIZE, "vlan%u", n->vlan_id);
+	/* The same number on another NIC came before. */
+	for (const struct nic *other = c->nics; other < n; other++) {
+		if (other->vlan_id == n->vlan_id)
+			snprintf(ret, IF_NAMESIZE, "vlan%u.%u", n->vlan_id,
+				 (unsigned)(n - c->nics) % 1000);
+	}
+}
+
+void network_file_part(const struct context *c, const struct nic *n, char ret[32])
+{
+	const struct nic *parent = network_parent(c, n);
+
+	if (n->vlan_id)
+		snprintf(ret, 32, "%s.%u", parent ? parent->mac : n->mac, n->vlan_id);
+	else
+		snprintf(ret, 32, "%s", n->mac);
+	for (char *p = ret; *p; p++) {
+		if (*p == ':')
+			*p = '-';
+	}
+}
+
+bool network_split_route(const char *route, char to[50], char via[46], uint32_t *metric)
 {
 	struct ip_prefix dst, gw;
 
-	if (context_parse_route(route, &dst, &gw, NULL) < 0)
+	if (context_parse_route_metric(route, &dst, &gw, metric, NULL) < 0)
 		return false;
 	context_format_network(&dst, to);
 	context_format_ip(&gw, via);
@@ -275,7 +335,9 @@ static bool all_named(const struct apply *a)
 	char name[IF_NAMESIZE];
 
 	for (size_t i = 0; i < a->c->n_nics; i++) {
-		if (network_wanted(&a->c->nics[i]) && !network_name(a->g, a->c->nics[i].mac, name))
+		const struct nic *n = &a->c->nics[i];
+
+		if (network_wanted(n) && !n->vlan_id && !network_name(a->g, n->mac, name))
 			return false;
 	}
 	return true;
@@ -309,7 +371,7 @@ static int apply_network(struct apply *a, struct err *e)
 		const struct nic *n = &a->c->nics[i];
 
 		wanted += network_wanted(n);
-		if (!*n->mac && (n->method != NIC_SKIP || n->method6 != NIC_SKIP))
+		if (!*n->mac && !n->vlan_id && (n->method != NIC_SKIP || n->method6 != NIC_SKIP))
 			log_warn("NIC %zu has no hardware address in the context: left alone", i);
 	}
 	if (!wanted)

@@ -26,10 +26,29 @@ extern const struct network_backend network_networkd, network_manager, network_r
 bool network_wanted(const struct nic *n);
 /* The kernel's name of the interface with that hardware address, from /sys; false: none. */
 bool network_name(const struct guest *g, const char *mac, char ret[IF_NAMESIZE]);
+/* The NIC that a VLAN is on; NULL if n is no VLAN. */
+const struct nic *network_parent(const struct context *c, const struct nic *n);
+/*
+ * The name that n has or is to get: its interface's, or of a VLAN that of its parent, '.' and its
+ * number. False (and a warning is logged) if there is no such interface.
+ */
+bool network_interface(const struct apply *a, const struct nic *n, char ret[IF_NAMESIZE]);
+/* Of a VLAN, where no other interface's name is known: its name in the context, or "vlan5". */
+void network_vlan_name(const struct context *c, const struct nic *n, char ret[IF_NAMESIZE]);
+/* What is in a file's name for n: "02-00-c0-a8-00-05", of a VLAN its parent's and ".5". */
+void network_file_part(const struct context *c, const struct nic *n, char ret[32]);
 /* True if address lies in one of the NIC's own networks. */
 bool network_on_link(const struct nic *n, const char *address);
-/* "10.0.0.0/8 via 192.168.0.254" into its two parts; "default" becomes "0.0.0.0/0" or "::/0". */
-bool network_split_route(const char *route, char to[50], char via[46]);
+/*
+ * "10.0.0.0/8 via 192.168.0.254 metric 5" into its parts (metric 0: none is said); "default" becomes
+ * "0.0.0.0/0" or "::/0".
+ */
+bool network_split_route(const char *route, char to[50], char via[46], uint32_t *metric);
+/* Of the default route or lease; 0: none is said. */
+static inline uint32_t network_metric(const struct nic *n, bool v6)
+{
+	return v6 && n->metric6 ? n->metric6 : n->metric;
+}
 
 /* Of an address, with or without a prefix length. */
 static inline bool network_is_v6(const char *address)

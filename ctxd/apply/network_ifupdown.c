@@ -244,29 +244,49 @@ static int add_common(struct buf *out, const struct nic *n, bool has_mtu)
 		rc = network_join(out, "\tdns-search ", &n->search, "\n");
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
+		uint32_t metric;
 
-		if (network_split_route(n->routes.v[i], to, via))
-			rc = buf_addf(out, "\tup %s route replace %s via %s dev $IFACE%s\n",
-				      ip_command(to), to, via,
-				      network_on_link(n, via) ? "" : " onlink");
+		if (!network_split_route(n->routes.v[i], to, via, &metric))
+			continue;
+		rc = buf_addf(out, "\tup %s route replace %s via %s dev $IFACE%s", ip_command(to),
+			      to, via, network_on_link(n, via) ? "" : " onlink");
+		if (rc == 0 && metric)
+			rc = buf_addf(out, " metric %u", metric);
+		if (rc == 0)
+			rc = buf_addc(out, '\n');
 	}
 	return rc;
 }
 
 static int add_gateway(struct buf *out, const struct nic *n, const char *gateway)
 {
+	uint32_t metric = gateway ? network_metric(n, network_is_v6(gateway)) : 0;
+
 	if (!gateway)
 		return 0;
 	if (!network_on_link(n, gateway)) {
 		if (buf_addf(out, "\tup %s route replace default via %s dev $IFACE onlink",
 			     ip_command(gateway), gateway) < 0 ||
-		    (n->metric && buf_addf(out, " metric %u", n->metric) < 0))
+		    (metric && buf_addf(out, " metric %u", metric) < 0))
 			return -ENOMEM;
 		return buf_addc(out, '\n');
 	}
 	if (buf_addf(out, "\tgateway %s\n", gateway) < 0)
 		return -ENOMEM;
-	return n->metric ? buf_addf(out, "\tmetric %u\n", n->metric) : 0;
+	return metric ? buf_addf(out, "\tmetric %u\n", metric) : 0;
+}
+
+/* Its name ends with '.' and its number. Some programs make it themselves before. */
+static int add_vlan(struct buf *out, const struct nic *n, const char *name)
+{
+	int rc = buf_addf(out,
+			  "\tpre-up ip link add link %.*s name %s type vlan id %u 2>/dev/null || "
+			  "true\n",
+			  (int)(strrchr(name, '.') - name), name, name, n->vlan_id);
+
+	if (rc == 0 && *n->mac)
+		rc = buf_addf(out, "\tpre-up ip link set dev %s address %s\n", name, n->mac);
+	return rc;
 }
 
 /* One family; *first: what is common was not said yet. */
@@ -282,6 +302,8 @@ static int add_family(struct buf *out, const struct nic *n, const char *name, bo
 	if (method != NIC_STATIC)
 		word = method == NIC_DHCP ? "dhcp" : "auto";
 	rc = buf_addf(out, "iface %s %s %s\n", name, v6 ? "inet6" : "inet", word);
+	if (rc == 0 && *first && n->vlan_id)
+		rc = add_vlan(out, n, name);
 	for (size_t i = 0; rc == 0 && i < n->addresses.n; i++) {
 		if (network_is_v6(n->addresses.v[i]) != v6)
 			continue;
@@ -347,10 +369,8 @@ static int plan_nic(struct apply *a, const struct nic *n, struct plan *p, struct
 	AUTO_FREE char *other = NULL;
 	char name[IF_NAMESIZE];
 
-	if (!network_name(a->g, n->mac, name)) {
-		log_warn("no interface has the hardware address %s", n->mac);
+	if (!network_interface(a, n, name))
 		return 0;
-	}
 	described = describes(p->main, name);
 	other = described == DESCRIBED ? strdup(MAIN)
 		: p->folder            ? describing_file(a->g, p->folder, name)

@@ -29,18 +29,52 @@ static bool used(const struct guest *g)
 /* ---- one profile ----------------------------------------------------------------------------- */
 
 /* The same for a NIC at each boot, so that its profile is the same to NetworkManager. */
-static int add_head(struct buf *out, const struct nic *n)
+static void make_uuid(const struct context *c, const struct nic *n, char out[40])
 {
-	AUTO_BUF digits = BUF_INIT;
+	const struct nic *real = n->vlan_id ? network_parent(c, n) : n;
+	char digits[13] = "000000000000";
+	size_t k = 0;
 
-	for (const char *p = n->mac; *p; p++) {
-		if (*p != ':' && buf_addc(&digits, *p) < 0)
-			return -ENOMEM;
+	for (const char *p = real ? real->mac : ""; *p && k < 12; p++) {
+		if (*p != ':')
+			digits[k++] = *p;
 	}
-	return buf_addf(out,
-			"\n[connection]\nid=ctxd %s\nuuid=63747864-6e6d-8000-8000-%s\n"
-			"type=ethernet\nautoconnect-priority=%d\n\n[ethernet]\nmac-address=%s\n",
-			n->mac, buf_str(&digits), PRIORITY, n->mac);
+	snprintf(out, 40, "63747864-6e6d-8%03x-8000-%s", n->vlan_id & 0xfffu, digits);
+}
+
+static int add_vlan(struct buf *out, const struct context *c, const struct nic *n)
+{
+	const struct nic *parent = network_parent(c, n);
+	char name[IF_NAMESIZE], uuid[40];
+	int rc;
+
+	network_vlan_name(c, n, name);
+	rc = buf_addf(out, "interface-name=%s\n\n[vlan]\nid=%u\n", name, n->vlan_id);
+	if (rc < 0 || !parent)
+		return rc;
+	make_uuid(c, parent, uuid);
+	return buf_addf(out, "parent=%s\n", uuid);
+}
+
+static int add_head(struct buf *out, const struct context *c, const struct nic *n)
+{
+	char part[32], uuid[40];
+	int rc;
+
+	make_uuid(c, n, uuid);
+	network_file_part(c, n, part);
+	rc = buf_addf(out, "\n[connection]\nid=ctxd %s\nuuid=%s\ntype=%s\nautoconnect-priority=%d\n",
+		      part, uuid, n->vlan_id ? "vlan" : "ethernet", PRIORITY);
+	if (rc == 0 && n->vlan_id)
+		rc = add_vlan(out, c, n);
+	if (rc == 0 && (!n->vlan_id || *n->mac || n->mtu))
+		rc = buf_adds(out, "\n[ethernet]\n");
+	if (rc == 0 && *n->mac)
+		rc = buf_addf(out, "%s=%s\n", n->vlan_id ? "cloned-mac-address" : "mac-address",
+			      n->mac);
+	if (rc == 0 && n->mtu)
+		rc = buf_addf(out, "mtu=%u\n", n->mtu);
+	return rc;
 }
 
 static int add_list(struct buf *out, const char *key, const struct strlist *l, int family)
@@ -64,11 +98,17 @@ static int add_routes(struct buf *out, const struct nic *n, bool v6)
 
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
+		uint32_t metric;
 
-		if (!network_split_route(n->routes.v[i], to, via) || network_is_v6(to) != v6)
+		if (!network_split_route(n->routes.v[i], to, via, &metric) ||
+		    network_is_v6(to) != v6)
 			continue;
 		number++;
-		rc = buf_addf(out, "route%u=%s,%s\n", number, to, via);
+		rc = buf_addf(out, "route%u=%s,%s", number, to, via);
+		if (rc == 0 && metric)
+			rc = buf_addf(out, ",%u", metric);
+		if (rc == 0)
+			rc = buf_addc(out, '\n');
 		if (rc == 0 && !network_on_link(n, via))
 			rc = buf_addf(out, "route%u_options=onlink=true\n", number);
 	}
@@ -108,8 +148,8 @@ static int add_family(struct buf *out, const struct nic *n, bool v6)
 	}
 	if (rc == 0 && manual && gateway)
 		rc = buf_addf(out, "gateway=%s\n", gateway);
-	if (rc == 0 && n->metric)
-		rc = buf_addf(out, "route-metric=%u\n", n->metric);
+	if (rc == 0 && network_metric(n, v6))
+		rc = buf_addf(out, "route-metric=%u\n", network_metric(n, v6));
 	if (rc == 0)
 		rc = add_list(out, "dns=", &n->dns, v6 ? 6 : 4);
 	if (rc == 0)
@@ -117,12 +157,10 @@ static int add_family(struct buf *out, const struct nic *n, bool v6)
 	return rc < 0 ? rc : add_routes(out, n, v6);
 }
 
-static int make_file(const struct nic *n, struct buf *out)
+static int make_file(const struct context *c, const struct nic *n, struct buf *out)
 {
-	int rc = add_head(out, n);
+	int rc = add_head(out, c, n);
 
-	if (rc == 0 && n->mtu)
-		rc = buf_addf(out, "mtu=%u\n", n->mtu);
 	if (rc == 0)
 		rc = add_family(out, n, false);
 	return rc < 0 ? rc : add_family(out, n, true);
@@ -131,13 +169,12 @@ static int make_file(const struct nic *n, struct buf *out)
 /* ---- the part -------------------------------------------------------------------------------- */
 
 /* ctxd-02-00-c0-a8-00-05.nmconnection */
-static void file_name(const struct nic *n, char out[64])
+static void file_name(const struct context *c, const struct nic *n, char out[64])
 {
-	snprintf(out, 64, PREFIX "%s" SUFFIX, n->mac);
-	for (char *p = out; *p; p++) {
-		if (*p == ':')
-			*p = '-';
-	}
+	char part[32];
+
+	network_file_part(c, n, part);
+	snprintf(out, 64, PREFIX "%s" SUFFIX, part);
 }
 
 static bool is_current(const struct context *c, const char *name)
@@ -145,7 +182,7 @@ static bool is_current(const struct context *c, const char *name)
 	for (size_t i = 0; c && i < c->n_nics; i++) {
 		char own[64];
 
-		file_name(&c->nics[i], own);
+		file_name(c, &c->nics[i], own);
 		if (network_wanted(&c->nics[i]) && strcmp(name, own) == 0)
 			return true;
 	}
@@ -186,9 +223,9 @@ static int apply(struct apply *a, struct err *e)
 
 		if (!network_wanted(n))
 			continue;
-		file_name(n, name);
+		file_name(a->c, n, name);
 		snprintf(path, sizeof(path), DIR_PATH "/%s", name);
-		if (make_file(n, &text) < 0)
+		if (make_file(a->c, n, &text) < 0)
 			return err_nomem(e);
 		rc = guest_write_own(a->g, path, buf_str(&text), 0600, e);
 		changed |= rc > 0;

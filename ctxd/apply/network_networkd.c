@@ -20,7 +20,6 @@
 
 #define DIR_PATH "/run/systemd/network"
 #define PREFIX "05-ctxd-"
-#define SUFFIX ".network"
 
 /* ---- is it in use? ------------------------------------------------------------------------- */
 
@@ -138,46 +137,93 @@ static int add_network(struct buf *out, const struct nic *n)
 	return rc;
 }
 
-static int make_file(const struct nic *n, struct buf *out)
+/* Which interface the file is for. */
+static int add_match(struct buf *out, const struct context *c, const struct nic *n)
 {
-	int rc = buf_addf(out, "[Match]\nMACAddress=%s\nType=ether\n", n->mac);
+	char name[IF_NAMESIZE];
+
+	if (!n->vlan_id)
+		return buf_addf(out, "[Match]\nMACAddress=%s\nType=ether\n", n->mac);
+	network_vlan_name(c, n, name);
+	return buf_addf(out, "[Match]\nName=%s\nType=vlan\n", name);
+}
+
+static int add_vlans(struct buf *out, const struct context *c, const struct nic *parent)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < c->n_nics; i++) {
+		const struct nic *n = &c->nics[i];
+		char name[IF_NAMESIZE];
+
+		if (!n->vlan_id || !network_wanted(n) || network_parent(c, n) != parent)
+			continue;
+		network_vlan_name(c, n, name);
+		rc = buf_addf(out, "VLAN=%s\n", name);
+	}
+	return rc;
+}
+
+static int make_file(const struct context *c, const struct nic *n, struct buf *out)
+{
+	int rc = add_match(out, c, n);
 
 	if (rc == 0 && n->mtu)
 		rc = buf_addf(out, "\n[Link]\nMTUBytes=%u\n", n->mtu);
 	if (rc == 0)
 		rc = add_network(out, n);
-	if (rc == 0 && n->metric && (n->method == NIC_DHCP || n->method6 == NIC_DHCP))
-		rc = buf_addf(out, "\n[DHCP]\nRouteMetric=%u\n", n->metric);
+	if (rc == 0)
+		rc = add_vlans(out, c, n);
+	if (rc == 0 && n->method == NIC_DHCP && network_metric(n, false))
+		rc = buf_addf(out, "\n[DHCPv4]\nRouteMetric=%u\n", network_metric(n, false));
+	if (rc == 0 && n->method6 != NIC_STATIC && n->method6 != NIC_SKIP && network_metric(n, true))
+		rc = buf_addf(out, "\n[IPv6AcceptRA]\nRouteMetric=%u\n",
+			      network_metric(n, true));
 	if (rc == 0 && n->gateway)
-		rc = add_route(out, n, NULL, n->gateway, n->metric);
+		rc = add_route(out, n, NULL, n->gateway, network_metric(n, false));
 	if (rc == 0 && n->gateway6)
-		rc = add_route(out, n, NULL, n->gateway6, n->metric);
+		rc = add_route(out, n, NULL, n->gateway6, network_metric(n, true));
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
+		uint32_t metric;
 
-		if (network_split_route(n->routes.v[i], to, via))
-			rc = add_route(out, n, to, via, 0);
+		if (network_split_route(n->routes.v[i], to, via, &metric))
+			rc = add_route(out, n, to, via, metric);
 	}
 	return rc;
 }
 
-/* 05-ctxd-02-00-c0-a8-00-05.network */
-static void file_name(const struct nic *n, char out[64])
+static int make_netdev(const struct context *c, const struct nic *n, struct buf *out)
 {
-	snprintf(out, 64, PREFIX "%s" SUFFIX, n->mac);
-	for (char *p = out; *p; p++) {
-		if (*p == ':')
-			*p = '-';
-	}
+	char name[IF_NAMESIZE];
+	int rc;
+
+	network_vlan_name(c, n, name);
+	rc = buf_addf(out, "[NetDev]\nName=%s\nKind=vlan\n", name);
+	if (rc == 0 && *n->mac)
+		rc = buf_addf(out, "MACAddress=%s\n", n->mac);
+	return rc < 0 ? rc : buf_addf(out, "\n[VLAN]\nId=%u\n", n->vlan_id);
+}
+
+/* 05-ctxd-02-00-c0-a8-00-05.network */
+static void file_name(const struct context *c, const struct nic *n, const char *suffix, char out[64])
+{
+	char part[32];
+
+	network_file_part(c, n, part);
+	snprintf(out, 64, PREFIX "%s%s", part, suffix);
 }
 
 static bool is_current(const struct context *c, const char *name)
 {
 	for (size_t i = 0; c && i < c->n_nics; i++) {
-		char own[64];
+		char network[64], netdev[64];
 
-		file_name(&c->nics[i], own);
-		if (network_wanted(&c->nics[i]) && strcmp(name, own) == 0)
+		file_name(c, &c->nics[i], ".network", network);
+		file_name(c, &c->nics[i], ".netdev", netdev);
+		if (network_wanted(&c->nics[i]) &&
+		    (strcmp(name, network) == 0 ||
+		     (c->nics[i].vlan_id && strcmp(name, netdev) == 0)))
 			return true;
 	}
 	return false;
@@ -225,23 +271,37 @@ static void tell_systemd(struct apply *a, bool changed)
 	}
 }
 
+/* Returns 1 if something changed. */
+static int put_nic(struct apply *a, const struct nic *n, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT, netdev = BUF_INIT;
+	char path[sizeof(DIR_PATH) + 64], name[64];
+	int rc = 0, rc2;
+
+	if (make_file(a->c, n, &text) < 0 || make_netdev(a->c, n, &netdev) < 0)
+		return err_nomem(e);
+	if (n->vlan_id) {
+		file_name(a->c, n, ".netdev", name);
+		snprintf(path, sizeof(path), DIR_PATH "/%s", name);
+		rc = guest_write_own(a->g, path, buf_str(&netdev), 0644, e);
+	}
+	if (rc < 0)
+		return rc;
+	file_name(a->c, n, ".network", name);
+	snprintf(path, sizeof(path), DIR_PATH "/%s", name);
+	rc2 = guest_write_own(a->g, path, buf_str(&text), 0644, e);
+	return rc2 < 0 ? rc2 : rc | rc2;
+}
+
 static int apply(struct apply *a, struct err *e)
 {
 	bool changed = false;
 	int rc = remove_others(a, a->c, e);
 
 	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
-		const struct nic *n = &a->c->nics[i];
-		AUTO_BUF text = BUF_INIT;
-		char path[sizeof(DIR_PATH) + 64], name[64];
-
-		if (!network_wanted(n))
+		if (!network_wanted(&a->c->nics[i]))
 			continue;
-		file_name(n, name);
-		snprintf(path, sizeof(path), DIR_PATH "/%s", name);
-		if (make_file(n, &text) < 0)
-			return err_nomem(e);
-		rc = guest_write_own(a->g, path, buf_str(&text), 0644, e);
+		rc = put_nic(a, &a->c->nics[i], e);
 		changed |= rc > 0;
 	}
 	if (rc < 0)

@@ -100,10 +100,21 @@ static int add_dns(struct buf *out, const struct nic *n)
 	return rc < 0 ? rc : network_join(out, "DOMAIN=\"", &n->search, "\"\n");
 }
 
+/* Its name ends with '.' and its number. */
+static int add_vlan(struct buf *out, const struct nic *n, const char *name)
+{
+	int rc = buf_addf(out, "VLAN=yes\nPHYSDEV=%.*s\n", (int)(strrchr(name, '.') - name), name);
+
+	return rc < 0 || !*n->mac ? rc : buf_addf(out, "MACADDR=%s\n", n->mac);
+}
+
 static int make_ifcfg(const struct nic *n, const char *name, struct buf *out)
 {
-	int rc = buf_addf(out, "DEVICE=%s\nHWADDR=%s\nTYPE=Ethernet\nONBOOT=yes\nUSERCTL=no\n",
-			  name, n->mac);
+	int rc = buf_addf(out, "DEVICE=%s\nONBOOT=yes\nUSERCTL=no\n", name);
+
+	if (rc == 0)
+		rc = n->vlan_id ? add_vlan(out, n, name)
+				: buf_addf(out, "TYPE=Ethernet\nHWADDR=%s\n", n->mac);
 
 	if (rc == 0)
 		rc = add_v4(out, n);
@@ -135,9 +146,11 @@ static int make_routes(const struct nic *n, const char *name, bool v6, struct bu
 		rc = add_route(out, n, name, "default", n->gateway, n->metric);
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
+		uint32_t metric;
 
-		if (network_split_route(n->routes.v[i], to, via) && network_is_v6(to) == v6)
-			rc = add_route(out, n, name, to, via, 0);
+		if (network_split_route(n->routes.v[i], to, via, &metric) &&
+		    network_is_v6(to) == v6)
+			rc = add_route(out, n, name, to, via, metric);
 	}
 	return rc;
 }
@@ -298,12 +311,8 @@ static int apply(struct apply *a, struct err *e)
 		const struct nic *n = &a->c->nics[i];
 		char name[IF_NAMESIZE];
 
-		if (!network_wanted(n))
+		if (!network_wanted(n) || !network_interface(a, n, name))
 			continue;
-		if (!network_name(a->g, n->mac, name)) {
-			log_warn("no interface has the hardware address %s", n->mac);
-			continue;
-		}
 		rc = put_nic(a, n, name, e);
 		if (rc > 0) {
 			a->network_configured = true;

@@ -43,11 +43,22 @@ static const char *boot_protocol(const struct nic *n)
 	return n->method6 == NIC_AUTO ? "static+auto6" : "static";
 }
 
-static int make_ifcfg(const struct nic *n, struct buf *out)
+/* Its name ends with '.' and its number. */
+static int add_vlan(struct buf *out, const struct nic *n, const char *name)
+{
+	int rc = buf_addf(out, "ETHERDEVICE='%.*s'\nVLAN_ID='%u'\n",
+			  (int)(strrchr(name, '.') - name), name, n->vlan_id);
+
+	return rc < 0 || !*n->mac ? rc : buf_addf(out, "LLADDR='%s'\n", n->mac);
+}
+
+static int make_ifcfg(const struct nic *n, const char *name, struct buf *out)
 {
 	unsigned number = 0;
 	int rc = buf_addf(out, "STARTMODE='auto'\nBOOTPROTO='%s'\n", boot_protocol(n));
 
+	if (rc == 0 && n->vlan_id)
+		rc = add_vlan(out, n, name);
 	for (size_t i = 0; rc == 0 && i < n->addresses.n; i++) {
 		char suffix[16] = "";
 
@@ -82,14 +93,15 @@ static int make_routes(const struct nic *n, const char *name, struct buf *out)
 	int rc = 0;
 
 	if (n->gateway)
-		rc = add_route(out, n, name, "default", n->gateway, n->metric);
+		rc = add_route(out, n, name, "default", n->gateway, network_metric(n, false));
 	if (rc == 0 && n->gateway6)
-		rc = add_route(out, n, name, "default", n->gateway6, n->metric);
+		rc = add_route(out, n, name, "default", n->gateway6, network_metric(n, true));
 	for (size_t i = 0; rc == 0 && i < n->routes.n; i++) {
 		char to[50], via[46];
+		uint32_t metric;
 
-		if (network_split_route(n->routes.v[i], to, via))
-			rc = add_route(out, n, name, to, via, 0);
+		if (network_split_route(n->routes.v[i], to, via, &metric))
+			rc = add_route(out, n, name, to, via, metric);
 	}
 	return rc;
 }
@@ -163,7 +175,7 @@ static int put_nic(struct apply *a, const struct nic *n, const char *name, bool 
 		log_warn("%s is described in %s: left alone", name, ifcfg);
 		return 0;
 	}
-	if (make_ifcfg(n, &text) < 0 || make_routes(n, name, &routes) < 0)
+	if (make_ifcfg(n, name, &text) < 0 || make_routes(n, name, &routes) < 0)
 		return err_nomem(e);
 	rc = guest_displace(a->g, ifcfg, buf_str(&text), 0644, e);
 	*changed |= rc > 0;
@@ -225,12 +237,8 @@ static int apply(struct apply *a, struct err *e)
 		const struct nic *n = &a->c->nics[i];
 		char name[IF_NAMESIZE];
 
-		if (!network_wanted(n))
+		if (!network_wanted(n) || !network_interface(a, n, name))
 			continue;
-		if (!network_name(a->g, n->mac, name)) {
-			log_warn("no interface has the hardware address %s", n->mac);
-			continue;
-		}
 		rc = put_nic(a, n, name, &changed, e);
 		if (rc > 0) {
 			a->network_configured = true;

@@ -91,7 +91,8 @@ static int as_account(struct apply *a, const struct account *account, struct err
 static int apply_ssh(struct apply *a, struct err *e)
 {
 	AUTO(release_account) struct account account = {0};
-	const char *name = context_extra(a->c, "USERNAME");
+	const char *given = context_extra(a->c, "USERNAME");
+	const char *name = a->c->default_user.name ? a->c->default_user.name : given;
 	int rc;
 
 	if (name && !*name)

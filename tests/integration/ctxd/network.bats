@@ -51,7 +51,7 @@ plain() {
 	cat >want <<-'END'
 
 	[connection]
-	id=ctxd 02:00:c0:a8:00:05
+	id=ctxd 02-00-c0-a8-00-05
 	uuid=63747864-6e6d-8000-8000-0200c0a80005
 	type=ethernet
 	autoconnect-priority=900
@@ -106,10 +106,10 @@ plain() {
 	cd tree/etc/sysconfig/network-scripts
 	cat >want <<-'END'
 	DEVICE=eth0
-	HWADDR=02:00:c0:a8:00:05
-	TYPE=Ethernet
 	ONBOOT=yes
 	USERCTL=no
+	TYPE=Ethernet
+	HWADDR=02:00:c0:a8:00:05
 	BOOTPROTO=none
 	IPADDR=192.168.0.5
 	NETMASK=255.255.255.0
