@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /etc/passwd, passwd(5): name:password:UID:GID:GECOS:home:shell. See ctxd/account.h. */
+/* Reading /etc/passwd, and being somebody else for a while: see ctxd/account.h. */
 #include "ctxd/account.h"
 
 #include "lib/str.h"
@@ -11,6 +11,13 @@ enum field {
 	GID,
 	HOME = 5,
 };
+
+void account_release(struct account *account)
+{
+	free(account->name);
+	free(account->home);
+	*account = (struct account){0};
+}
 
 /* Cuts a line into its fields in place. */
 static bool split(char *line, char *fields[FIELDS])
@@ -26,6 +33,21 @@ static bool split(char *line, char *fields[FIELDS])
 	return true;
 }
 
+static int take(char *const f[FIELDS], struct account *ret, struct err *e)
+{
+	uint64_t uid, gid;
+
+	if (str_to_u64(f[UID], 0, UINT32_MAX - 1, &uid, NULL) < 0 ||
+	    str_to_u64(f[GID], 0, UINT32_MAX - 1, &gid, NULL) < 0 || f[HOME][0] != '/')
+		return err_set(e, EBADMSG, "/etc/passwd: account '%s' is malformed", f[NAME]);
+	account_release(ret);
+	ret->uid = (uid_t)uid;
+	ret->gid = (gid_t)gid;
+	ret->name = strdup(f[NAME]);
+	ret->home = strdup(f[HOME]);
+	return ret->name && ret->home ? 1 : err_nomem(e);
+}
+
 int account_find(const struct guest *g, const char *name, struct account *ret, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
@@ -37,17 +59,54 @@ int account_find(const struct guest *g, const char *name, struct account *ret, s
 	for (char *line = strtok_r(text.data, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		char *f[FIELDS];
-		uint64_t uid, gid;
 
-		if (!split(line, f) || strcmp(f[NAME], name) != 0)
-			continue;
-		if (str_to_u64(f[UID], 0, UINT32_MAX - 1, &uid, NULL) < 0 ||
-		    str_to_u64(f[GID], 0, UINT32_MAX - 1, &gid, NULL) < 0 || f[HOME][0] != '/')
-			return err_set(e, EBADMSG, "/etc/passwd: account '%s' is malformed", name);
-		ret->uid = (uid_t)uid;
-		ret->gid = (gid_t)gid;
-		ret->home = strdup(f[HOME]);
-		return ret->home ? 1 : err_nomem(e);
+		if (split(line, f) && strcmp(f[NAME], name) == 0)
+			return take(f, ret, e);
 	}
 	return 0;
+}
+
+int account_at(const struct guest *g, const char *path, struct account *ret, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	size_t best = 0;
+	char *save = NULL;
+	int rc = guest_read(g, "/etc/passwd", &text, e), found = 0;
+
+	if (rc <= 0)
+		return rc;
+	for (char *line = strtok_r(text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *f[FIELDS];
+		size_t len;
+
+		if (!split(line, f))
+			continue;
+		len = strlen(f[HOME]);
+		if (len <= best || !str_has_prefix(path, f[HOME]) || path[len] != '/')
+			continue;
+		if (take(f, ret, NULL) < 0)
+			continue;
+		best = len;
+		found = 1;
+	}
+	return found;
+}
+
+int account_as(const struct account *account, int (*fn)(void *arg, struct err *e), void *arg,
+	       struct err *e)
+{
+	bool change = geteuid() == 0 && account->uid != 0;
+	int rc;
+
+	if (change && (setegid(account->gid) < 0 || seteuid(account->uid) < 0)) {
+		rc = err_errno(e, errno, "becoming user %u", (unsigned)account->uid);
+		if (setegid(0) < 0)
+			abort();
+		return rc;
+	}
+	rc = fn(arg, e);
+	if (change && (seteuid(0) < 0 || setegid(0) < 0))
+		abort(); /* nothing may go on as somebody else */
+	return rc;
 }

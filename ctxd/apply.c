@@ -5,7 +5,8 @@
 #include "lib/log.h"
 
 static const struct part *const parts[] = {
-	&part_hostname, &part_ssh, &part_network,
+	&part_hostname,  &part_users, /* before their keys */
+	&part_ssh,       &part_network,
 	&part_cloudinit, /* after network: says whether cloud-init is to leave that alone */
 };
 

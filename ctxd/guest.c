@@ -157,16 +157,38 @@ static bool has_line(const char *text, const char *line)
 	return false;
 }
 
-/* Is a file that was replaced whole on the list? Returns 1, 0 or an error. */
-static int is_kept(struct guest *g, const char *path, struct err *e)
+int guest_listed(const struct guest *g, const char *kind, const char *path, struct err *e)
 {
-	AUTO_FREE char *was = str_format("was %s", path), *new = str_format("new %s", path);
+	AUTO_FREE char *line = str_format("%s %s", kind, path);
 	AUTO_BUF list = BUF_INIT;
-	int rc = was && new ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
+	int rc = line ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
+
+	return rc <= 0 ? rc : has_line(buf_str(&list), line);
+}
+
+int guest_list(const struct guest *g, const char *kind, struct strlist *ret, struct err *e)
+{
+	AUTO_BUF list = BUF_INIT;
+	size_t len = strlen(kind);
+	char *save = NULL;
+	int rc = guest_read(g, GUEST_LIST, &list, e);
 
 	if (rc <= 0)
 		return rc;
-	return has_line(buf_str(&list), was) || has_line(buf_str(&list), new);
+	for (char *l = strtok_r(list.data, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		if (strncmp(l, kind, len) == 0 && l[len] == ' ' &&
+		    strlist_add(ret, l + len + 1) < 0)
+			return err_nomem(e);
+	}
+	return 0;
+}
+
+/* Is a file that was replaced whole on the list? Returns 1, 0 or an error. */
+static int is_kept(struct guest *g, const char *path, struct err *e)
+{
+	int rc = guest_listed(g, "was", path, e);
+
+	return rc != 0 ? rc : guest_listed(g, "new", path, e);
 }
 
 /* Keeps what stood there first, once: later contents are ctxd's own. */
@@ -196,6 +218,17 @@ int guest_write(struct guest *g, const char *path, const void *data, size_t len,
 		return 0;
 	rc = str_has_prefix(path, "/run/") ? 0 : keep_was(g, path, there, &old, e);
 	return rc < 0 ? rc : write_now(g, path, data, len, mode, e);
+}
+
+int guest_edit(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
+	       struct err *e)
+{
+	AUTO_BUF old = BUF_INIT;
+	int there = guest_read(g, path, &old, e);
+
+	if (there < 0 || (there && same(&old, data, len)))
+		return there < 0 ? there : 0;
+	return write_now(g, path, data, len, mode, e);
 }
 
 static bool is_own(const struct buf *content)

@@ -13,6 +13,8 @@
 #ifndef CTXD_GUEST_H
 #define CTXD_GUEST_H
 
+#include <sys/types.h>
+
 #include "context/context.h"
 
 #define GUEST_MARK "# Written by ctxd(8)"
@@ -51,6 +53,9 @@ int guest_tell(struct guest *g, struct err *e, const char *fmt, ...) PRINTF_LIKE
 /* Whatever is there is replaced; for files that belong to nobody (state, /etc/hostname). */
 int guest_write(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 		struct err *e);
+/* The same for files that others change too: what was there is not kept, `ctxd undo` leaves it. */
+int guest_edit(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
+	       struct err *e);
 /* A file of ctxd's own: GUEST_HEAD and text. Errors: EEXIST somebody else's file is there. */
 int guest_write_own(struct guest *g, const char *path, const char *text, unsigned mode,
 		    struct err *e);
@@ -74,6 +79,13 @@ int guest_original(struct guest *g, const char *path, struct buf *out, struct er
 /* Puts back what a file of ctxd's own replaced (or nothing), if that is still there. */
 int guest_restore(struct guest *g, const char *path, struct err *e);
 
+/* A folder that is somebody's, with copies of what is in /etc/skel; nothing if it is there. */
+int guest_make_home(struct guest *g, const char *path, uid_t uid, gid_t gid, struct err *e);
+
+/* GUEST_LIST has a line "kind path". Returns 1, 0 or an error. */
+int guest_listed(const struct guest *g, const char *kind, const char *path, struct err *e);
+/* The paths of all lines of that kind. */
+int guest_list(const struct guest *g, const char *kind, struct strlist *ret, struct err *e);
 /* Adds what is new to GUEST_LIST. */
 int guest_save_list(struct guest *g, struct err *e);
 /* Removes everything that GUEST_LIST names, and the list. */

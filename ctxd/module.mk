@@ -1,7 +1,7 @@
 # ctxd goes into guests of any age, so it is one static file that needs nothing of theirs.
 ctxd_LIBS := context lib
-ctxd_PKGS := libevent_core
+ctxd_PKGS := libevent_core libcrypt
 ctxd_STATIC := 1
-# nettle has the token's cipher.
-ctxd_LDLIBS := -levent_core -lnettle
+# nettle has the token's cipher, crypt hashes passwords.
+ctxd_LDLIBS := -levent_core -lnettle -lcrypt
 ctxd_MAN := ctxd.8

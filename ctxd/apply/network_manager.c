@@ -63,7 +63,8 @@ static int add_head(struct buf *out, const struct context *c, const struct nic *
 
 	make_uuid(c, n, uuid);
 	network_file_part(c, n, part);
-	rc = buf_addf(out, "\n[connection]\nid=ctxd %s\nuuid=%s\ntype=%s\nautoconnect-priority=%d\n",
+	rc = buf_addf(out,
+		      "\n[connection]\nid=ctxd %s\nuuid=%s\ntype=%s\nautoconnect-priority=%d\n",
 		      part, uuid, n->vlan_id ? "vlan" : "ethernet", PRIORITY);
 	if (rc == 0 && n->vlan_id)
 		rc = add_vlan(out, c, n);

@@ -176,9 +176,9 @@ static int make_file(const struct context *c, const struct nic *n, struct buf *o
 		rc = add_vlans(out, c, n);
 	if (rc == 0 && n->method == NIC_DHCP && network_metric(n, false))
 		rc = buf_addf(out, "\n[DHCPv4]\nRouteMetric=%u\n", network_metric(n, false));
-	if (rc == 0 && n->method6 != NIC_STATIC && n->method6 != NIC_SKIP && network_metric(n, true))
-		rc = buf_addf(out, "\n[IPv6AcceptRA]\nRouteMetric=%u\n",
-			      network_metric(n, true));
+	if (rc == 0 && n->method6 != NIC_STATIC && n->method6 != NIC_SKIP &&
+	    network_metric(n, true))
+		rc = buf_addf(out, "\n[IPv6AcceptRA]\nRouteMetric=%u\n", network_metric(n, true));
 	if (rc == 0 && n->gateway)
 		rc = add_route(out, n, NULL, n->gateway, network_metric(n, false));
 	if (rc == 0 && n->gateway6)
@@ -206,7 +206,8 @@ static int make_netdev(const struct context *c, const struct nic *n, struct buf 
 }
 
 /* 05-ctxd-02-00-c0-a8-00-05.network */
-static void file_name(const struct context *c, const struct nic *n, const char *suffix, char out[64])
+static void file_name(const struct context *c, const struct nic *n, const char *suffix,
+		      char out[64])
 {
 	char part[32];
 
