@@ -125,6 +125,8 @@ struct instance {
 	/* The host's own, freed with the instance and when it is rendered again. */
 	void *kept;
 	void (*free_kept)(void *kept);
+	struct instance
+		*base; /* what it was made of by a change that can be undone; NULL: nothing */
 	unsigned refs; /* how often instance_free does nothing but count */
 };
 

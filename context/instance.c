@@ -38,6 +38,8 @@ void instance_free(struct instance *in)
 		return;
 	}
 	drop_kept(in);
+	if (in->base)
+		instance_free(in->base);
 	free(in->name);
 	free(in->file);
 	if (in->context)

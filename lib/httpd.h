@@ -27,7 +27,8 @@ struct httpd_exchange {
 	const struct http_request *request;
 	struct http_slice body; /* request->content_length bytes */
 	const struct httpd_peer *peer;
-	/* For the handler to keep something with the connection; starts as NULL. */
+	/* For the handler to keep something with the connection; starts as NULL. For the log it may
+	 * be NULL itself: there was no connection. */
 	void **slot;
 	bool timed_out; /* the handler waited with this request, and nobody called httpd_wake */
 };

@@ -130,7 +130,7 @@ static int set_hop_limit(struct conn *c, unsigned limit)
 /* Answers what is no request, or came too late; the connection ends with it. */
 static void refuse(struct conn *c, int status, const char *why)
 {
-	struct httpd_exchange x = {.peer = &c->peer};
+	struct httpd_exchange x = {.peer = &c->peer, .slot = &c->slot};
 
 	c->closing = true;
 	c->refused = true;

@@ -17,7 +17,7 @@ static int check(const char *path, size_t *faults, size_t *ret_n, struct err *e)
 	if (stat(path, &st))
 		return err_errno(e, errno, "'%s'", path);
 	if (S_ISDIR(st.st_mode))
-		rc = directory_load(path, report_fault, faults, &s, e);
+		rc = directory_load_once(path, report_fault, faults, &s, e);
 	else
 		rc = instance_read_yaml(path, report_fault, faults, &in, e);
 	if (!rc)

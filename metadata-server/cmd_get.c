@@ -39,7 +39,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		dir = optarg;
 	if (argc - optind != 2)
 		return cli_usage(self, "give one INSTANCE and one PATH");
-	if (one_load(argv[optind], dir, &faults, &in, &e))
+	if (one_load(argv[optind], dir, report_fault, &faults, &in, &e))
 		return one_fail(faults, &e);
 	if (get(in, argv[optind + 1], &res, &e))
 		return cli_fail(&e);

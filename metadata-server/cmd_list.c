@@ -78,7 +78,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 	}
 	if (!dir || optind != argc)
 		return cli_usage(self, "give --instances FOLDER");
-	if (directory_load(dir, report_fault, &faults, &s, &e))
+	if (directory_load_once(dir, report_fault, &faults, &s, &e))
 		return one_fail(faults, &e);
 	if (output == CLI_TEXT)
 		print_text(s);

@@ -1,147 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* metadata-server serve: answers guests, on TCP or on one connection at stdin and stdout. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <signal.h>
-
-#include "lib/fs.h"
-#include "lib/log.h"
 #include "lib/str.h"
 #include "metadata-server/commands.h"
-#include "metadata-server/one.h"
-#include "metadata-server/server.h"
+#include "metadata-server/service.h"
 
 enum {
-	MAX_LISTEN = 16,
+	OPT_CONTROL = 256,
+	OPT_METRICS,
+	OPT_STATE,
+	OPT_ACCESS_LOG,
+	OPT_ACCESS_FORMAT,
+	OPT_NO_WATCH,
+	OPT_MAX_CONNECTIONS,
+	OPT_GUEST_CONNECTIONS,
+	OPT_GUEST_REQUESTS,
+	OPT_GUEST_BYTES,
 };
 
-struct serve_opts {
-	const char *instances, *as, *interface, *token_key;
-	const char *listen[MAX_LISTEN];
-	size_t n_listen;
-	bool stdio;
+#define NOT_GIVEN UINT64_MAX
+
+static const struct option options[] = {
+	{"instances", required_argument, NULL, 'd'},
+	{"listen", required_argument, NULL, 'l'},
+	{"as", required_argument, NULL, 'a'},
+	{"interface", required_argument, NULL, 'i'},
+	{"stdio", required_argument, NULL, 's'},
+	{"token-key", required_argument, NULL, 'k'},
+	{"control", required_argument, NULL, OPT_CONTROL},
+	{"metrics", required_argument, NULL, OPT_METRICS},
+	{"state", required_argument, NULL, OPT_STATE},
+	{"access-log", required_argument, NULL, OPT_ACCESS_LOG},
+	{"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
+	{"no-watch", no_argument, NULL, OPT_NO_WATCH},
+	{"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
+	{"guest-connections", required_argument, NULL, OPT_GUEST_CONNECTIONS},
+	{"guest-requests", required_argument, NULL, OPT_GUEST_REQUESTS},
+	{"guest-bytes", required_argument, NULL, OPT_GUEST_BYTES},
+	{0},
 };
 
-static void on_stop(void *arg, int signo)
-{
-	struct server *s = arg;
-
-	(void)signo;
-	httpd_stop(s->httpd);
-}
-
-static void on_reload(void *arg, int signo)
-{
-	struct server *s = arg;
-	struct err e = {0};
-	size_t faults = 0;
-
-	(void)signo;
-	if (!server_load(s, &faults, &e)) {
-		log_info("loaded again, instances: %zu", s->store ? store_count(s->store) : 1);
-		return;
-	}
-	if (!faults)
-		log_err("%s", e.msg);
-	log_err("not loaded again: what was served before stays");
-}
-
-static int watch_signals(struct server *s, struct err *e)
-{
-	int rc = httpd_on_signal(s->httpd, SIGTERM, on_stop, s, e);
-
-	rc = rc ? rc : httpd_on_signal(s->httpd, SIGINT, on_stop, s, e);
-	return rc ? rc : httpd_on_signal(s->httpd, SIGHUP, on_reload, s, e);
-}
-
-/*
- * Where --stdio has its key by default. One process serves one connection, and a token of one must
- * hold on the next, so that the key cannot be of the process alone.
- */
-static int default_key(struct token_key *ret, struct err *e)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	AUTO_FREE char *dir = NULL;
-	AUTO_FREE char *path = NULL;
-	int rc;
-
-	if (!runtime || runtime[0] != '/')
-		return err_set(e, EINVAL,
-			       "--stdio needs --token-key FILE where XDG_RUNTIME_DIR is not set");
-	dir = path_join(runtime, "acclimate");
-	path = dir ? path_join(dir, "token.key") : NULL;
-	if (!path)
-		return err_nomem(e);
-	rc = fs_mkdir_p(dir, 0700, e);
-	return rc ? rc : token_key_load(path, ret, e);
-}
-
-static int load_key(const struct serve_opts *o, struct token_key *ret, struct err *e)
-{
-	if (o->token_key)
-		return token_key_load(o->token_key, ret, e);
-	return o->stdio ? default_key(ret, e) : token_key_random(ret, e);
-}
-
-static int say_listening(const struct server *s, size_t i, struct err *e)
-{
-	struct sockaddr_storage ss;
-	char ip[INET6_ADDRSTRLEN] = "";
-	int rc = httpd_local_addr(s->httpd, i, &ss, e);
-
-	if (rc)
-		return rc;
-	if (ss.ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&ss;
-
-		inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
-		log_info("listening on %s:%u", ip, ntohs(v4->sin_port));
-	} else {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ss;
-
-		inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
-		log_info("listening on [%s]:%u", ip, ntohs(v6->sin6_port));
-	}
-	return 0;
-}
-
-static int open_listeners(struct server *s, const struct serve_opts *o, struct err *e)
-{
-	for (size_t i = 0; i < o->n_listen; i++) {
-		struct sockaddr_storage ss;
-		socklen_t len;
-		int rc = parse_listen(o->listen[i], o->interface, &ss, &len, e);
-
-		rc = rc ? rc : httpd_listen(s->httpd, (struct sockaddr *)&ss, len, o->interface, e);
-		rc = rc ? rc : say_listening(s, i, e);
-		if (rc)
-			return rc;
-	}
-	return 0;
-}
-
-static int serve(const struct serve_opts *o)
-{
-	AUTO(server_release) struct server s = {.dir = o->instances, .as = o->as};
-	struct err e = {0};
-	size_t faults = 0;
-
-	if (server_load(&s, &faults, &e))
-		return one_fail(faults, &e);
-	if (load_key(o, &s.key, &e) || server_start(&s, &e) || watch_signals(&s, &e))
-		return cli_fail(&e);
-	if (o->stdio ? httpd_serve_fds(s.httpd, STDIN_FILENO, STDOUT_FILENO, &e)
-		     : open_listeners(&s, o, &e))
-		return cli_fail(&e);
-	return httpd_run(s.httpd, &e) ? cli_fail(&e) : EXIT_OK;
-}
-
-static int check_opts(const struct cli_command *self, const struct serve_opts *o, int argc)
+static int check_opts(const struct cli_command *self, const struct service_opts *o, int argc)
 {
 	if (optind != argc)
 		return cli_usage(self, "too many arguments");
-	if (o->stdio && (o->n_listen || o->interface))
-		return cli_usage(self, "--stdio does not listen: no --listen, no --interface");
+	if (o->stdio && (o->n_listen || o->interface || o->control || o->metrics))
+		return cli_usage(self, "--stdio does not listen: no --listen, --interface, "
+				       "--control, --metrics");
+	if (o->stdio && o->access_log && !strcmp(o->access_log, "-"))
+		return cli_usage(self, "--stdio answers on standard output: no --access-log -");
 	if (!o->stdio && !o->n_listen)
 		return cli_usage(self, "give --listen ADDRESS:PORT, or --stdio INSTANCE");
 	if (!o->as && !o->instances)
@@ -149,47 +55,133 @@ static int check_opts(const struct cli_command *self, const struct serve_opts *o
 	return EXIT_OK;
 }
 
+/* "RATE" or "RATE/BURST", a second; 0: no limit. Without a burst there are ten seconds' worth. */
+static int parse_rate(const char *text, struct httpd_rate *ret)
+{
+	size_t len = strcspn(text, "/");
+	AUTO_FREE char *rate = strndup(text, len);
+
+	if (!rate || str_to_size(rate, &ret->rate, NULL) || ret->rate > INT64_MAX / 100000)
+		return -EINVAL;
+	ret->burst = ret->rate * 10;
+	if (text[len] && (str_to_size(text + len + 1, &ret->burst, NULL) ||
+			  ret->burst > INT64_MAX / 100000 || !ret->burst))
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_number(const char *text, uint64_t most, unsigned *ret)
+{
+	uint64_t n;
+	int rc = str_to_u64(text, 0, most, &n, NULL);
+
+	if (!rc)
+		*ret = (unsigned)n;
+	return rc;
+}
+
+/* The options that have numbers. Returns -ENOENT for another one. */
+static int take_limit(int opt, const char *text, struct service_opts *o)
+{
+	switch (opt) {
+	case OPT_MAX_CONNECTIONS:
+		return parse_number(text, 1000000, &o->max_connections) || !o->max_connections
+			       ? -EINVAL
+			       : 0;
+	case OPT_GUEST_CONNECTIONS:
+		return parse_number(text, 1000000, &o->guest_connections);
+	case OPT_GUEST_REQUESTS:
+		return parse_rate(text, &o->guest_requests);
+	case OPT_GUEST_BYTES:
+		return parse_rate(text, &o->guest_bytes);
+	default:
+		return -ENOENT;
+	}
+}
+
+static const char **path_of(int opt, struct service_opts *o)
+{
+	switch (opt) {
+	case 'd':
+		return &o->instances;
+	case 'i':
+		return &o->interface;
+	case 'k':
+		return &o->token_key;
+	case OPT_CONTROL:
+		return &o->control;
+	case OPT_METRICS:
+		return &o->metrics;
+	case OPT_STATE:
+		return &o->state;
+	case OPT_ACCESS_LOG:
+		return &o->access_log;
+	default:
+		return NULL;
+	}
+}
+
+/* One option; an exit status if it is wrong. */
+static int take(const struct cli_command *self, int opt, struct service_opts *o)
+{
+	const char **path = path_of(opt, o);
+	enum cli_output format;
+	struct err e = {0};
+	int rc;
+
+	if (path) {
+		*path = optarg;
+		return EXIT_OK;
+	}
+	switch (opt) {
+	case 'l':
+		if (o->n_listen == MAX_LISTEN)
+			return cli_usage(self, "more than %d --listen", MAX_LISTEN);
+		o->listen[o->n_listen++] = optarg;
+		return EXIT_OK;
+	case 'a':
+	case 's':
+		if (o->as)
+			return cli_usage(self, "--as and --stdio name one instance, once");
+		o->as = optarg;
+		o->stdio = opt == 's';
+		return EXIT_OK;
+	case OPT_NO_WATCH:
+		o->no_watch = true;
+		return EXIT_OK;
+	case OPT_ACCESS_FORMAT:
+		if (cli_output_parse(optarg, &format, &e))
+			return cli_usage(self, "%s", e.msg);
+		o->access_json = format == CLI_JSON;
+		return EXIT_OK;
+	}
+	rc = take_limit(opt, optarg, o);
+	return rc ? cli_usage(self, "'%s' is not a limit", optarg) : EXIT_OK;
+}
+
 static int run(const struct cli_command *self, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"instances", required_argument, NULL, 'd'},
-		{"listen", required_argument, NULL, 'l'},
-		{"as", required_argument, NULL, 'a'},
-		{"interface", required_argument, NULL, 'i'},
-		{"stdio", required_argument, NULL, 's'},
-		{"token-key", required_argument, NULL, 'k'},
-		{0},
+	struct service_opts o = {
+		.max_connections = 16384,
+		.guest_connections = 64,
+		.guest_requests = {.rate = NOT_GIVEN},
+		.guest_bytes = {.rate = NOT_GIVEN},
 	};
-	struct serve_opts o = {0};
 	int opt;
 
 	while ((opt = cli_getopt(self, argc, argv, "d:l:a:i:s:k:", options)) != -1) {
-		switch (opt) {
-		case 'd':
-			o.instances = optarg;
-			break;
-		case 'l':
-			if (o.n_listen == MAX_LISTEN)
-				return cli_usage(self, "more than %d --listen", MAX_LISTEN);
-			o.listen[o.n_listen++] = optarg;
-			break;
-		case 'a':
-		case 's':
-			if (o.as)
-				return cli_usage(self, "--as and --stdio name one instance, once");
-			o.as = optarg;
-			o.stdio = opt == 's';
-			break;
-		case 'i':
-			o.interface = optarg;
-			break;
-		case 'k':
-			o.token_key = optarg;
-			break;
-		}
+		int status = take(self, opt, &o);
+
+		if (status)
+			return status;
 	}
+	/* one instance for whoever asks is for tests, which are in a hurry */
+	if (o.guest_requests.rate == NOT_GIVEN)
+		o.guest_requests = (struct httpd_rate){.rate = o.as ? 0 : 200, .burst = 2000};
+	if (o.guest_bytes.rate == NOT_GIVEN)
+		o.guest_bytes = (struct httpd_rate){.rate = o.as ? 0 : 16 * MIB, .burst = 64 * MIB};
 	opt = check_opts(self, &o, argc);
-	return opt ? opt : serve(&o);
+	return opt ? opt : service_run(&o);
 }
 
 const struct cli_command serve_command = {
@@ -204,6 +196,18 @@ const struct cli_command serve_command = {
 		"alone\n"
 		"  -s, --stdio INSTANCE        serve one connection on stdin and stdout, as "
 		"INSTANCE\n"
-		"  -k, --token-key FILE        key of session tokens, made if there is none\n",
+		"  -k, --token-key FILE        key of session tokens, made if there is none\n"
+		"      --control SOCKET        Unix socket for event, reload, status, list\n"
+		"      --metrics ADDR:PORT     metrics for Prometheus, and health\n"
+		"      --state DIR             folder in which events are kept over a restart\n"
+		"      --access-log FILE       a line for each request; - is standard output\n"
+		"      --access-log-format text|json\n"
+		"                              how its lines are written\n"
+		"      --no-watch              read definitions again on request alone\n"
+		"      --max-connections N     of all guests together (16384)\n"
+		"      --guest-connections N   of one guest (64); 0: no limit\n"
+		"      --guest-requests N/N    of one guest: a second, and at once (200/2000; with "
+		"--as none)\n"
+		"      --guest-bytes N/N       of answers to one guest, the same (16M/64M)\n",
 	.run = run,
 };

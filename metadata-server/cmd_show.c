@@ -56,7 +56,7 @@ static int run(const struct cli_command *self, int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return cli_usage(self, "give one INSTANCE");
-	if (one_load(argv[optind], dir, &faults, &in, &e))
+	if (one_load(argv[optind], dir, report_fault, &faults, &in, &e))
 		return one_fail(faults, &e);
 	return show(in, output, &e) ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -5,16 +5,14 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		serve_command, check_command, list_command, show_command,
-		get_command,   iso_command,   {0},
+		serve_command, check_command, list_command,   show_command,   get_command,
+		iso_command,   event_command, reload_command, status_command, {0},
 	};
 
 	static const struct cli_value values[] = {
-		{"INSTANCE", CLI_VALUE_FILE, NULL},
-		{"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
-		{"OUT.iso", CLI_VALUE_FILE, NULL},
-		{"KIND", CLI_VALUE_ONE_OF, "opennebula"},
-		{0},
+		{"INSTANCE", CLI_VALUE_FILE, NULL},       {"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
+		{"SOCKET", CLI_VALUE_FILE, NULL},         {"OUT.iso", CLI_VALUE_FILE, NULL},
+		{"KIND", CLI_VALUE_ONE_OF, "opennebula"}, {0},
 	};
 	const struct cli_program server = {
 		.name = "metadata-server",

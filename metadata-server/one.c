@@ -15,13 +15,14 @@ void report_fault(void *arg, const struct err *e)
 	log_err("%s", e->msg);
 }
 
-int one_load(const char *arg, const char *dir, size_t *faults, struct instance **ret, struct err *e)
+int one_load(const char *arg, const char *dir, instance_report_fn *report, void *report_arg,
+	     struct instance **ret, struct err *e)
 {
 	AUTO_FREE char *file = NULL;
 	AUTO_FREE char *path = NULL;
 
 	if (strchr(arg, '/') || str_has_suffix(arg, ".yaml"))
-		return instance_read_yaml(arg, report_fault, faults, ret, e);
+		return instance_read_yaml(arg, report, report_arg, ret, e);
 	if (!dir)
 		return err_set(e, EINVAL,
 			       "instance '%s': is not a file NAME.yaml, and without --instances "
@@ -33,7 +34,7 @@ int one_load(const char *arg, const char *dir, size_t *faults, struct instance *
 	path = file ? path_join(dir, file) : NULL;
 	if (!path)
 		return err_nomem(e);
-	return instance_read_yaml(path, report_fault, faults, ret, e);
+	return instance_read_yaml(path, report, report_arg, ret, e);
 }
 
 int one_fail(size_t faults, const struct err *e)

@@ -10,10 +10,10 @@ void report_fault(void *arg, const struct err *e);
 
 /*
  * Reads one instance: a file, if arg has a '/' or ends in ".yaml", else NAME.yaml in folder dir
- * (NULL: there is none, EINVAL). Faults are reported as by report_fault; *faults counts them.
+ * (NULL: there is none, EINVAL).
  */
-int one_load(const char *arg, const char *dir, size_t *faults, struct instance **ret,
-	     struct err *e);
+int one_load(const char *arg, const char *dir, instance_report_fn *report, void *report_arg,
+	     struct instance **ret, struct err *e);
 
 /* Ends a command that failed: says why, unless the faults were told already. */
 int one_fail(size_t faults, const struct err *e);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The service: loads instances, finds the one that asks, answers, writes the access log. */
+/* The service: loads instances, finds the one that asks, answers, tells the access log. */
 #include "metadata-server/server.h"
 
 #include <arpa/inet.h>
@@ -9,8 +9,37 @@
 
 #include "lib/log.h"
 #include "lib/str.h"
+#include "metadata-server/access.h"
 #include "metadata-server/identify.h"
 #include "metadata-server/one.h"
+
+enum {
+	MAX_FAULTS = 65536, /* bytes of s->faults */
+};
+
+static uint64_t seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (uint64_t)ts.tv_sec;
+}
+
+/* ---- loading --------------------------------------------------------------------------------- */
+
+struct report {
+	struct buf *text;
+	size_t n;
+};
+
+static void on_fault(void *arg, const struct err *e)
+{
+	struct report *r = arg;
+
+	report_fault(&r->n, e);
+	if (r->text->len < MAX_FAULTS)
+		buf_addf(r->text, "%s\n", e->msg);
+}
 
 static void warn_of_unidentified(const struct store *st)
 {
@@ -23,28 +52,117 @@ static void warn_of_unidentified(const struct store *st)
 			 n, store_count(st));
 }
 
-int server_load(struct server *s, size_t *faults, struct err *e)
+/* Those that have events, in the place of those that were read. */
+static int apply_all(const struct events *ev, struct store *st, struct err *e)
 {
-	AUTO(instance_free) struct instance *one = NULL;
-	AUTO(store_free) struct store *store = NULL;
-	int rc;
+	for (size_t i = 0; i < store_count(st) && ev->n; i++) {
+		AUTO(instance_free) struct instance *with = NULL;
+		int rc = events_apply(ev, (struct instance *)store_at(st, i), &with, e);
 
-	if (s->as)
-		rc = one_load(s->as, s->dir, faults, &one, e);
-	else
-		rc = directory_load(s->dir, report_fault, faults, &store, e);
+		if (!rc && with)
+			rc = store_replace(st, &with, e);
+		if (rc)
+			return err_wrap(e, "events of '%s'", store_at(st, i)->name);
+	}
+	return 0;
+}
+
+static int load_folder(struct server *s, bool all, struct report *r, struct err *e)
+{
+	AUTO(store_free) struct store *store = NULL;
+	int rc = 0;
+
+	if (!s->directory)
+		rc = directory_open(s->dir, &s->directory, e);
+	rc = rc ? rc : directory_load(s->directory, all, on_fault, r, &store, e);
+	rc = rc ? rc : apply_all(&s->events, store, e);
 	if (rc)
 		return rc;
-	if (store)
-		warn_of_unidentified(store);
-	if (s->one)
-		instance_free(s->one);
+	warn_of_unidentified(store);
 	if (s->store)
 		store_free(s->store);
-	s->one = STEAL(one);
 	s->store = STEAL(store);
 	return 0;
 }
+
+static int load_one(struct server *s, struct report *r, struct err *e)
+{
+	AUTO(instance_free) struct instance *one = NULL;
+	AUTO(instance_free) struct instance *with = NULL;
+	int rc = one_load(s->as, s->dir, on_fault, r, &one, e);
+
+	rc = rc ? rc : events_apply(&s->events, one, &with, e);
+	if (rc)
+		return rc;
+	if (s->one)
+		instance_free(s->one);
+	s->one = with ? STEAL(with) : STEAL(one);
+	return 0;
+}
+
+int server_load(struct server *s, bool all, size_t *faults, struct err *e)
+{
+	struct report r = {.text = &s->faults};
+	int rc;
+
+	buf_clear(&s->faults);
+	rc = s->as ? load_one(s, &r, e) : load_folder(s, all, &r, e);
+	if (faults)
+		*faults = r.n;
+	if (rc) {
+		if (!s->faults.len)
+			buf_addf(&s->faults, "%s\n", e->msg);
+		s->counts.failed_loads++;
+		return rc;
+	}
+	s->counts.loads++;
+	s->loaded_at = seconds_now();
+	s->generation++;
+	return 0;
+}
+
+size_t server_count(const struct server *s)
+{
+	return s->store ? store_count(s->store) : s->one != NULL;
+}
+
+const struct instance *server_find(const struct server *s, const char *name)
+{
+	if (s->store)
+		return store_find(s->store, name);
+	return s->one && !strcmp(s->one->name, name) ? s->one : NULL;
+}
+
+int server_apply_events(struct server *s, const char *name, struct err *e)
+{
+	/* ours to change: one thread, and between two requests */
+	struct instance *in = (struct instance *)server_find(s, name);
+	AUTO(instance_free) struct instance *with = NULL;
+	int rc;
+
+	if (!in)
+		return err_set(e, ENOENT, "no instance '%s'", name);
+	rc = events_apply(&s->events, in, &with, e);
+	if (rc || !with)
+		return rc;
+	if (s->store) {
+		rc = store_replace(s->store, &with, e);
+	} else {
+		instance_free(s->one);
+		s->one = STEAL(with);
+	}
+	s->generation++;
+	return rc;
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+/* What was found out about a connection, while the instances stay the same. */
+struct known {
+	uint64_t generation;
+	const struct instance *in;
+	char address[46], interface[16];
+};
 
 /* An unknown guest can ask as often as it likes; the log must not grow as fast. */
 static void warn_unknown(struct server *s, uint64_t now)
@@ -60,77 +178,146 @@ static void warn_unknown(struct server *s, uint64_t now)
 		log_warn("%s", s->unknown.msg);
 }
 
-static uint64_t seconds_now(void)
+/* Who asks; kept with the connection, whose other end stays who it is. */
+static const struct instance *who(struct server *s, const struct httpd_exchange *x)
 {
-	struct timespec ts;
+	struct known *k = *x->slot;
+	const struct instance *in;
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec;
+	if (s->one)
+		return s->one;
+	if (k && k->generation == s->generation)
+		return k->in;
+	if (identify(s->store, x->peer, &in, &s->unknown))
+		return NULL;
+	if (!k) {
+		k = calloc(1, sizeof(*k));
+		if (!k)
+			return in; /* found out once more the next time */
+		peer_address(x->peer, k->address);
+		peer_interface(x->peer, k->interface);
+		*x->slot = k;
+	}
+	k->generation = s->generation;
+	k->in = in;
+	return in;
 }
 
 static int on_request(void *arg, const struct httpd_exchange *x, struct http_response *res,
 		      struct err *e)
 {
 	struct server *s = arg;
-	struct imds_env env = {.key = &s->key, .now = seconds_now()};
+	struct imds_env env = {.key = &s->key,
+			       .now = seconds_now(),
+			       .host = s->host.make ? &s->host : NULL,
+			       .timed_out = x->timed_out};
 
 	s->why = NULL;
-	s->asked = s->one;
-	if (!s->asked && identify(s->store, x->peer, &s->asked, &s->unknown)) {
-		s->asked = NULL;
+	s->asked = who(s, x);
+	if (!s->asked) {
 		s->why = "unknown guest";
+		s->counts.unknown++;
 		warn_unknown(s, env.now);
 		return http_response_error(res, 404) ? err_nomem(e) : 0;
 	}
 	return imds_answer(x->request, s->asked, &env, res, &s->why, e);
 }
 
-/* key=value, the request's target last: it is the one value that a guest chose, and has no blanks.
- */
+static void count(struct server *s, const struct http_request *rq, const struct http_response *res,
+		  bool has_token)
+{
+	if (res->status >= 100 && res->status < 600)
+		s->counts.by_status[res->status / 100]++;
+	if (!rq || res->status != 200)
+		return;
+	if (res->hop_limit)
+		s->counts.tokens++;
+	else if (has_token)
+		s->counts.with_token++;
+	else
+		s->counts.without_token++;
+}
+
+static void log_line(const struct access_line *l)
+{
+	log_debug("access peer=%s interface=%s instance=%s status=%d bytes=%zu why=\"%s\" "
+		  "method=%.*s target=%.*s",
+		  l->peer[0] ? l->peer : "-", l->interface[0] ? l->interface : "-",
+		  l->instance ? l->instance : "-", l->status, l->bytes, l->why ? l->why : "",
+		  (int)MIN(l->method.len, (size_t)16), l->method.p,
+		  (int)MIN(l->target.len, (size_t)512), l->target.p);
+}
+
 static void on_log(void *arg, const struct httpd_exchange *x, const struct http_response *res,
 		   const char *why)
 {
 	struct server *s = arg;
 	const struct http_request *rq = x->request;
+	const struct known *k = x->slot ? *x->slot : NULL;
+	bool has_token = rq && http_field_find(rq, "X-aws-ec2-metadata-token", NULL);
+	bool debug = log_get_level() >= LOG_LEVEL_DEBUG;
 	struct http_slice none = {"-", 1};
-	struct http_slice method = rq ? rq->method : none;
-	struct http_slice target = rq ? rq->target : none;
 	char address[46], interface[16];
+	struct access_line l = {
+		.method = rq ? rq->method : none,
+		.target = rq ? rq->target : none,
+		.token = rq ? (has_token ? "v2" : "v1") : NULL,
+		.status = res->status,
+		.bytes = res->body.len,
+		.why = why || !rq ? why : s->why,
+	};
 
-	if (!why)
-		why = rq ? s->why : NULL;
-	if (res->status >= 500)
-		log_err("answering with %d: %s", res->status, why ? why : "unknown");
-	if (log_get_level() < LOG_LEVEL_DEBUG)
+	count(s, rq, res, has_token);
+	if (res->status >= 500 && res->status != 503)
+		log_err("answering with %d: %s", res->status, l.why ? l.why : "unknown");
+	if (!debug && !s->access)
 		return;
-	peer_address(x->peer, address);
-	peer_interface(x->peer, interface);
-	log_debug("access peer=%s interface=%s instance=%s status=%d bytes=%zu why=\"%s\" "
-		  "method=%.*s target=%.*s",
-		  address[0] ? address : "-", interface[0] ? interface : "-",
-		  rq && s->asked ? s->asked->name : "-", res->status, res->body.len, why ? why : "",
-		  (int)MIN(method.len, 16), method.p, (int)MIN(target.len, 512), target.p);
+	if (!k) {
+		peer_address(x->peer, address);
+		peer_interface(x->peer, interface);
+	}
+	l.peer = k ? k->address : address;
+	l.interface = k ? k->interface : interface;
+	if (rq && s->asked) {
+		l.instance = s->asked->name;
+		l.instance_id = s->asked->context->instance_id;
+	}
+	if (s->access)
+		access_write(s->access, &l);
+	if (debug)
+		log_line(&l);
 }
 
-int server_start(struct server *s, struct err *e)
+int server_start(struct server *s, const struct httpd_opts *opts, struct err *e)
 {
-	struct httpd_opts o = HTTPD_OPTS_DEFAULT;
+	struct httpd_opts o = *opts;
+	int rc;
 
 	o.server = IMDS_SERVER;
 	o.arg = s;
 	o.handle = on_request;
+	o.free_slot = free;
 	o.log = on_log;
-	return httpd_new(&o, &s->httpd, e);
+	rc = httpd_new(&o, &s->httpd, e);
+	if (!rc && s->access)
+		rc = access_attach(s->access, httpd_base(s->httpd), e);
+	return rc;
 }
 
 void server_release(struct server *s)
 {
+	if (s->access)
+		access_close(s->access);
 	if (s->httpd)
 		httpd_free(s->httpd);
 	if (s->one)
 		instance_free(s->one);
 	if (s->store)
 		store_free(s->store);
+	if (s->directory)
+		directory_free(s->directory);
+	events_release(&s->events);
+	buf_release(&s->faults);
 	explicit_bzero(&s->key, sizeof(s->key));
 	*s = (struct server){0};
 }

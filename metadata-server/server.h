@@ -4,18 +4,38 @@
 #define METADATA_SERVER_SERVER_H
 
 #include "lib/httpd.h"
+#include "metadata-server/events.h"
 #include "metadata-server/store/store.h"
 
 /* More lines than this in a second about guests that are not known are counted, not written. */
 #define SERVER_WARNINGS_PER_SECOND 10
 
+/* What was answered since the start. */
+struct server_counts {
+	uint64_t by_status[6];              /* hundreds; [0] is not used */
+	uint64_t unknown;                   /* guests that nobody is */
+	uint64_t tokens;                    /* given out */
+	uint64_t with_token, without_token; /* answered, by what they had */
+	uint64_t loads, failed_loads;
+};
+
+struct access_log;
+
 struct server {
-	const char *dir;      /* folder of instances; NULL: there is none */
-	const char *as;       /* the one instance that everybody is; NULL: they are told apart */
-	struct store *store;  /* NULL with `as` */
-	struct instance *one; /* NULL without `as` */
+	const char *dir;             /* folder of instances; NULL: there is none */
+	const char *as;              /* the one instance that everybody is; NULL: told apart */
+	struct directory *directory; /* NULL with `as` */
+	struct store *store;         /* NULL with `as` */
+	struct instance *one;        /* NULL without `as` */
+	struct events events;
+	uint64_t generation; /* of the instances: changes with each of them */
+	uint64_t loaded_at;  /* Unix seconds */
+	struct buf faults;   /* of the last load, a line each; empty: there were none */
 	struct token_key key;
+	struct imds_host host; /* .make NULL: nothing can be made */
 	struct httpd *httpd;
+	struct access_log *access; /* NULL: none is written */
+	struct server_counts counts;
 	/* of the request in hand, for the log */
 	const struct instance *asked;
 	const char *why;
@@ -24,12 +44,21 @@ struct server {
 	unsigned warned;
 };
 
-/* Reads what dir and as name. On failure what was loaded before stays. Faults are reported. */
-int server_load(struct server *s, size_t *faults, struct err *e);
-/* Makes s->httpd, which answers from s; s must stay where it is. */
-int server_start(struct server *s, struct err *e);
+/*
+ * Reads what dir and as name; all: files that look unchanged too. On failure what was loaded before
+ * stays. Faults are logged, and are in s->faults; *faults (may be NULL) counts them.
+ */
+int server_load(struct server *s, bool all, size_t *faults, struct err *e);
+/* Makes s->httpd, which answers from s; s must stay where it is. o has limits and patience. */
+int server_start(struct server *s, const struct httpd_opts *o, struct err *e);
 void server_release(struct server *s);
 DEFINE_AUTO_STRUCT(struct server, server_release);
+
+size_t server_count(const struct server *s);
+/* NULL if there is none. */
+const struct instance *server_find(const struct server *s, const char *name);
+/* Makes what is set for the instance by s->events visible to its guest. */
+int server_apply_events(struct server *s, const char *name, struct err *e);
 
 /*
  * "ADDR:PORT", "[ADDR]:PORT": numeric. interface (may be NULL) is the scope of a link-local

@@ -96,6 +96,25 @@ const struct instance *store_find(const struct store *s, const char *name)
 	return NULL;
 }
 
+int store_replace(struct store *s, struct instance **in, struct err *e)
+{
+	for (size_t lo = 0, hi = s->n; lo < hi;) {
+		size_t mid = lo + (hi - lo) / 2;
+		int order = strcmp(s->v[mid]->name, (*in)->name);
+
+		if (!order) {
+			instance_free(s->v[mid]);
+			s->v[mid] = STEAL(*in);
+			return 0;
+		}
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return err_set(e, ENOENT, "no instance '%s'", (*in)->name);
+}
+
 /* ---- who asks ------------------------------------------------------------------------------ */
 
 /* FNV-1a; NULL stands for any. The names are the administrator's, not a guest's. */

@@ -45,11 +45,30 @@ size_t store_identify(const struct store *s, const char *interface, const char *
 		      const struct instance **ret);
 
 /*
- * Reads every NAME.yaml of a folder (others, hidden ones and subfolders are left alone). All
- * faults are reported, and with one there is no store. Errors: as instance_read_yaml and
- * store_new; errno of opendir.
+ * Puts another instance in the place of the one that has its name, and is known by the same; that
+ * one is freed. Takes *in over, on success alone. Errors: ENOENT there is none of that name.
  */
-int directory_load(const char *path, instance_report_fn *report, void *arg, struct store **ret,
-		   struct err *e);
+int store_replace(struct store *s, struct instance **in, struct err *e);
+
+/* ---- a folder of definitions ---------------------------------------------------------------- */
+
+#define DIRECTORY_MAX ((size_t)1000000) /* instances */
+
+struct directory; /* a folder, and what was read of it */
+
+int directory_open(const char *path, struct directory **ret, struct err *e);
+void directory_free(struct directory *d);
+DEFINE_AUTO(struct directory *, directory_free);
+/*
+ * Reads every NAME.yaml of the folder (others, hidden ones and subfolders are left alone); those
+ * that have not changed since the call before are not read again, but with `all`. All faults are
+ * reported, and with one there is no store. Errors: as instance_read_yaml and store_new; errno of
+ * opendir.
+ */
+int directory_load(struct directory *d, bool all, instance_report_fn *report, void *arg,
+		   struct store **ret, struct err *e);
+/* The same for those who read it once. */
+int directory_load_once(const char *path, instance_report_fn *report, void *arg, struct store **ret,
+			struct err *e);
 
 #endif
