@@ -11,6 +11,11 @@ int cmd_show(const struct cli_command *self, int argc, char **argv);
 int cmd_import(const struct cli_command *self, int argc, char **argv);
 int cmd_images(const struct cli_command *self, int argc, char **argv);
 int cmd_rm(const struct cli_command *self, int argc, char **argv);
+int cmd_tag(const struct cli_command *self, int argc, char **argv);
+int cmd_clone(const struct cli_command *self, int argc, char **argv);
+int cmd_commit(const struct cli_command *self, int argc, char **argv);
+int cmd_gc(const struct cli_command *self, int argc, char **argv);
+int cmd_verify(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
 
 /* Values of long options without a letter. */

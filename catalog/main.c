@@ -59,6 +59,47 @@ static const struct cli_command commands[] = {
 		.run = cmd_rm,
 	},
 	{
+		.name = "tag",
+		.args = "IMAGE NAME",
+		.summary = "give an image of the store another name",
+		.help = STORE_HELP,
+		.run = cmd_tag,
+	},
+	{
+		.name = "clone",
+		.args = "IMAGE NAME",
+		.summary = "make a copy-on-write clone of an image, in milliseconds",
+		.help = "      --disk-size SIZE        grow the first disk to SIZE\n"
+			"  -o, --output text|json\n" STORE_HELP,
+		.run = cmd_clone,
+	},
+	{
+		.name = "commit",
+		.args = "CLONE NAME",
+		.summary = "make an image of a clone as it is now",
+		.help = "      --flatten               copy it: the image needs no base "
+			"then\n" STORE_HELP,
+		.run = cmd_commit,
+	},
+	{
+		.name = "verify",
+		.args = "[IMAGE...]",
+		.summary = "check records, digests and disks of the store",
+		.help = "      --quick                 do not read the disks' data\n"
+			"  -o, --output text|json\n" STORE_HELP,
+		.run = cmd_verify,
+	},
+	{
+		.name = "gc",
+		.args = "",
+		.summary = "remove what nothing in the store refers to",
+		.help = "      --dry-run               tell only\n"
+			"      --partial               interrupted imports that could be gone on "
+			"with, too\n"
+			"  -o, --output text|json\n" STORE_HELP,
+		.run = cmd_gc,
+	},
+	{
 		.name = "run",
 		.args = "IMAGE",
 		.summary = "boot a copy-on-write clone of an image in QEMU, without root",

@@ -117,8 +117,10 @@ static void build(struct args *a, const struct vm *vm)
 	take(a, strdup("-nodefaults"));
 	take(a, strdup("-no-user-config"));
 	add(a, "-display", "none");
-	/* A clone is thrown away: what the guest syncs need not reach the platter. */
-	add_drive(a, "disk", vm->disk, "qcow2", "cache=unsafe,discard=unmap", "virtio-blk-pci");
+	/* What a clone is thrown away with need not reach the platter when the guest syncs. */
+	add_drive(a, "disk", vm->disk, "qcow2",
+		  vm->keep ? "cache=writeback,discard=unmap" : "cache=unsafe,discard=unmap",
+		  "virtio-blk-pci");
 	if (vm->iso)
 		add_drive(a, "context", vm->iso, "raw", "readonly=on", "virtio-blk-pci");
 	add_network(a, vm);

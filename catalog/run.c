@@ -28,6 +28,7 @@ struct run {
 	const struct run_opts *opts;
 	struct store *store;
 	struct value *record;
+	int held; /* the image's disk: nothing removes it while it runs */
 	char *dir;
 	bool temporary;
 	struct vm vm;
@@ -54,6 +55,8 @@ static void run_release(struct run *r)
 		close(r->ssh);
 	if (r->qmp >= 0)
 		close(r->qmp);
+	if (r->held >= 0)
+		close(r->held);
 	console_free(r->console);
 	value_free(r->record);
 	if (r->dir && r->temporary)
@@ -86,16 +89,31 @@ static int make_dir(struct run *r, struct err *e)
 	return fs_make_temp_dir(prefix, &r->dir, e);
 }
 
+/* A clone is run as it is and keeps what changes; of an image a clone is made for this run. */
 static int make_clone(struct run *r, struct err *e)
 {
-	AUTO_FREE char *base = NULL, *path = NULL;
-	int rc = store_file(r->store, r->opts->image, STORE_DISK, &path, e);
+	AUTO(store_disk_release) struct store_disk d = {0};
+	AUTO_FREE char *base = NULL;
+	int rc = store_find_disk(r->store, r->opts->image, 0, &d, e);
 
+	if (rc == 0)
+		rc = store_hold(&d, &r->held, e);
 	if (rc < 0)
 		return rc;
-	base = realpath(path, NULL);
+	base = realpath(d.path, NULL);
+	if (!base)
+		return err_errno(e, errno, "'%s'", d.path);
+	r->vm.keep = d.kind == STORE_DISK_CLONE;
+	if (r->vm.keep) {
+		r->vm.disk = STEAL(base);
+		return !r->opts->disk_size ? 0
+					   : err_set(e, EINVAL,
+						     "'%s' is a clone: its size is chosen when it "
+						     "is made",
+						     r->opts->image);
+	}
 	r->vm.disk = path_join(r->dir, STORE_DISK);
-	if (!base || !r->vm.disk)
+	if (!r->vm.disk)
 		return err_nomem(e);
 	return image_create_clone(r->vm.disk, base, "qcow2", r->opts->disk_size, e);
 }
@@ -376,7 +394,8 @@ static int start(struct run *r, struct err *e)
 
 int run_image(struct store *store, const struct run_opts *o, struct err *e)
 {
-	AUTO(run_release) struct run r = {.opts = o, .store = store, .qmp = -1, .ssh = -1};
+	AUTO(run_release)
+	struct run r = {.opts = o, .store = store, .held = -1, .qmp = -1, .ssh = -1};
 	AUTO_FREE char *state = NULL;
 	int rc = prepare(&r, e);
 

@@ -4,7 +4,7 @@
  * metadata by metadata-server at 169.254.169.254 or by a context ISO. Everything of one run lies
  * in a run folder:
  *
- *   disk.qcow2      the clone
+ *   disk.qcow2      the clone, if it is made for this run
  *   instance.yaml   what the guest is told about itself
  *   token.key       key of the IMDSv2 tokens (imds)
  *   context.iso     the context (opennebula)
@@ -78,6 +78,7 @@ int run_image(struct store *store, const struct run_opts *o, struct err *e);
 struct vm {
 	const char *dir; /* run folder */
 	char *disk;
+	bool keep;      /* what the guest changes is wanted: a clone of the store */
 	char *iso;      /* NULL: none */
 	char *metadata; /* command line for a connection to 169.254.169.254:80; NULL: none */
 	char mac[18];

@@ -57,6 +57,8 @@ void jsonw_u64(struct jsonw *w, const char *key, uint64_t v);
 void jsonw_i64(struct jsonw *w, const char *key, int64_t v);
 void jsonw_bool(struct jsonw *w, const char *key, bool v);
 void jsonw_null(struct jsonw *w, const char *key);
+/* A whole tree, under its own key; a real that is not finite becomes null. */
+void jsonw_value(struct jsonw *w, const struct value *v);
 /* All must be closed. Errors: ENOMEM; EINVAL where calls did not match (deeper than 64, key amiss).
  */
 int jsonw_end(struct jsonw *w, struct err *e);

@@ -2,6 +2,7 @@
 /* The JSON writer: see lib/json.h. Apart from the reader, so that a program that only writes needs
  * no jansson. */
 #include <inttypes.h>
+#include <math.h>
 
 #include "lib/json.h"
 
@@ -179,6 +180,46 @@ void jsonw_null(struct jsonw *w, const char *key)
 {
 	start_value(w, key);
 	keep(w, buf_adds(w->out, "null"));
+}
+
+static void put_scalar(struct jsonw *w, const struct value *v)
+{
+	switch (v->kind) {
+	case VALUE_BOOL:
+		jsonw_bool(w, v->key, v->boolean);
+		break;
+	case VALUE_INT:
+		jsonw_i64(w, v->key, v->integer);
+		break;
+	case VALUE_REAL:
+		if (isfinite(v->real)) {
+			start_value(w, v->key);
+			keep(w, buf_addf(w->out, "%.17g", v->real));
+			break;
+		}
+		jsonw_null(w, v->key);
+		break;
+	case VALUE_STRING:
+		jsonw_string_n(w, v->key, v->text, v->text_len);
+		break;
+	default:
+		jsonw_null(w, v->key);
+	}
+}
+
+void jsonw_value(struct jsonw *w, const struct value *v)
+{
+	if (v->kind != VALUE_MAP && v->kind != VALUE_LIST) {
+		put_scalar(w, v);
+		return;
+	}
+	if (v->kind == VALUE_MAP)
+		jsonw_object(w, v->key);
+	else
+		jsonw_array(w, v->key);
+	value_foreach (item, v)
+		jsonw_value(w, item);
+	jsonw_close(w);
 }
 
 int jsonw_end(struct jsonw *w, struct err *e)

@@ -25,7 +25,7 @@ check "ctxd includes itself, lib and context's face" \
 check "metadata-server includes itself, lib and context's face" \
 	only metadata-server '^((metadata-server|lib)/|context/[a-z]+[.]h$)'
 check "catalog includes itself, lib and the faces" \
-	only catalog '^((catalog|lib)/|imgconv/imgconv[.]h$|bundle/bundle[.]h$|context/[a-z]+[.]h$)'
+	only catalog '^((catalog|lib)/|imgconv/(imgconv|confine)[.]h$|bundle/[a-z0-9]+[.]h$|context/[a-z]+[.]h$)'
 
 spokes() {
 	wrong=""

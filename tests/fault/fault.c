@@ -2,9 +2,11 @@
 /*
  * A layer between a program and its files that fails on request, for LD_PRELOAD:
  *
- *	FAULT_CALL   read, write, pread, pwrite, ftruncate, fsync, fallocate
+ *	FAULT_CALL   read, write, pread, pwrite, ftruncate, fsync, fallocate; name: rename, link,
+ *	             symlink, unlink; any: every one of them
  *	FAULT_NTH    which of these calls fails, from 1; 0: none
- *	FAULT_KIND   EIO, ENOSPC, EINTR, or short: half of what was asked for is done
+ *	FAULT_KIND   EIO, ENOSPC, EINTR; short: half of what was asked for is done; KILL: the
+ *	             process ends there, as by kill -9
  *	FAULT_COUNT  a descriptor that is told at the end how many of these calls there were
  *
  * Calls are counted over all threads; descriptors 0 to 2 are left alone. From the failing call on
@@ -12,6 +14,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,7 +32,7 @@ enum what {
 static const char *fault_call;
 static unsigned long fault_nth;
 static int fault_errno; /* 0: short */
-static bool fault_once;
+static bool fault_once, fault_kill;
 static int count_fd = -1;
 static atomic_ulong count;
 
@@ -47,6 +50,8 @@ __attribute__((constructor)) static void fault_setup(void)
 		fault_errno = ENOSPC;
 	else if (strcmp(kind, "EINTR") == 0)
 		fault_errno = EINTR;
+	else if (strcmp(kind, "KILL") == 0)
+		fault_kill = true;
 	fault_once = fault_errno == EINTR || !fault_errno;
 }
 
@@ -63,11 +68,14 @@ static enum what ask(const char *call, int fd)
 {
 	unsigned long n;
 
-	if (fd <= 2 || fd == count_fd || !fault_call || strcmp(call, fault_call) != 0)
+	if (fd <= 2 || fd == count_fd || !fault_call ||
+	    (strcmp(call, fault_call) != 0 && strcmp(fault_call, "any") != 0))
 		return GO_ON;
 	n = atomic_fetch_add(&count, 1) + 1;
 	if (!fault_nth || n < fault_nth || (fault_once && n > fault_nth))
 		return GO_ON;
+	if (fault_kill)
+		raise(SIGKILL);
 	if (!fault_errno)
 		return SHORT;
 	errno = fault_errno;
@@ -123,6 +131,39 @@ int fallocate64(int fd, int mode, off64_t off, off64_t len);
 int fallocate64(int fd, int mode, off64_t off, off64_t len)
 {
 	return ask("fallocate", fd) == FAIL ? -1 : REAL(fallocate64)(fd, mode, off, len);
+}
+
+/* Calls that have no descriptor count as of this one. */
+#define NO_FD 3
+
+int rename(const char *from, const char *to)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(rename)(from, to);
+}
+
+int link(const char *from, const char *to)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(link)(from, to);
+}
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(linkat)(from_dir, from, to_dir, to, flags);
+}
+
+int symlink(const char *target, const char *path)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(symlink)(target, path);
+}
+
+int unlink(const char *path)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(unlink)(path);
+}
+
+int unlinkat(int dir, const char *path, int flags)
+{
+	return ask("name", NO_FD) == FAIL ? -1 : REAL(unlinkat)(dir, path, flags);
 }
 
 /* What a hardened build calls instead. */

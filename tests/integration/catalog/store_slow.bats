@@ -1,0 +1,222 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# The store: names, clones, images made of clones, what is removed and what stays.
+
+bats_require_minimum_version 1.5.0
+load store
+
+setup_file() { store_up; }
+setup() { store_fresh; }
+
+fails() {
+	local pattern=$1
+	shift
+	run --separate-stderr "$@"
+	echo "status $status: $stderr"
+	[ "$status" -eq 1 ]
+	[ "$(printf '%s\n' "$stderr" | wc -l)" -eq 1 ]
+	[[ $stderr =~ $pattern ]]
+}
+
+@test "an image of an older store is read, and moves to its digest when it is cloned" {
+	old_image debian
+	run catalog images
+	[[ $output == *debian*64.0\ MiB* ]]
+	qemu-img compare -q "$PRISTINE" "$(path_of debian)"
+	run catalog verify
+	[ "$status" -eq 0 ]
+	[[ $output == *"older store"* ]]
+	catalog clone debian web
+	whole
+	disk=$(path_of debian)
+	[ "$(basename "$disk")" = "sha256-$(sha256sum <"$disk" | cut -c -64).qcow2" ]
+	[ "$(stat -c %a "$disk")" = 444 ]
+	qemu-img compare -q "$PRISTINE" "$ACCLIMATE_STORE/images/debian/disk.qcow2"
+	run catalog show debian -o json
+	[[ $output == *"\"sha256\": \"$(sha256sum <"$disk" | cut -c -64)\""* ]]
+	[[ $output == *'"ratio": 1.5'* ]]
+}
+
+@test "a clone changes and its image does not; what it stands on stays as long as it does" {
+	new_image debian
+	run catalog clone debian web
+	[ "$output" = "$(path_of web)" ]
+	change web 3
+	holds web 3
+	qemu-img compare -q "$PRISTINE" "$(path_of debian)"
+	catalog rm debian
+	holds web 3
+	whole
+	[ "$(disks)" -eq 2 ]
+	catalog rm web
+	[ "$(disks)" -eq 0 ]
+	whole
+}
+
+@test "a clone can be larger, never smaller" {
+	new_image debian
+	catalog clone debian web --disk-size 1G
+	qemu-img info "$(path_of web)" | grep -q 'virtual size: 1 GiB'
+	run catalog images -o json
+	[[ $output == *'"virtual-size": 1073741824'* ]]
+	fails "not smaller" catalog clone debian less --disk-size 1M
+	whole
+}
+
+@test "an image is made of a clone in layers; the clone goes on, each keeps what it had" {
+	new_image debian
+	catalog clone debian web
+	change web 3
+	catalog commit web web-1
+	change web 4
+	catalog commit web web-2
+	change web 5
+	holds web-1 3
+	! holds web-1 4
+	holds web-2 4
+	! holds web-2 5
+	holds web 5
+	whole
+	catalog rm debian web-1
+	holds web-2 4
+	holds web 5
+	catalog rm web
+	holds web-2 3
+	whole
+}
+
+@test "a flattened image needs no base" {
+	new_image debian
+	catalog clone debian web
+	change web 3
+	catalog commit web flat --flatten
+	holds flat 3
+	[ "$(qemu-img info "$(path_of flat)" | grep -c backing)" -eq 0 ]
+	catalog rm web debian
+	[ "$(disks)" -eq 1 ]
+	holds flat 3
+	whole
+}
+
+@test "a clone of a clone begins with what that one is now" {
+	new_image debian
+	catalog clone debian a
+	change a 3
+	catalog clone a b
+	change a 4
+	change b 5
+	holds b 3
+	! holds b 4
+	! holds a 5
+	whole
+}
+
+@test "the store can be moved" {
+	new_image debian
+	catalog clone debian web
+	change web 3
+	catalog commit web web-1
+	mv "$ACCLIMATE_STORE" "$BATS_TEST_TMPDIR/elsewhere"
+	export ACCLIMATE_STORE=$BATS_TEST_TMPDIR/elsewhere
+	holds web-1 3
+	whole
+}
+
+@test "equal disks are kept once" {
+	new_image debian
+	old_image again
+	catalog tag again third
+	[ "$(disks)" -eq 1 ]
+	catalog rm debian third
+	[ "$(disks)" -eq 1 ]
+	catalog rm again
+	[ "$(disks)" -eq 0 ]
+}
+
+@test "names: what is there is not replaced, what is not there is an error" {
+	new_image debian
+	catalog clone debian web
+	fails "already" catalog clone debian web
+	fails "already" catalog tag debian web
+	fails "already" catalog commit web debian
+	fails "no image 'none'" catalog clone none x
+	fails "no clone" catalog commit debian x
+	fails "is a clone" catalog tag web x
+	fails "no name for an image" catalog clone debian ../x
+	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
+	whole
+}
+
+@test "a clone that QEMU has open is left alone" {
+	new_image debian
+	catalog clone debian web
+	mkfifo "$BATS_TEST_TMPDIR/qmp"
+	qemu-system-x86_64 -accel tcg -S -display none -nodefaults -qmp stdio \
+		-drive if=none,id=d,file="$(path_of web)",format=qcow2 -device virtio-blk-pci,drive=d \
+		<>"$BATS_TEST_TMPDIR/qmp" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+	pid=$!
+	for _ in $(seq 100); do
+		! grep -q QMP "$BATS_TEST_TMPDIR/out" || break
+		sleep 0.1
+	done
+	fails "in use" catalog commit web x
+	fails "in use" catalog clone web x
+	fails "in use" catalog rm web
+	kill "$pid"
+	wait "$pid" || true
+	catalog commit web x
+	whole
+}
+
+@test "verify finds a changed disk, a missing one, a link that leads elsewhere, a bad record" {
+	new_image debian
+	catalog clone debian web
+	base=$(path_of debian)
+	chmod u+w "$base"
+	printf X | dd of="$base" bs=1 seek=1000000 conv=notrunc status=none
+	run catalog verify --quick
+	[ "$status" -eq 0 ]
+	run catalog verify -o json
+	[ "$status" -eq 3 ]
+	[[ $output == *'"faults": 1'* ]]
+	[[ $output == *"has the SHA-256"* ]]
+	printf 'XXXX' | dd of="$base" bs=1 seek=0 conv=notrunc status=none
+	run catalog verify debian --quick
+	[ "$status" -eq 3 ]
+	rm -f "$base"
+	run catalog verify web
+	[ "$status" -eq 3 ]
+	[[ $output == *"is missing"* ]]
+	ln -sf /etc/passwd "$ACCLIMATE_STORE/images/debian/disk.qcow2"
+	echo nonsense >"$ACCLIMATE_STORE/images/web/image.json"
+	run catalog verify
+	[ "$status" -eq 3 ]
+	[[ $output == *"no disk of the store"* ]]
+	[[ $output == *"image.json"* ]]
+	fails "no disk of the store" catalog clone debian other
+	catalog rm debian web
+	whole
+}
+
+@test "gc removes what nothing refers to, and nothing else" {
+	new_image debian
+	cp "$PRISTINE" "$ACCLIMATE_STORE/disks/clone-00000000000000000000000000000000.qcow2"
+	mkdir -p "$ACCLIMATE_STORE"/partial/{tmp.abcdef,ami-1,ami-2,ami-3}
+	echo '{}' >"$ACCLIMATE_STORE/partial/ami-2/journal.json"
+	: >"$ACCLIMATE_STORE/partial/ami-9.lock"
+	exec 9>"$ACCLIMATE_STORE/partial/ami-3.lock"
+	flock 9
+	run catalog verify
+	[ "$status" -eq 0 ]
+	[[ $output == *"clone-0000"* ]]
+	run catalog gc --dry-run -o json
+	[[ $output == *'"dry-run": true'*clone-000*tmp.abcdef* || $output == *clone-000*ami-1*tmp.abcdef* ]]
+	[ -d "$ACCLIMATE_STORE/partial/tmp.abcdef" ]
+	catalog gc
+	[ "$(disks)" -eq 1 ]
+	[ "$(cd "$ACCLIMATE_STORE/partial" && echo *)" = "ami-2 ami-3 ami-3.lock" ]
+	exec 9>&-
+	catalog gc --partial
+	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
+	whole
+}
