@@ -3,7 +3,7 @@
 #: make check                            all of that, the linters, the cloud, both boots
 #: make unit | integration | fuzz-replay one group of tests; TESTS=path limits it
 #: make fuzz [FUZZ_SECONDS=60]           run every fuzzer for a while (MODE=fuzz)
-#: make lint                             clang-tidy, cppcheck, shellcheck, mandoc
+#: make lint [LINT_STEPS=225000]         clang-tidy, cppcheck, shellcheck, mandoc; looking deeper
 #: make format | check-format            clang-format
 #: make check-includes check-headers     direction of includes; each header compiles alone
 #: make bench [BENCH=WORD BENCH_ROUNDS=3] speed against what people use today
