@@ -110,3 +110,27 @@ int account_as(const struct account *account, int (*fn)(void *arg, struct err *e
 		abort(); /* nothing may go on as somebody else */
 	return rc;
 }
+
+int account_group(const struct guest *g, const char *name, gid_t *ret, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	char *save = NULL;
+	int rc = guest_read(g, "/etc/group", &text, e);
+
+	if (rc <= 0)
+		return rc;
+	for (char *line = strtok_r(text.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char *in = NULL, *word = strtok_r(line, ":", &in);
+		uint64_t gid;
+
+		if (!word || strcmp(word, name) != 0 || !strtok_r(NULL, ":", &in))
+			continue;
+		word = strtok_r(NULL, ":", &in);
+		if (!word || str_to_u64(word, 0, UINT32_MAX - 1, &gid, NULL) < 0)
+			return err_set(e, EBADMSG, "/etc/group: group '%s' is malformed", name);
+		*ret = (gid_t)gid;
+		return 1;
+	}
+	return 0;
+}

@@ -24,6 +24,8 @@ DEFINE_AUTO_STRUCT(struct account, account_release);
 int account_find(const struct guest *g, const char *name, struct account *ret, struct err *e);
 /* The account whose home is the longest folder above path. Returns 1, 0 or an error. */
 int account_at(const struct guest *g, const char *path, struct account *ret, struct err *e);
+/* The number of a group. Returns 1, 0 if there is none of that name, or an error. */
+int account_group(const struct guest *g, const char *name, gid_t *ret, struct err *e);
 /*
  * Calls fn as the account itself, so that nothing it prepared in its home leads us where it may not
  * go. Returns what fn does, or an error.

@@ -31,7 +31,8 @@ struct part {
 	int (*leave)(struct apply *a, struct err *e);
 };
 
-extern const struct part part_hostname, part_users, part_ssh, part_network, part_cloudinit;
+extern const struct part part_hostname, part_settings, part_users, part_ssh, part_network,
+	part_cloudinit, part_grow, part_swap, part_mounts, part_files;
 
 /* Runs all parts. Failures are logged and the first one returned, when all had their turn. */
 int apply_context(struct apply *a, struct err *e);

@@ -4,6 +4,7 @@
  *
  * GUEST_LIST has a line for each file: "own PATH", "block PATH", or "was PATH" for a file that was
  * replaced whole; what it held before lies beside the list, in "was-" and the path with '/' as '+'.
+ * "new PATH": there was none. "link PATH": a symbolic link, whose target was kept in the same way.
  */
 #include "ctxd/guest.h"
 
@@ -231,6 +232,63 @@ int guest_edit(struct guest *g, const char *path, const void *data, size_t len, 
 	return write_now(g, path, data, len, mode, e);
 }
 
+/* What stood at a path that becomes a link: its target, or what the file held. */
+static int keep_link(struct guest *g, const char *path, const char *full, struct err *e)
+{
+	AUTO_FREE char *was = was_path(path), *to = was ? guest_path(g, was) : NULL;
+	AUTO_BUF old = BUF_INIT;
+	char target[4096];
+	ssize_t n = readlink(full, target, sizeof(target));
+	int rc = to ? guest_listed(g, "link", path, e) : err_nomem(e);
+
+	if (rc != 0 || g->dry_run)
+		return rc < 0 ? rc : 0;
+	if (n < 0) {
+		rc = guest_read(g, path, &old, e);
+		return rc < 0 ? rc : keep_was(g, path, rc > 0, &old, e);
+	}
+	rc = make_parents(to, e);
+	if (rc == 0)
+		rc = fs_write_file(to, target, (size_t)n, 0600, e);
+	return rc < 0 ? rc : note_written(g, "link", path, e);
+}
+
+static int put_link(const char *full, const char *target, struct err *e)
+{
+	AUTO_FREE char *tmp = str_format("%s.ctxd", full);
+
+	if (!tmp)
+		return err_nomem(e);
+	unlink(tmp);
+	if (symlink(target, tmp) < 0 || rename(tmp, full) < 0) {
+		int rc = err_errno(e, errno, "making the link '%s'", full);
+
+		unlink(tmp);
+		return rc;
+	}
+	return 0;
+}
+
+int guest_link(struct guest *g, const char *path, const char *target, struct err *e)
+{
+	AUTO_FREE char *full = guest_path(g, path);
+	char now[4096];
+	ssize_t n;
+	int rc;
+
+	if (!full)
+		return err_nomem(e);
+	n = readlink(full, now, sizeof(now));
+	if (n == (ssize_t)strlen(target) && memcmp(now, target, (size_t)n) == 0)
+		return 0;
+	rc = keep_link(g, path, full, e);
+	if (rc == 0)
+		rc = guest_tell(g, e, "link %s to %s", path, target);
+	if (rc == 0 && !g->dry_run)
+		rc = put_link(full, target, e);
+	return rc < 0 ? rc : 1;
+}
+
 static bool is_own(const struct buf *content)
 {
 	return str_has_prefix(buf_str(content), GUEST_MARK);
@@ -386,6 +444,18 @@ static int put_back(struct guest *g, const char *path, bool there, struct err *e
 	return unlink(full) < 0 && errno != ENOENT ? err_errno(e, errno, "removing '%s'", full) : 0;
 }
 
+static int put_link_back(struct guest *g, const char *path, struct err *e)
+{
+	AUTO_FREE char *was = was_path(path), *full = guest_path(g, path);
+	AUTO_BUF target = BUF_INIT;
+	int rc = was && full ? guest_read(g, was, &target, e) : err_nomem(e);
+
+	if (rc <= 0)
+		return rc;
+	rc = guest_tell(g, e, "restore %s", path);
+	return rc < 0 || g->dry_run ? rc : put_link(full, buf_str(&target), e);
+}
+
 /* Takes a line off the list, so that the path may be replaced and kept again. */
 static int unlist(struct guest *g, const char *line, struct err *e)
 {
@@ -456,6 +526,8 @@ static int undo_line(struct guest *g, const char *line, struct err *e)
 		rc = guest_remove_own(g, path, e);
 	else if (str_has_prefix(line, "block "))
 		rc = guest_write_block(g, path, "", 0600, false, e);
+	else if (str_has_prefix(line, "link "))
+		rc = put_link_back(g, path, e);
 	else if (str_has_prefix(line, "was ") || str_has_prefix(line, "new "))
 		rc = put_back(g, path, *line == 'w', e);
 	return rc < 0 ? rc : 0;

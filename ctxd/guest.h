@@ -56,6 +56,8 @@ int guest_write(struct guest *g, const char *path, const void *data, size_t len,
 /* The same for files that others change too: what was there is not kept, `ctxd undo` leaves it. */
 int guest_edit(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 	       struct err *e);
+/* A symbolic link; what was there is kept, link or file. */
+int guest_link(struct guest *g, const char *path, const char *target, struct err *e);
 /* A file of ctxd's own: GUEST_HEAD and text. Errors: EEXIST somebody else's file is there. */
 int guest_write_own(struct guest *g, const char *path, const char *text, unsigned mode,
 		    struct err *e);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files that the context brings. Each is written once for each content: what a person makes of it
+ * later stays until the context itself changes. What was there before is kept.
+ */
+#include <sys/stat.h>
+
+#include "ctxd/account.h"
+#include "ctxd/applied.h"
+#include "ctxd/apply.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+#define KEY_MAX 4352
+#define MODE_DEFAULT 0644
+
+static void digest(const struct apply *a, const struct context_file *f, char out[17])
+{
+	struct applied_digest d = APPLIED_DIGEST_INIT;
+	uint32_t more[2] = {f->mode, f->append};
+
+	applied_adds(&d, a->c->instance_id);
+	applied_adds(&d, f->owner);
+	applied_add(&d, more, sizeof(more));
+	applied_add(&d, f->content.data, f->content.len);
+	applied_text(&d, out);
+}
+
+/* "user:group", "user"; a number stands for itself. */
+static int give(struct apply *a, const char *path, const char *owner, struct err *e)
+{
+	AUTO(account_release) struct account user = {0}, group = {0};
+	AUTO_FREE char *full = guest_path(a->g, path), *name = strdup(owner);
+	char *colon = name ? strchr(name, ':') : NULL;
+	gid_t gid;
+	int rc;
+
+	if (!full || !name)
+		return err_nomem(e);
+	if (colon)
+		*colon = '\0';
+	rc = account_find(a->g, name, &user, e);
+	if (rc == 0)
+		return err_set(e, ENOENT, "there is no account '%s'", name);
+	gid = user.gid;
+	if (rc > 0 && colon && colon[1])
+		rc = account_group(a->g, colon + 1, &gid, e);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return err_set(e, ENOENT, "there is no group '%s'", colon + 1);
+	if (geteuid() == 0 && lchown(full, user.uid, gid) < 0)
+		return err_errno(e, errno, "'%s'", full);
+	return 0;
+}
+
+static int put_file(struct apply *a, const struct context_file *f, struct err *e)
+{
+	unsigned mode = f->mode ? f->mode : MODE_DEFAULT;
+	AUTO_FREE char *full = guest_path(a->g, f->path);
+	AUTO_BUF content = BUF_INIT;
+	int rc = full ? 0 : err_nomem(e);
+
+	if (rc == 0 && f->append == CHOICE_YES)
+		rc = guest_read(a->g, f->path, &content, e);
+	if (rc < 0)
+		return rc;
+	if (f->content.len && buf_add(&content, f->content.data, f->content.len) < 0)
+		return err_nomem(e);
+	rc = guest_write(a->g, f->path, buf_str(&content), content.len, mode, e);
+	if (rc < 0 || a->g->dry_run)
+		return rc < 0 ? rc : 0;
+	if (f->mode && chmod(full, f->mode) < 0)
+		return err_errno(e, errno, "'%s'", full);
+	return f->owner ? give(a, f->path, f->owner, e) : 0;
+}
+
+static int put_once(struct apply *a, const struct context_file *f, struct err *e)
+{
+	char key[KEY_MAX], applied[APPLIED_VALUE_MAX], now[17];
+	int rc;
+
+	if (strlen(f->path) + 8 > sizeof(key))
+		return err_set(e, ENAMETOOLONG, "the path of a file is too long");
+	memcpy(key, "file ", 5);
+	memcpy(key + 5, f->path, strlen(f->path) + 1);
+	digest(a, f, now);
+	rc = applied_get(a->g, key, applied, e);
+	if (rc < 0 || strcmp(applied, now) == 0)
+		return rc;
+	rc = put_file(a, f, e);
+	return rc < 0 ? err_wrap(e, "'%s'", f->path) : applied_set(a->g, key, now, e);
+}
+
+/* One that fails does not keep the others away. */
+static int apply_files(struct apply *a, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < a->c->n_files; i++) {
+		struct err mine;
+
+		if (!a->c->files[i].path || put_once(a, &a->c->files[i], &mine) == 0)
+			continue;
+		if (rc == 0)
+			*e = mine;
+		else
+			log_err("%s", mine.msg);
+		rc = -e->code;
+	}
+	return rc;
+}
+
+const struct part part_files = {"files", apply_files, NULL};
