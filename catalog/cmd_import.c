@@ -14,7 +14,6 @@
 
 struct args {
 	struct cloud_options cloud;
-	struct session session;
 	struct import_opts import;
 	const char *overlays[OVERLAYS_MAX];
 	const char *store_dir;
@@ -51,13 +50,13 @@ static int take_option(struct args *a, int opt, struct err *e)
 		a->import.name = optarg;
 		return 0;
 	case OPT_PRIVATE_KEY:
-		a->session.private_key = optarg;
+		a->import.private_key = optarg;
 		return 0;
 	case OPT_CERT:
-		a->session.certificate = optarg;
+		a->import.certificate = optarg;
 		return 0;
 	case OPT_REQUIRE_SIGNATURE:
-		a->session.require_signature = true;
+		a->import.require_signature = true;
 		return 0;
 	case OPT_INJECT_CTXD:
 		a->import.inject_ctxd = true;
@@ -82,7 +81,7 @@ static int take_option(struct args *a, int opt, struct err *e)
 	case OPT_WORKERS:
 		rc = str_to_u64(optarg, 1, WORKERS_MAX, &n, e);
 		if (rc == 0)
-			a->session.workers = (unsigned)n;
+			a->import.workers = (unsigned)n;
 		return rc;
 	case OPT_STORE:
 		a->store_dir = optarg;
@@ -108,15 +107,14 @@ static int print_record(const struct store *store, const char *name, struct err 
 static int run(struct args *a, struct err *e)
 {
 	AUTO(store_free) struct store *store = NULL;
-	const char *name = a->import.name ? a->import.name : a->import.id;
-	AUTO_FREE char *path = NULL;
+	AUTO(catalog_close) struct catalog c = {0};
+	AUTO_FREE char *path = NULL, *name = NULL;
 	int rc = store_open(a->store_dir, &store, e);
 
 	if (rc == 0)
-		rc = session_open(&a->cloud, &a->session, e);
+		rc = catalog_open(&a->cloud, &c, e);
 	if (rc == 0)
-		rc = import_image(&a->session, store, &a->import, e);
-	session_close(&a->session);
+		rc = import_image(&c, store, &a->import, &name, e);
 	if (rc == 0)
 		rc = store_file(store, name, STORE_DISK, &path, e);
 	if (rc < 0)
@@ -146,8 +144,8 @@ int cmd_import(const struct cli_command *self, int argc, char **argv)
 	struct err e;
 	int opt;
 
-	a.session.private_key = env_or("EC2_PRIVATE_KEY", "EUCA_PRIVATE_KEY");
-	a.session.certificate = env_or("EC2_CERT", "EUCA_CERT");
+	a.import.private_key = env_or("EC2_PRIVATE_KEY", "EUCA_PRIVATE_KEY");
+	a.import.certificate = env_or("EC2_CERT", "EUCA_CERT");
 	a.import.overlays = a.overlays;
 	while ((opt = cli_getopt(self, argc, argv, "o:", longopts)) >= 0) {
 		if (!cloud_option(&a.cloud, opt) && take_option(&a, opt, &e) < 0)

@@ -1,210 +1,97 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* catalog list: the images that a cloud offers. */
-#include <stdio.h>
-
+/* catalog list: the images that the sources offer. */
 #include "catalog/commands.h"
-#include "catalog/import.h"
-#include "lib/json.h"
-#include "lib/str.h"
+#include "catalog/results.h"
 
 #define LISTED_MAX 64 /* owners and filters each */
 
-struct listing {
-	bool json;
-	struct jsonw w;
-	struct catalog_image *images; /* n, to be sorted */
-	size_t n, cap;
+enum {
+	OPT_OWNER = OPT_OTHER,
+	OPT_FILTER,
+	OPT_ALL,
 };
 
-/* Keeps a copy of what a line shows. */
-static int keep(void *ctx, const struct catalog_image *im)
+struct args {
+	struct cloud_options cloud;
+	struct aws_param filters[LISTED_MAX];
+	const char *owners[LISTED_MAX];
+	struct list_filter filter;
+	bool everyone; /* --owner all */
+	struct query query;
+	enum cli_output output;
+};
+
+static int list(struct args *a, char *const *names, size_t n_names, struct err *e)
 {
-	struct listing *l = ctx;
-	struct catalog_image *c;
+	AUTO(catalog_close) struct catalog c = {0};
+	AUTO(results_release) struct results r = {0};
+	bool filtered = a->filter.n_filters || a->filter.n_owners || a->everyone;
+	int rc = catalog_open(&a->cloud, &c, e);
 
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct catalog_image *more = reallocarray(l->images, cap, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		l->images = more;
-		l->cap = cap;
+	if (filtered && !a->everyone && !a->filter.n_owners) {
+		a->owners[0] = "self";
+		a->filter.n_owners = 1;
 	}
-	c = &l->images[l->n++];
-	*c = (struct catalog_image){.is_public = im->is_public, .delivery = im->delivery};
-#define COPY(field)                                                                                \
-	do {                                                                                       \
-		if (im->field && !(c->field = strdup(im->field)))                                  \
-			return -ENOMEM;                                                            \
-	} while (0)
-	COPY(id);
-	COPY(name);
-	COPY(description);
-	COPY(state);
-	COPY(owner);
-	COPY(owner_alias);
-	COPY(architecture);
-	COPY(root_device_type);
-	COPY(root_device_name);
-	COPY(virtualization);
-	COPY(boot_mode);
-	COPY(platform);
-	COPY(location);
-	COPY(creation_date);
-	COPY(snapshot);
-	COPY(kernel_id);
-	COPY(ramdisk_id);
-	COPY(product_codes);
-#undef COPY
-	return 0;
-}
-
-static void listing_release(struct listing *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		catalog_image_release(&l->images[i]);
-	free(l->images);
-}
-DEFINE_AUTO_STRUCT(struct listing, listing_release);
-
-/* Newest first: clouds give them in no order. */
-static int by_date(const void *pa, const void *pb)
-{
-	const struct catalog_image *a = pa, *b = pb;
-	int order = strcmp(b->creation_date ? b->creation_date : "",
-			   a->creation_date ? a->creation_date : "");
-
-	return order ? order : strcmp(a->id, b->id);
-}
-
-/* Text of the cloud, safe on a terminal. */
-static void print_cell(const char *s, int width)
-{
-	AUTO_BUF b = BUF_INIT;
-
-	s = s ? s : "-";
-	str_escape(s, strlen(s), 256, &b);
-	printf("%-*s ", width, buf_str(&b));
-}
-
-static void print_text(const struct listing *l)
-{
-	printf("%-21s %-14s %-8s %-11s %-10s %s\n", "ID", "ROOT", "ARCH", "STATE", "CREATED",
-	       "NAME");
-	for (size_t i = 0; i < l->n; i++) {
-		const struct catalog_image *im = &l->images[i];
-		char date[11] = "-";
-
-		if (im->creation_date)
-			snprintf(date, sizeof(date), "%.10s", im->creation_date);
-		print_cell(im->id, 21);
-		print_cell(im->root_device_type, 14);
-		print_cell(im->architecture, 8);
-		print_cell(im->state, 11);
-		print_cell(date, 10);
-		print_cell(im->name, 0);
-		putchar('\n');
-	}
-}
-
-static int print_json(const struct listing *l, struct err *e)
-{
-	AUTO_BUF out = BUF_INIT;
-	struct jsonw w;
-	int rc;
-
-	jsonw_begin(&w, &out, true);
-	jsonw_array(&w, NULL);
-	for (size_t i = 0; i < l->n; i++) {
-		jsonw_object(&w, NULL);
-		catalog_image_json(&w, &l->images[i]);
-		jsonw_close(&w);
-	}
-	jsonw_close(&w);
-	rc = jsonw_end(&w, e);
 	if (rc == 0)
-		fwrite(out.data, 1, out.len, stdout);
-	return rc;
+		rc = catalog_search(&c, names, n_names, &a->query, filtered ? &a->filter : NULL,
+				    results_add, &r, e);
+	return rc < 0 ? rc : results_print(&r, a->output, e);
 }
 
-static int list(const struct cloud_options *cloud, const struct list_filter *filter,
-		enum cli_output output, struct err *e)
+/* Returns a usage error's status, or -1. */
+static int take_option(const struct cli_command *self, struct args *a, int opt)
 {
-	AUTO(session_close) struct session s = {0};
-	AUTO(listing_release) struct listing l = {0};
-	int rc = session_open(cloud, &s, e);
+	struct err e;
+	char *eq;
 
-	for (size_t i = 0; rc == 0 && source_types[i]; i++)
-		rc = source_types[i]->list(&s, filter, keep, &l, e);
-	if (rc == -ENOMEM)
-		return err_nomem(e);
-	if (rc < 0)
-		return rc;
-	if (l.n)
-		qsort(l.images, l.n, sizeof(*l.images), by_date);
-	if (output == CLI_JSON)
-		return print_json(&l, e);
-	print_text(&l);
-	return 0;
+	switch (opt) {
+	case OPT_OWNER:
+		if (a->filter.n_owners == LISTED_MAX)
+			return cli_usage(self, "too many owners");
+		if (strcmp(optarg, "all") == 0)
+			a->everyone = true;
+		else
+			a->owners[a->filter.n_owners++] = optarg;
+		return -1;
+	case OPT_FILTER:
+		eq = strchr(optarg, '=');
+		if (!eq || eq == optarg || a->filter.n_filters == LISTED_MAX)
+			return cli_usage(self, "no filter NAME=VALUE: '%s'", optarg);
+		*eq = '\0';
+		a->filters[a->filter.n_filters++] = (struct aws_param){optarg, eq + 1};
+		return -1;
+	case OPT_ALL:
+		a->query.older = true;
+		return -1;
+	default:
+		return cli_output_parse(optarg, &a->output, &e) < 0 ? cli_usage(self, "%s", e.msg)
+								    : -1;
+	}
 }
 
 int cmd_list(const struct cli_command *self, int argc, char **argv)
 {
-	enum {
-		OPT_OWNER = OPT_OTHER,
-		OPT_FILTER
-	};
 	static const struct option longopts[] = {
 		CLOUD_OPTIONS,
 		{"owner", required_argument, NULL, OPT_OWNER},
 		{"filter", required_argument, NULL, OPT_FILTER},
+		{"all", no_argument, NULL, OPT_ALL},
 		{"output", required_argument, NULL, 'o'},
 		{0},
 	};
-	struct cloud_options cloud = {0};
-	const char *owners[LISTED_MAX] = {"self"};
-	struct aws_param filters[LISTED_MAX];
-	struct list_filter filter = {filters, 0, owners, 0};
-	bool everyone = false;
-	enum cli_output output = CLI_TEXT;
+	struct args a = {0};
 	struct err e;
 	int opt;
 
+	a.filter.filters = a.filters;
+	a.filter.owners = a.owners;
 	while ((opt = cli_getopt(self, argc, argv, "o:", longopts)) >= 0) {
-		char *eq;
+		int status = cloud_option(&a.cloud, opt) ? -1 : take_option(self, &a, opt);
 
-		if (cloud_option(&cloud, opt))
-			continue;
-		switch (opt) {
-		case OPT_OWNER:
-			if (filter.n_owners == LISTED_MAX)
-				return cli_usage(self, "too many owners");
-			if (strcmp(optarg, "all") == 0)
-				everyone = true;
-			else
-				owners[filter.n_owners++] = optarg;
-			break;
-		case OPT_FILTER:
-			eq = strchr(optarg, '=');
-			if (!eq || eq == optarg || filter.n_filters == LISTED_MAX)
-				return cli_usage(self, "no filter NAME=VALUE: '%s'", optarg);
-			*eq = '\0';
-			filters[filter.n_filters++] = (struct aws_param){optarg, eq + 1};
-			break;
-		case 'o':
-			if (cli_output_parse(optarg, &output, &e) < 0)
-				return cli_usage(self, "%s", e.msg);
-			break;
-		default:
-			break;
-		}
+		if (status >= 0)
+			return status;
 	}
-	if (optind != argc)
-		return cli_usage(self, "no argument is expected: '%s'", argv[optind]);
-	if (!filter.n_owners && !everyone)
-		filter.n_owners = 1;
-	if (list(&cloud, &filter, output, &e) < 0)
+	if (list(&a, argv + optind, (size_t)(argc - optind), &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

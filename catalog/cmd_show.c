@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* catalog show: one image, of the store if it has one of that name, else of the cloud. */
+/* catalog show: one image, of the store if it has one of that name, else of a source. */
 #include <stdio.h>
 
 #include "catalog/commands.h"
-#include "catalog/import.h"
 #include "catalog/store.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -51,6 +50,7 @@ static int show(const struct cloud_options *cloud, const char *store_dir, const 
 		enum cli_output output, struct err *e)
 {
 	AUTO(store_free) struct store *store = NULL;
+	AUTO(catalog_close) struct catalog c = {0};
 	AUTO(session_close) struct session s = {0};
 	AUTO(catalog_image_release) struct catalog_image im = {0};
 	AUTO_FREE char *path = NULL;
@@ -58,21 +58,22 @@ static int show(const struct cloud_options *cloud, const char *store_dir, const 
 	struct jsonw w;
 	int rc = store_open(store_dir, &store, e);
 
-	if (rc == 0)
-		rc = store_file(store, id, STORE_RECORD, &path, e);
-	if (rc == 0) {
+	if (rc < 0)
+		return rc;
+	if (store_check_name(id, NULL) == 0 &&
+	    store_file(store, id, STORE_RECORD, &path, NULL) == 0) {
 		rc = fs_read_file(path, RECORD_LIMIT, &json, e);
 		return rc < 0 ? rc : print(&json, output, e);
 	}
-	if (rc != -ENOENT || !source_ec2.owns(id))
-		return rc;
-	rc = session_open(cloud, &s, e);
+	rc = catalog_open(cloud, &c, e);
 	if (rc == 0)
-		rc = catalog_find(&s, id, &im, e);
+		rc = catalog_find(&c, id, &s, &im, e);
 	if (rc < 0)
 		return rc;
 	jsonw_begin(&w, &json, true);
 	jsonw_object(&w, NULL);
+	if (s.source)
+		jsonw_string(&w, "source", s.source->name);
 	catalog_image_json(&w, &im);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);

@@ -3,10 +3,12 @@
 #ifndef CATALOG_COMMANDS_H
 #define CATALOG_COMMANDS_H
 
-#include "catalog/source.h"
+#include "catalog/catalog.h"
 #include "lib/cli.h"
 
 int cmd_list(const struct cli_command *self, int argc, char **argv);
+int cmd_search(const struct cli_command *self, int argc, char **argv);
+int cmd_source(const struct cli_command *self, int argc, char **argv);
 int cmd_show(const struct cli_command *self, int argc, char **argv);
 int cmd_import(const struct cli_command *self, int argc, char **argv);
 int cmd_images(const struct cli_command *self, int argc, char **argv);
@@ -23,6 +25,9 @@ enum {
 	OPT_PROFILE = 0x100,
 	OPT_REGION,
 	OPT_ENDPOINT,
+	OPT_SOURCE,
+	OPT_OFFLINE,
+	OPT_REFRESH,
 	OPT_STORE,
 	OPT_OTHER, /* a command's own begin here */
 };
@@ -30,14 +35,20 @@ enum {
 #define CLOUD_OPTIONS                                                                              \
 	{"profile", required_argument, NULL, OPT_PROFILE},                                         \
 		{"region", required_argument, NULL, OPT_REGION},                                   \
+		{"endpoint-url", required_argument, NULL, OPT_ENDPOINT},                           \
+		{"source", required_argument, NULL, OPT_SOURCE},                                   \
+		{"offline", no_argument, NULL, OPT_OFFLINE},                                       \
 	{                                                                                          \
-		"endpoint-url", required_argument, NULL, OPT_ENDPOINT                              \
+		"refresh", no_argument, NULL, OPT_REFRESH                                          \
 	}
 
 #define CLOUD_HELP                                                                                 \
 	"      --profile NAME          profile of the AWS configuration files\n"                   \
 	"      --region NAME           region to ask\n"                                            \
-	"      --endpoint-url URL      a compatible cloud's endpoint, for every service\n"
+	"      --endpoint-url URL      a compatible cloud's endpoint, for every service\n"         \
+	"      --source NAME           this source alone (catalog source list)\n"                  \
+	"      --offline               no server is asked: what was read before\n"                 \
+	"      --refresh               ask again, however young what was read is\n"
 
 #define STORE_OPTION                                                                               \
 	{                                                                                          \
@@ -45,14 +56,7 @@ enum {
 	}
 #define STORE_HELP "      --store DIR             the local store\n"
 
-struct cloud_options {
-	struct aws_options aws;
-};
 /* True if opt was one of CLOUD_OPTIONS; its value (optarg) is taken. */
 bool cloud_option(struct cloud_options *o, int opt);
-/* Opens the session that the options describe; released by session_close. */
-int session_open(const struct cloud_options *o, struct session *ret, struct err *e);
-void session_close(struct session *s);
-DEFINE_AUTO_STRUCT(struct session, session_close);
 
 #endif

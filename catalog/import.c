@@ -2,10 +2,14 @@
 /* The main job: see catalog/import.h. */
 #include "catalog/import.h"
 
+#include <ctype.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "catalog/fetch_file.h"
+#include "catalog/remote.h"
 #include "catalog/target.h"
 #include "lib/fs.h"
 #include "lib/json.h"
@@ -15,11 +19,15 @@
 
 /* One import on its way. */
 struct job {
-	struct session *session;
+	struct session session; /* with the image's source */
 	const struct import_opts *opts;
 	struct catalog_image image;
-	const struct delivery_type *delivery;
+	char *name;
+	const struct delivery_type *delivery; /* NULL: as a file */
 	struct store_import *import;
+	char *disk;     /* path */
+	bool partition; /* a bare one, at BOOT_PARTITION_START if it came by a target */
+	bool kept;      /* what was fetched is worth keeping */
 	struct target *target;
 	struct fetch_report report;
 	struct boot_report boot;
@@ -35,17 +43,11 @@ static void job_release(struct job *j)
 	fetch_report_release(&j->report);
 	boot_report_release(&j->boot);
 	inject_report_release(&j->inject);
+	session_close(&j->session);
+	free(j->name);
+	free(j->disk);
 }
 DEFINE_AUTO_STRUCT(struct job, job_release);
-
-int catalog_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
-{
-	for (size_t i = 0; source_types[i]; i++) {
-		if (source_types[i]->owns(id))
-			return source_types[i]->find(s, id, ret, e);
-	}
-	return err_set(e, EINVAL, "'%s' is not the id of an image: it begins with 'ami-'", id);
-}
 
 static const struct delivery_type *find_delivery(enum delivery_kind kind)
 {
@@ -56,68 +58,239 @@ static const struct delivery_type *find_delivery(enum delivery_kind kind)
 	return NULL;
 }
 
+/* ".gz" and its like, the end of a name. */
+static bool is_packing(const char *ending)
+{
+	return strcmp(ending, ".gz") == 0 || strcmp(ending, ".xz") == 0 ||
+	       strcmp(ending, ".zst") == 0 || strcmp(ending, ".bz2") == 0;
+}
+
 static const char *or_dash(const char *s)
 {
 	return s ? s : "-";
 }
 
-static int look_up(struct job *j, struct err *e)
+/* A name for the store out of what the image is called: without the ending of its format. */
+static int default_name(struct job *j, struct err *e)
+{
+	const struct catalog_image *im = &j->image;
+	const char *from = im->id, *slash;
+	size_t n;
+
+	if (store_check_name(from, NULL) == 0 && !name_is_image(from)) {
+		j->name = strdup(from);
+		return j->name ? 0 : err_nomem(e);
+	}
+	from = im->name ? im->name : im->id;
+	slash = strrchr(from, '/');
+	from = slash && slash[1] ? slash + 1 : from;
+	n = strlen(from);
+	for (const char *dot;
+	     name_is_image(from) && (dot = memrchr(from, '.', n)) && dot != from;) {
+		n = (size_t)(dot - from);
+		if (!is_packing(dot))
+			break;
+	}
+	j->name = strndup(from, MIN(n, (size_t)100));
+	for (char *p = j->name; p && *p; p++) {
+		if (!isalnum((unsigned char)*p) && !strchr("._-", *p))
+			*p = '-';
+	}
+	if (j->name && (*j->name == '.' || *j->name == '-'))
+		*j->name = '_';
+	return j->name ? 0 : err_nomem(e);
+}
+
+static int look_up(struct job *j, struct catalog *c, struct err *e)
 {
 	struct catalog_image *im = &j->image;
-	int rc = catalog_find(j->session, j->opts->id, im, e);
+	int rc = catalog_find(c, j->opts->id, &j->session, im, e);
 
 	if (rc < 0)
 		return rc;
-	log_info("%s: '%s', %s, %s, %s", im->id, or_dash(im->name), or_dash(im->architecture),
-		 or_dash(im->root_device_type), or_dash(im->virtualization));
-	if (im->state && strcmp(im->state, "available") != 0)
+	j->session.private_key = j->opts->private_key;
+	j->session.certificate = j->opts->certificate;
+	j->session.require_signature = j->opts->require_signature;
+	j->session.workers = j->opts->workers;
+	log_info("%s: '%s', %s%s%s%s%s", im->id, or_dash(im->name), or_dash(im->architecture),
+		 im->root_device_type ? ", " : "", im->root_device_type ? im->root_device_type : "",
+		 im->virtualization ? ", " : "", im->virtualization ? im->virtualization : "");
+	if (im->state && strcmp(im->state, "available") != 0 && strcmp(im->state, "active") != 0)
 		return err_set(e, EAGAIN, "image '%s' is '%s', not 'available'", im->id, im->state);
 	j->delivery = find_delivery(im->delivery);
-	if (!j->delivery)
+	if (!j->delivery && im->delivery != DELIVERY_FILE)
 		return err_set(e, ENOTSUP, "image '%s' cannot be fetched: %s", im->id,
 			       im->why_not ? im->why_not : "no delivery is known for it");
 	return 0;
 }
 
 /* Words that change when the bytes of the disk could. */
-static char *make_origin(const struct job *j, const char *endpoint)
+static int make_origin(const struct job *j, const char *what, const char *version, char **ret,
+		       struct err *e)
 {
 	const struct catalog_image *im = &j->image;
+	AUTO_FREE char *endpoint = NULL;
+	int rc = 0;
 
-	return str_format("%s %s %s %s %llu cluster=%llu compression=%d/%u", endpoint, im->id,
-			  j->delivery->name,
-			  im->delivery == DELIVERY_BUNDLE ? im->location : im->snapshot,
+	if (j->session.aws)
+		rc = aws_endpoint(j->session.aws, "ec2", NULL, &endpoint, e);
+	if (rc < 0)
+		return rc;
+	*ret = str_format("%s %s %s %s %s %llu cluster=%llu compression=%d/%u",
+			  endpoint ? endpoint : "", im->id,
+			  j->delivery ? j->delivery->name : "file", what, version,
 			  (unsigned long long)im->snapshot_size,
 			  (unsigned long long)j->opts->disk.cluster_size,
 			  (int)j->opts->disk.compression, j->opts->disk.level);
+	return *ret ? 0 : err_nomem(e);
 }
 
-static int fetch(struct job *j, struct err *e)
+/* Ends what went into the target. */
+static int finish_target(struct job *j, struct err *e)
 {
-	AUTO_FREE char *endpoint = NULL, *origin = NULL;
-	struct fetch_sink sink;
-	int rc = aws_endpoint(j->session->aws, "ec2", NULL, &endpoint, e);
-
-	if (rc < 0)
-		return rc;
-	origin = make_origin(j, endpoint);
-	if (!origin)
-		return err_nomem(e);
-	rc = target_new(store_import_dir(j->import), origin, j->delivery->resumable, &j->opts->disk,
-			&j->target, e);
-	if (rc < 0)
-		return rc;
-	sink = target_sink(j->target);
-	rc = j->delivery->fetch(j->session, &j->image, &sink, &j->report, e);
-	if (rc < 0)
-		return rc;
 	if (target_resumed_at(j->target)) {
 		char at[16];
 
 		size_to_text(target_resumed_at(j->target), at);
 		log_info("went on at %s, where the import before was interrupted", at);
 	}
+	j->partition = target_is_partition(j->target);
 	return target_finish(j->target, e);
+}
+
+static int fetch_by_delivery(struct job *j, struct err *e)
+{
+	const struct catalog_image *im = &j->image;
+	AUTO_FREE char *origin = NULL;
+	struct fetch_sink sink;
+	int rc = make_origin(j, im->delivery == DELIVERY_BUNDLE ? im->location : im->snapshot, "",
+			     &origin, e);
+
+	if (rc == 0)
+		rc = target_new(store_import_dir(j->import), origin, j->delivery->resumable,
+				&j->opts->disk, &j->target, e);
+	if (rc < 0)
+		return rc;
+	sink = target_sink(j->target);
+	rc = j->delivery->fetch(&j->session, &j->image, &sink, &j->report, e);
+	j->kept = target_can_resume(j->target);
+	return rc < 0 ? rc : finish_target(j, e);
+}
+
+/* Adds the beginning of the disk, as the import before left it, to a digest. */
+static int hash_disk(void *ctx, uint64_t position, struct digest *d, struct err *e)
+{
+	const struct job *j = ctx;
+	const struct image_open_opts o = {.format = "qcow2"};
+	AUTO(image_close) struct image *disk = NULL;
+	AUTO_FREE char *chunk = malloc(MIB);
+	uint64_t shift = target_is_partition(j->target) ? BOOT_PARTITION_START : 0;
+	int rc = chunk ? image_open(target_disk(j->target), &o, &disk, e) : err_nomem(e);
+
+	for (uint64_t at = 0; rc == 0 && at < position;) {
+		size_t n = MIN(position - at, MIB);
+
+		rc = image_pread(disk, chunk, n, shift + at, e);
+		if (rc == 0)
+			rc = stop_check(e);
+		if (rc == 0)
+			digest_add(d, chunk, n);
+		at += n;
+	}
+	return rc;
+}
+
+static int fetch_streaming(struct job *j, const struct remote_file *remote, struct err *e)
+{
+	const struct fetch_before before = {hash_disk, j};
+	AUTO_FREE char *origin = NULL;
+	struct fetch_sink sink;
+	/* Two halves of an unmarked file could be of two files: but a digest would tell. */
+	bool resumable = strcmp(remote->version, " ") > 0 || j->image.digest;
+	int rc = make_origin(j, j->image.url, remote->version, &origin, e);
+
+	if (rc == 0)
+		rc = target_new(store_import_dir(j->import), origin, resumable, &j->opts->disk,
+				&j->target, e);
+	if (rc < 0)
+		return rc;
+	sink = target_sink(j->target);
+	rc = fetch_file_stream(&j->session, &j->image, remote, &sink, &before, &j->report, e);
+	j->kept = target_can_resume(j->target);
+	return rc < 0 ? rc : finish_target(j, e);
+}
+
+/* Whether the disk that was made is a file system without a partition table. */
+static int look_at_disk(struct job *j, struct err *e)
+{
+	AUTO(image_close) struct image *disk = NULL;
+	const struct image_open_opts o = {.format = "qcow2"};
+	uint8_t head[512];
+	int rc = image_open(j->disk, &o, &disk, e);
+
+	if (rc == 0 && image_size(disk) < sizeof(head))
+		rc = err_set(e, EBADMSG, "'%s' is no disk: it has %llu bytes", j->image.id,
+			     (unsigned long long)image_size(disk));
+	if (rc == 0)
+		rc = image_pread(disk, head, sizeof(head), 0, e);
+	if (rc == 0)
+		j->partition = !target_head_is_disk(head);
+	return rc;
+}
+
+static int fetch_as_file(struct job *j, struct err *e)
+{
+	AUTO(remote_file_release) struct remote_file remote = {0};
+	const char *dir = store_import_dir(j->import);
+	int rc = fetch_file_probe(&j->session, &j->image, &remote, e);
+
+	if (rc < 0)
+		return rc;
+	if (fetch_file_streams(&j->image, &remote))
+		return fetch_streaming(j, &remote, e);
+	rc = fetch_file_convert(&j->session, &j->image, &remote, dir, j->disk, &j->opts->disk,
+				&j->report, &j->kept, e);
+	return rc < 0 ? rc : look_at_disk(j, e);
+}
+
+static int fetch(struct job *j, struct err *e)
+{
+	j->disk = path_join(store_import_dir(j->import), STORE_DISK);
+	if (!j->disk)
+		return err_nomem(e);
+	return j->delivery ? fetch_by_delivery(j, e) : fetch_as_file(j, e);
+}
+
+/* A bare partition that was converted as it is: a disk around it, in place of it. */
+static int wrap_partition(struct job *j, struct err *e)
+{
+	const struct image_open_opts o = {.format = "qcow2"};
+	const struct boot_opts opts = {.firmware = BOOT_BIOS};
+	AUTO(image_close) struct image *partition = NULL;
+	AUTO(image_close) struct image *disk = NULL;
+	AUTO(image_writer_free) struct image_writer *w = NULL;
+	AUTO_FREE char *path = str_format("%s.new", j->disk);
+	AUTO_FD int fd = path ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+	int rc;
+
+	if (fd < 0)
+		return path ? err_errno(e, errno, "making '%s'", path) : err_nomem(e);
+	rc = image_open(j->disk, &o, &partition, e);
+	if (rc == 0)
+		rc = boot_assemble(partition, &opts, &disk, &j->boot, e);
+	if (rc < 0)
+		return err_wrap(e, "making '%s' bootable", j->image.id);
+	rc = image_create(fd, path, "qcow2", image_size(disk), &j->opts->disk, &w, e);
+	if (rc == 0)
+		rc = image_copy(disk, w, NULL, e);
+	if (rc == 0)
+		rc = image_writer_finish(w, e);
+	if (rc == 0 && (fsync(fd) < 0 || rename(path, j->disk) < 0))
+		rc = err_errno(e, errno, "writing '%s'", path);
+	if (rc < 0)
+		return rc;
+	j->booted = true;
+	return 0;
 }
 
 static int make_bootable(struct job *j, struct image *disk, struct err *e)
@@ -128,9 +301,13 @@ static int make_bootable(struct job *j, struct image *disk, struct err *e)
 	if (rc < 0)
 		return err_wrap(e, "making '%s' bootable", j->image.id);
 	j->booted = true;
+	return 0;
+}
+
+static void tell_boot(const struct job *j)
+{
 	log_info("made bootable: kernel '%s', initrd '%s' (from %s)", j->boot.kernel,
 		 or_dash(j->boot.initrd), j->boot.source);
-	return 0;
 }
 
 static int add_overlay(struct overlay *ov, const char *path, struct err *e)
@@ -176,55 +353,28 @@ static int adapt(struct job *j, struct err *e)
 {
 	const struct image_open_opts o = {.format = "qcow2", .flags = IMAGE_RDWR};
 	AUTO(image_close) struct image *disk = NULL;
-	bool boot = target_is_partition(j->target) && j->opts->bootable;
+	bool boot = j->partition && j->opts->bootable;
 	bool change = j->opts->inject_ctxd || j->opts->n_overlays;
 	int rc = 0;
 
-	if (!boot && !change)
-		return 0;
-	rc = image_open(target_disk(j->target), &o, &disk, e);
+	if (boot && !j->target) {
+		rc = wrap_partition(j, e);
+		boot = false;
+	}
+	if (rc == 0 && (boot || change))
+		rc = image_open(j->disk, &o, &disk, e);
 	if (rc == 0 && boot)
 		rc = make_bootable(j, disk, e);
+	if (rc == 0 && j->booted)
+		tell_boot(j);
 	if (rc == 0 && change)
 		rc = inject(j, disk, e);
-	if (rc == 0)
+	if (rc == 0 && disk)
 		rc = image_flush(disk, e);
 	return rc;
 }
 
 /* ---- the record ----------------------------------------------------------------------------- */
-
-void catalog_image_json(struct jsonw *w, const struct catalog_image *im)
-{
-	const struct {
-		const char *key, *value;
-	} texts[] = {
-		{"id", im->id},
-		{"name", im->name},
-		{"description", im->description},
-		{"state", im->state},
-		{"owner", im->owner},
-		{"owner-alias", im->owner_alias},
-		{"architecture", im->architecture},
-		{"root-device-type", im->root_device_type},
-		{"root-device-name", im->root_device_name},
-		{"virtualization", im->virtualization},
-		{"boot-mode", im->boot_mode},
-		{"platform", im->platform},
-		{"location", im->location},
-		{"snapshot", im->snapshot},
-		{"creation-date", im->creation_date},
-		{"kernel-id", im->kernel_id},
-		{"ramdisk-id", im->ramdisk_id},
-		{"product-codes", im->product_codes},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (texts[i].value)
-			jsonw_string(w, texts[i].key, texts[i].value);
-	}
-	jsonw_bool(w, "public", im->is_public);
-}
 
 /* One string of the array for each line. */
 static void json_lines(struct jsonw *w, const char *key, const struct buf *lines)
@@ -261,39 +411,62 @@ static void json_inject(struct jsonw *w, const struct inject_report *r)
 	jsonw_close(w);
 }
 
-static int write_record(const struct job *j, const char *name, struct err *e)
+/* Where the image came from. */
+static int json_source(const struct job *j, struct jsonw *w, struct err *e)
+{
+	const struct session *s = &j->session;
+	AUTO_FREE char *endpoint = NULL;
+	int rc = s->aws ? aws_endpoint(s->aws, "ec2", NULL, &endpoint, e) : 0;
+
+	if (rc < 0)
+		return rc;
+	jsonw_object(w, "source");
+	jsonw_string(w, "type", s->source ? s->source->type->name : "file");
+	if (s->source)
+		jsonw_string(w, "catalog", s->source->name);
+	if (endpoint)
+		jsonw_string(w, "endpoint", endpoint);
+	if (s->aws && aws_region(s->aws))
+		jsonw_string(w, "region", aws_region(s->aws));
+	jsonw_string(w, "delivery", j->delivery ? j->delivery->name : "file");
+	catalog_image_json(w, &j->image);
+	jsonw_close(w);
+	return 0;
+}
+
+static const char *layout(const struct job *j)
+{
+	if (!j->partition)
+		return "disk";
+	return j->target || j->booted ? "partition at 1 MiB" : "partition";
+}
+
+static int write_record(const struct job *j, struct err *e)
 {
 	AUTO(image_close) struct image *disk = NULL;
 	AUTO_FREE char *path = path_join(store_import_dir(j->import), STORE_RECORD);
-	AUTO_FREE char *endpoint = NULL;
 	AUTO_BUF text = BUF_INIT;
 	struct jsonw w;
 	char now[32];
 	time_t t = time(NULL);
 	struct tm tm;
-	int rc = path ? image_open(target_disk(j->target), NULL, &disk, e) : err_nomem(e);
+	int rc = path ? image_open(j->disk, NULL, &disk, e) : err_nomem(e);
 
-	if (rc == 0)
-		rc = aws_endpoint(j->session->aws, "ec2", NULL, &endpoint, e);
 	if (rc < 0)
 		return rc;
 	strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
 	jsonw_begin(&w, &text, true);
 	jsonw_object(&w, NULL);
-	jsonw_string(&w, "name", name);
+	jsonw_string(&w, "name", j->name);
 	jsonw_string(&w, "imported", now);
 	jsonw_string(&w, "format", image_format_name(disk));
 	jsonw_u64(&w, "virtual-size", image_size(disk));
-	jsonw_object(&w, "source");
-	jsonw_string(&w, "type", "ec2");
-	jsonw_string(&w, "endpoint", endpoint);
-	jsonw_string(&w, "region", aws_region(j->session->aws));
-	jsonw_string(&w, "delivery", j->delivery->name);
-	catalog_image_json(&w, &j->image);
-	jsonw_close(&w);
+	rc = json_source(j, &w, e);
+	if (rc < 0)
+		return rc;
 	json_lines(&w, "verified", &j->report.verified);
 	json_lines(&w, "warnings", &j->report.warnings);
-	jsonw_string(&w, "layout", !target_is_partition(j->target) ? "disk" : "partition at 1 MiB");
+	jsonw_string(&w, "layout", layout(j));
 	if (j->booted)
 		json_boot(&w, &j->boot);
 	if (j->injected)
@@ -311,7 +484,7 @@ static bool worth_keeping(const struct job *j, int rc)
 	static const int passing[] = {ECANCELED, ETIMEDOUT, ECONNRESET,  ECONNREFUSED, EHOSTUNREACH,
 				      EAGAIN,    EBUSY,     EKEYEXPIRED, EACCES,       EIO};
 
-	if (!j->target || !target_can_resume(j->target))
+	if (!j->kept)
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(passing); i++) {
 		if (rc == -passing[i])
@@ -333,34 +506,39 @@ static void log_lines(const struct buf *lines, void (*log)(const char *fmt, ...)
 	}
 }
 
-static int run_steps(struct job *j, const char *name, struct err *e)
+static int run_steps(struct job *j, struct err *e)
 {
 	int rc = fetch(j, e);
 
 	if (rc == 0) {
 		log_lines(&j->report.warnings, log_warn);
+		j->kept = false;
 		rc = adapt(j, e);
 	}
 	if (rc == 0)
 		rc = stop_check(e);
 	if (rc == 0)
-		rc = write_record(j, name, e);
+		rc = write_record(j, e);
 	return rc;
 }
 
-int import_image(struct session *s, struct store *store, const struct import_opts *o, struct err *e)
+int import_image(struct catalog *c, struct store *store, const struct import_opts *o,
+		 char **ret_name, struct err *e)
 {
-	AUTO(job_release) struct job j = {.session = s, .opts = o};
-	const char *name = o->name ? o->name : o->id;
-	int rc = store_check_name(name, e);
+	AUTO(job_release) struct job j = {.opts = o};
+	int rc = o->name ? store_check_name(o->name, e) : 0;
 
 	if (rc == 0)
-		rc = look_up(&j, e);
+		rc = look_up(&j, c, e);
+	if (rc == 0 && o->name && !(j.name = strdup(o->name)))
+		rc = err_nomem(e);
+	if (rc == 0 && !o->name)
+		rc = default_name(&j, e);
 	if (rc == 0)
-		rc = store_import_begin(store, name, &j.import, e);
+		rc = store_import_begin(store, j.name, &j.import, e);
 	if (rc)
 		return rc;
-	rc = run_steps(&j, name, e);
+	rc = run_steps(&j, e);
 	if (rc < 0 && worth_keeping(&j, rc)) {
 		store_import_close(j.import);
 		log_info("what was fetched is kept: the same command goes on from there");
@@ -369,5 +547,7 @@ int import_image(struct session *s, struct store *store, const struct import_opt
 	} else {
 		rc = store_import_commit(j.import, e);
 	}
+	if (rc == 0)
+		*ret_name = STEAL(j.name);
 	return rc;
 }

@@ -5,27 +5,49 @@
 
 static const struct cli_command commands[] = {
 	{
+		.name = "search",
+		.args = "WORD|FIELD=PATTERN...",
+		.summary = "find images in what the sources offer",
+		.help = "      --all                   older ones, too, not the newest of a kind "
+			"alone\n"
+			"      --amis                  AMIs that a source knows to be its own, "
+			"too\n"
+			"  -o, --output text|json\n" CLOUD_HELP,
+		.run = cmd_search,
+	},
+	{
 		.name = "list",
-		.args = "[--owner WHO]... [--filter NAME=VALUE]...",
-		.summary = "list the images that a cloud offers",
-		.help = "      --owner WHO             self (default), amazon, an account's "
+		.args = "[--owner WHO]... [--filter NAME=VALUE]... [SOURCE]...",
+		.summary = "list the images that the sources offer",
+		.help = "      --owner WHO             of EC2: self (default), amazon, an "
+			"account's "
 			"number, all\n"
-			"      --filter NAME=VALUE     as DescribeImages has them; * and ? match\n"
+			"      --filter NAME=VALUE     of EC2: as DescribeImages has them; * and ? "
+			"match\n"
+			"      --all                   older ones, too, not the newest of a kind "
+			"alone\n"
 			"  -o, --output text|json\n" CLOUD_HELP,
 		.run = cmd_list,
 	},
 	{
+		.name = "source",
+		.args = "list|types|add NAME TYPE [KEY=VALUE]...|rm NAME",
+		.summary = "say where images come from",
+		.help = "  -o, --output text|json\n",
+		.run = cmd_source,
+	},
+	{
 		.name = "show",
-		.args = "AMI|IMAGE",
-		.summary = "show what is known about an image of the cloud or of the store",
+		.args = "IMAGE",
+		.summary = "show what is known about an image of a source or of the store",
 		.help = "  -o, --output text|json\n" CLOUD_HELP STORE_HELP,
 		.run = cmd_show,
 	},
 	{
 		.name = "import",
-		.args = "AMI",
+		.args = "IMAGE",
 		.summary = "fetch an image, verify it, make it bootable here, keep it in the store",
-		.help = "      --name NAME             name in the store (default: the AMI's id)\n"
+		.help = "      --name NAME             name in the store (default: by its id)\n"
 			"      --private-key FILE      opens EC2 bundles (PEM; default "
 			"$EC2_PRIVATE_KEY)\n"
 			"      --cert FILE             checks a bundle's signature (default "
@@ -114,7 +136,8 @@ int main(int argc, char **argv)
 	static const struct cli_program catalog = {
 		.name = "catalog",
 		.about = "Finds images of other clouds, brings them home, runs them.",
-		.features = "sources: ec2; deliveries: s3-bundle, ebs",
+		.features =
+			"sources: ec2, simplestreams, directory; deliveries: s3-bundle, ebs, file",
 		.commands = commands,
 	};
 

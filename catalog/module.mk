@@ -1,3 +1,3 @@
 catalog_LIBS := bundle imgconv context lib
-catalog_PKGS := libcurl jansson
+catalog_PKGS := libcurl jansson libarchive
 catalog_MAN := catalog.1

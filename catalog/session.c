@@ -1,36 +1,82 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options that say which cloud to ask and as whom: see catalog/commands.h. */
-#include "catalog/commands.h"
+/* The talk with one source: see catalog/catalog.h. */
+#include <pthread.h>
+#include <time.h>
+
+#include "catalog/cache.h"
+#include "catalog/catalog.h"
 #include "lib/log.h"
 
-bool cloud_option(struct cloud_options *o, int opt)
+/* The same words again within that time are not worth another line. */
+#define NOTE_PAUSE_S 2
+
+void session_note(void *opaque, const char *text)
 {
-	switch (opt) {
-	case OPT_PROFILE:
-		o->aws.profile = optarg;
-		return true;
-	case OPT_REGION:
-		o->aws.region = optarg;
-		return true;
-	case OPT_ENDPOINT:
-		o->aws.endpoint_url = optarg;
-		return true;
-	default:
-		return false;
-	}
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static time_t last;
+	struct session *s = opaque;
+	time_t now = time(NULL);
+	bool say;
+
+	progress_note(s->progress, text);
+	if (!text || (s->progress && isatty(STDERR_FILENO)))
+		return;
+	pthread_mutex_lock(&lock);
+	say = now - last >= NOTE_PAUSE_S;
+	if (say)
+		last = now;
+	pthread_mutex_unlock(&lock);
+	if (say)
+		log_info("waiting: %s", text);
 }
 
-int session_open(const struct cloud_options *o, struct session *ret, struct err *e)
+static int open_aws(const struct cloud_options *o, const struct source *src, struct session *s,
+		    struct err *e)
 {
+	struct aws_options aws = o->aws;
 	AUTO_BUF text = BUF_INIT;
-	int rc = aws_open(&o->aws, &ret->aws, e);
+	int rc;
 
+	/* What the command line says goes before what the source says. */
+	if (!aws.profile)
+		aws.profile = src->profile;
+	if (!aws.region)
+		aws.region = src->region;
+	if (!aws.endpoint_url)
+		aws.endpoint_url = src->endpoint_url;
+	rc = aws_open(&aws, &s->aws, e);
 	if (rc == 0)
-		rc = aws_http_client(ret->aws, &ret->http, e);
+		rc = aws_http_client(s->aws, &s->http, e);
 	if (rc < 0)
 		return rc;
-	if (log_get_level() >= LOG_LEVEL_DEBUG && aws_describe(ret->aws, &text) == 0)
+	if (log_get_level() >= LOG_LEVEL_DEBUG && aws_describe(s->aws, &text) == 0)
 		log_debug("%s", buf_str(&text));
+	return 0;
+}
+
+int session_open(const struct cloud_options *o, const struct source *src, struct session *ret,
+		 struct err *e)
+{
+	AUTO(session_close)
+	struct session s = {
+		.source = src,
+		.freshness = o->freshness,
+		.attempt_timeout_ms = o->attempt_timeout_s * 1000,
+	};
+	struct err ignored;
+	int rc;
+
+	if (src && src->type->aws)
+		rc = open_aws(o, src, &s, e);
+	else
+		rc = httpc_new(NULL, &s.http, e);
+	if (rc < 0)
+		return rc;
+	/* A machine without a home still can ask; nothing is kept then. */
+	if (src && cache_open(src, &s.cache, &ignored) < 0)
+		log_debug("%s", ignored.msg);
+	*ret = s;
+	s = (struct session){0};
 	return 0;
 }
 
@@ -38,5 +84,6 @@ void session_close(struct session *s)
 {
 	httpc_free(s->http);
 	aws_free(s->aws);
+	cache_close(s->cache);
 	*s = (struct session){0};
 }

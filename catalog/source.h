@@ -5,12 +5,14 @@
  * A source lists and finds images of some cloud: one struct source_type a kind of catalog. What it
  * finds says how the image's bytes are delivered; a struct delivery_type fetches those. Both lie in
  * files under source/, which include this header and lib/, never each other; sources.c lists them.
+ * catalog/config.h says which sources a user has, catalog/index.h keeps what they listed.
  */
 #ifndef CATALOG_SOURCE_H
 #define CATALOG_SOURCE_H
 
 #include "lib/aws.h"
 #include "lib/progress.h"
+#include "lib/value.h"
 
 /* ---- what a catalog knows of an image ------------------------------------------------------- */
 
@@ -18,14 +20,17 @@ enum delivery_kind {
 	DELIVERY_NONE,     /* nothing that could be fetched; why_not says why */
 	DELIVERY_BUNDLE,   /* an EC2 bundle in S3: bucket, key of the manifest */
 	DELIVERY_SNAPSHOT, /* an EBS snapshot: id, size */
+	DELIVERY_FILE,     /* a file: url, format, size, digest */
 };
 
+/* All texts come from the catalog: hostile, UTF-8 or not; NULL: not given. */
 struct catalog_image {
 	char *id;
-	char *name, *description; /* NULL: not given; likewise below */
+	char *name, *description;
+	char *os, *release, *version; /* "ubuntu", "24.04", serial or number of the build */
+	char *architecture;           /* as arch_name has them */
 	char *state;
 	char *owner, *owner_alias;
-	char *architecture;
 	char *root_device_type, *root_device_name;
 	char *virtualization;
 	char *boot_mode;
@@ -34,25 +39,91 @@ struct catalog_image {
 	char *creation_date;
 	char *kernel_id, *ramdisk_id;
 	char *product_codes; /* separated by blanks */
-	bool is_public;
-	enum delivery_kind delivery;
+	char *region;
+	char *words; /* other names that it is found by, separated by blanks */
 	char *why_not;
-	char *bucket, *key;     /* DELIVERY_BUNDLE */
-	char *snapshot;         /* DELIVERY_SNAPSHOT */
-	uint64_t snapshot_size; /* bytes; 0: not told */
+	char *bucket, *key;          /* DELIVERY_BUNDLE */
+	char *snapshot;              /* DELIVERY_SNAPSHOT */
+	char *url;                   /* DELIVERY_FILE: http, https, s3://BUCKET/KEY, file:///PATH */
+	char *format;                /* of the file, as imgconv names it; NULL: to be recognised */
+	char *digest;                /* "sha256:HEX" of the file */
+	uint64_t snapshot_size;      /* bytes; 0: not told; likewise below */
+	uint64_t size, virtual_size; /* of the file, of the disk in it */
+	bool is_public;
+	bool marketplace; /* one of its product codes is the marketplace's */
+	bool older;       /* there is a newer one of the same kind */
+	bool elsewhere;   /* only told of: another source has it (an AMI in simplestreams) */
+	enum delivery_kind delivery;
 };
 void catalog_image_release(struct catalog_image *im);
 DEFINE_AUTO_STRUCT(struct catalog_image, catalog_image_release);
+int catalog_image_copy(const struct catalog_image *from, struct catalog_image *to);
+
+/* The texts of an image with the names that JSON, the index and filters have for them. */
+struct catalog_field {
+	const char *name;
+	size_t offset;
+	bool shown;    /* in JSON */
+	bool searched; /* words are looked for in it */
+};
+extern const struct catalog_field catalog_fields[]; /* ended by name NULL */
+static inline char **catalog_field_of(const struct catalog_image *im, const struct catalog_field *f)
+{
+	return (char **)((char *)im + f->offset);
+}
+
+/* "x86_64", "arm64" ... for what catalogs call it ("amd64", "aarch64"); else as it is. Static or s.
+ */
+const char *arch_name(const char *s);
+/* What is in "qcow2", "vmdk" ... by the end of a file's name; NULL: cannot be told. Static. */
+const char *format_by_name(const char *name);
+/* Whether a file of that name can be an image of a disk, packed or not. */
+bool name_is_image(const char *name);
+/* Sets *ret to a copy of text, if that is not empty. *ret is NULL before. */
+int image_set(char **ret, const char *text, struct err *e);
+
+/* ---- sources -------------------------------------------------------------------------------- */
+
+/* A source as the user has it (catalog/config.h). Texts are NULL where nothing is said. */
+struct source {
+	char *name;
+	const struct source_type *type;
+	char *url;
+	char *region, *endpoint_url, *profile; /* of AWS and the like */
+	struct value_strings owners;
+	char *bucket, *prefix;
+	char *keyring;
+	char *auth_url, *username, *password_file, *project, *user_domain, *project_domain;
+	char *token_file;
+	uint64_t depth;
+};
+
+enum freshness {
+	FRESH_BY_AGE,  /* what is in the cache and not old */
+	FRESH_ALWAYS,  /* each document is asked for again */
+	FRESH_OFFLINE, /* no server is asked */
+};
+
+struct cache;
 
 /* What all sources share: whom to ask, as whom. */
 struct session {
+	const struct source *source;
 	struct aws *aws;
-	struct httpc *http; /* of the main thread */
+	struct httpc *http;  /* of the main thread */
+	struct cache *cache; /* of the source's documents; NULL: none */
+	enum freshness freshness;
+	struct httpc_retry retry;
 	/* Keys of EC2 bundles; NULL: not given. */
 	const char *private_key, *certificate;
 	bool require_signature;
-	unsigned workers; /* parallel downloads; 0: the delivery's default */
+	unsigned workers;            /* parallel downloads; 0: the delivery's default */
+	unsigned attempt_timeout_ms; /* of one request of a fetch; 0: the delivery's default */
+	struct progress *progress;
 };
+/* For `note` of requests: shows what is waited for, on a terminal behind the bar, else as a line.
+ * opaque: struct session. */
+void session_note(void *opaque, const char *text);
 
 struct list_filter {
 	const struct aws_param *filters; /* name=value as DescribeImages has them; n_filters */
@@ -61,15 +132,30 @@ struct list_filter {
 	size_t n_owners;
 };
 
+typedef int image_fn(void *ctx, const struct catalog_image *im);
+
 struct source_type {
 	const char *name;
-	/* True if the id can only be one of this source's ("ami-..."). */
+	const char *summary;
+	/* Keys of the configuration that it knows, those that are needed with '!' before them;
+	 * separated by blanks. */
+	const char *keys;
+	/* What was listed is old after that many seconds. */
+	unsigned max_age_s;
+	/* It is asked by lib/aws.h: the session has one. */
+	bool aws;
+	/* True if the id can only be one of this kind of source ("ami-..."); NULL: never. */
 	bool (*owns)(const char *id);
-	/* Finds one image. Errors: ENOENT, EINVAL a malformed id, those of lib/aws.h. */
+	/*
+	 * Finds one image. NULL: the index of what was listed has all there is to know.
+	 * Errors: ENOENT, EINVAL a malformed id, those of lib/aws.h.
+	 */
 	int (*find)(struct session *s, const char *id, struct catalog_image *ret, struct err *e);
-	/* Calls fn for each image that matches, in no order; fn returns 0 to go on. */
-	int (*list)(struct session *s, const struct list_filter *f,
-		    int (*fn)(void *ctx, const struct catalog_image *im), void *ctx, struct err *e);
+	/* Calls fn for each image, in no order; fn returns 0 to go on, else what ends it. */
+	int (*list)(struct session *s, const struct list_filter *f, image_fn *fn, void *ctx,
+		    struct err *e);
+	/* Headers that a download needs (tokens), to be added to; NULL: none. */
+	int (*authorize)(struct session *s, struct buf *header, struct err *e);
 };
 
 /* ---- getting the bytes ---------------------------------------------------------------------- */
@@ -108,7 +194,8 @@ struct delivery_type {
 extern const struct source_type *const source_types[];
 extern const struct delivery_type *const delivery_types[];
 
-extern const struct source_type source_ec2;
+extern const struct source_type source_ec2, source_s3, source_ebs, source_simplestreams,
+	source_opennebula, source_glance, source_directory;
 extern const struct delivery_type delivery_s3_bundle;
 extern const struct delivery_type delivery_ebs;
 

@@ -168,7 +168,7 @@ static int target_begin(void *ctx, uint64_t size, uint64_t *ret_position, struct
 }
 
 /* A partition table: the signature, and entries that can be entries. An ext boot block is empty. */
-static bool head_is_disk(const uint8_t *head)
+bool target_head_is_disk(const uint8_t *head)
 {
 	bool used = false;
 
@@ -188,7 +188,7 @@ static int decide(struct target *t, struct err *e)
 	uint64_t disk_size = t->size;
 	int rc;
 
-	t->partition = !head_is_disk(t->head);
+	t->partition = !target_head_is_disk(t->head);
 	if (t->partition) {
 		t->shift = BOOT_PARTITION_START;
 		disk_size = boot_disk_size(t->size);

@@ -25,6 +25,9 @@ int target_new(const char *dir, const char *origin, bool resumable,
 void target_free(struct target *t);
 DEFINE_AUTO(struct target *, target_free);
 
+/* Whether the first 512 bytes are those of a disk, with a partition table, not of a partition. */
+bool target_head_is_disk(const uint8_t *head);
+
 struct fetch_sink target_sink(struct target *t);
 
 /* After the last byte: the disk is a whole image then, on disk, the journal gone. */

@@ -84,11 +84,6 @@ static void fetch_release(struct fetch *f)
 }
 DEFINE_AUTO_STRUCT(struct fetch, fetch_release);
 
-static void note_progress(void *opaque, const char *text)
-{
-	progress_note(opaque, text);
-}
-
 /* ---- listing -------------------------------------------------------------------------------- */
 
 /* The geometry that each page repeats: must not change, and must fit what was asked for. */
@@ -196,8 +191,8 @@ static int list_page(struct fetch *f, struct err *e)
 		.n_query = 1,
 		.max_body = 8 * MIB,
 		.total_timeout_ms = 120000,
-		.note = note_progress,
-		.note_opaque = f->progress,
+		.note = session_note,
+		.note_opaque = f->session,
 	};
 	int rc;
 
@@ -280,8 +275,8 @@ static int fetch_block(void *job, unsigned worker, struct err *e)
 		.sink = &sink,
 		.max_sink = f->block_size,
 		.total_timeout_ms = 120000,
-		.note = note_progress,
-		.note_opaque = f->progress,
+		.note = session_note,
+		.note_opaque = f->session,
 	};
 	int rc = path ? 0 : err_nomem(e);
 
@@ -424,11 +419,11 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 		rc = start_workers(&f, e);
 	if (rc < 0)
 		return rc;
-	f.progress = progress_start("fetching", f.volume_size);
+	f.progress = s->progress = progress_start("fetching", f.volume_size);
 	progress_set(f.progress, f.next_index * f.block_size);
 	rc = copy_blocks(&f, sink, e);
 	progress_end(f.progress, rc == 0);
-	f.progress = NULL;
+	f.progress = s->progress = NULL;
 	if (rc == 0 && buf_adds(&report->verified, "block checksums (SHA-256)\nvolume size\n") < 0)
 		rc = err_nomem(e);
 	return rc;

@@ -100,6 +100,7 @@ static int take_product_codes(const struct xml_node *item, struct catalog_image 
 	AUTO_BUF all = BUF_INIT;
 
 	for (const struct xml_node *c = xml_child(codes, "item"); c; c = xml_next(c, "item")) {
+		im->marketplace |= strcmp(xml_child_text(c, "type", ""), "marketplace") == 0;
 		if (buf_addf(&all, "%s%s", all.len ? " " : "",
 			     xml_child_text(c, "productCode", "")) < 0)
 			return err_nomem(e);
@@ -265,6 +266,9 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 
 const struct source_type source_ec2 = {
 	.name = "ec2",
+	.summary = "EC2 and clouds that speak its API: AMIs",
+	.keys = "region endpoint-url profile owners",
+	.aws = true,
 	.owns = ec2_owns,
 	.find = ec2_find,
 	.list = ec2_list,

@@ -29,6 +29,7 @@ from .httpd import Log, Server
 from .images import Images
 from .s3proxy import S3Proxy
 from .snapshots import Snapshots, write_json
+from .web import Web
 
 START_SECONDS = 60
 STOP_SECONDS = 10
@@ -80,7 +81,7 @@ def running(state):
     return processes if any(alive(p) for p in processes) else []
 
 
-def start(state, region, owner, xattr, program):
+def start(state, region, owner, xattr, program, s3=True):
     """Starts the cloud in the background, and returns when it is ready. False if it runs already."""
     if running(state):
         return False
@@ -92,6 +93,8 @@ def start(state, region, owner, xattr, program):
         command += ["--owner-pid", str(owner)]
     if not xattr:
         command += ["--no-xattr"]
+    if not s3:
+        command += ["--no-s3"]
     with open(path_in(state, "log", "cloud.err"), "wb") as log:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                  pass_fds=[ready_write], cwd="/")
@@ -134,7 +137,8 @@ def forget(state):
 class Daemon:
     """The process that holds the endpoints and watches over Swift."""
 
-    def __init__(self, state, region, owner, xattr):
+    def __init__(self, state, region, owner, xattr, s3=True):
+        self.s3 = s3
         self.state = state
         self.region = region
         self.xattr = xattr
@@ -152,12 +156,13 @@ class Daemon:
         os.makedirs(path_in(self.state, "log"), exist_ok=True)
         self.take_lock()
         try:
-            swift_port = self.start_swift()
+            swift_port = self.start_swift() if self.s3 else None
             # Only now: Swift's processes would inherit the mask. From here on, signals are waited for, below.
             wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
             signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
             ports = self.start_endpoints(swift_port)
-            self.wait_for_swift(swift_port)
+            if self.s3:
+                self.wait_for_swift(swift_port)
             self.write_env(ports)
             self.write_pids()
             ready()
@@ -236,6 +241,7 @@ class Daemon:
             "ec2": Server("ec2", Ec2(images, snapshots, self.region, secret, swift_port), faults, log, Ec2.prepare),
             "ebs": Server("ebs", Ebs(snapshots, self.region, secret), faults, log),
             "s3": Server("s3", S3Proxy(swift_port), faults, log),
+            "web": Server("web", Web(path_in(self.state, "web")), faults, log),
             "control": Server("control", Control(key, faults, images, snapshots)),
         }
         ports = {name: server.listen(ports.get(name, 0)) for name, server in servers.items()}
@@ -255,6 +261,7 @@ class Daemon:
             "AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:%d" % ports["ec2"],
             "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:%d" % ports["s3"],
             "AWS_ENDPOINT_URL_EBS": "http://127.0.0.1:%d" % ports["ebs"],
+            "CLOUD_WEB": "http://127.0.0.1:%d" % ports["web"],
         }
         temporary = path_in(self.state, "env.new")
         with open(temporary, "w", encoding="ascii") as out:
@@ -267,7 +274,9 @@ class Daemon:
         os.replace(temporary, path_in(self.state, "env"))
 
     def write_pids(self):
-        pids = [os.getpid(), self.swift.pid] + children_of(self.swift.pid)
+        pids = [os.getpid()]
+        if self.swift is not None:
+            pids += [self.swift.pid] + children_of(self.swift.pid)
         write_json(path_in(self.state, "pids"), describe(pids))
 
     def watch(self, wanted):
@@ -276,7 +285,7 @@ class Daemon:
             got = signal.sigtimedwait(wanted, 0.5)
             if got is not None and got.si_signo != signal.SIGCHLD:
                 return 0
-            if self.swift.poll() is not None:
+            if self.swift is not None and self.swift.poll() is not None:
                 raise CloudError("Swift has ended by itself; see '%s'" % path_in(self.state, "log"))
             if self.owner and not alive(self.owner):
                 return 0

@@ -11,7 +11,8 @@ from xml.sax.saxutils import escape
 from .httpd import Response
 
 # kind -> (services, options besides --service --match --count --skip, what it does)
-ALL = ("ec2", "ebs", "s3")
+ALL = ("ec2", "ebs", "s3", "web")
+CLOUD = ("ec2", "ebs", "s3")
 KINDS = {
     "hangup": (ALL, (), "close the connection without any answer"),
     "drop": (ALL, ("bytes", "reset"), "full Content-Length, but close after BYTES of the body (default: half)"),
@@ -21,10 +22,10 @@ KINDS = {
     "drip": (ALL, ("rate",), "body at RATE bytes a second"),
     "stall": (ALL, ("bytes", "seconds"), "headers and BYTES of the body (default 0), then silence for SECONDS or for ever"),
     "status": (ALL, ("status",), "answer with HTTP status STATUS (default 500) and an error document"),
-    "throttle": (ALL, (), "EC2: 503 RequestLimitExceeded, EBS: 400 RequestThrottledException, S3: 503 SlowDown"),
-    "expired": (ALL, (), "EC2: 400 RequestExpired, EBS: 403 ExpiredTokenException, S3: 400 ExpiredToken"),
-    "denied": (ALL, (), "EC2: 403 UnauthorizedOperation, EBS: 403 AccessDeniedException, S3: 403 AccessDenied"),
-    "missing": (ALL, (), "EC2: 400 InvalidAMIID.NotFound, EBS: 404 ResourceNotFoundException, S3: 404 NoSuchKey"),
+    "throttle": (ALL, (), "EC2: 503 RequestLimitExceeded, EBS: 400 RequestThrottledException, S3: 503 SlowDown, web: 429"),
+    "expired": (ALL, (), "EC2: 400 RequestExpired, EBS: 403 ExpiredTokenException, S3: 400 ExpiredToken, web: 401"),
+    "denied": (ALL, (), "EC2: 403 UnauthorizedOperation, EBS: 403 AccessDeniedException, S3: 403 AccessDenied, web: 403"),
+    "missing": (ALL, (), "EC2: 400 InvalidAMIID.NotFound, EBS: 404 ResourceNotFoundException, S3: 404 NoSuchKey, web: 404"),
     "redirect": (("s3",), ("region",), "301 PermanentRedirect to REGION, unless the request is signed for it"),
     "wrong-region": (("s3",), ("region",), "400 AuthorizationHeaderMalformed naming REGION, unless signed for it"),
     "checksum": (("ebs",), (), "GetSnapshotBlock: a wrong x-amz-Checksum"),
@@ -230,25 +231,30 @@ ERRORS = {  # kind -> service -> (status, code, message, reason of EBS)
     "throttle": {
         "ec2": (503, "RequestLimitExceeded", "Request limit exceeded.", None),
         "ebs": (400, "RequestThrottledException", "The number of requests exceeds the limit.", "ACCOUNT_THROTTLED"),
-        "s3": (503, "SlowDown", "Please reduce your request rate.", None)},
+        "s3": (503, "SlowDown", "Please reduce your request rate.", None),
+        "web": (429, "Too Many Requests", "Slow down.", None)},
     "expired": {
         "ec2": (400, "RequestExpired", "Request has expired.", None),
         "ebs": (403, "ExpiredTokenException", "The security token included in the request is expired", None),
-        "s3": (400, "ExpiredToken", "The provided token has expired.", None)},
+        "s3": (400, "ExpiredToken", "The provided token has expired.", None),
+        "web": (401, "Unauthorized", "The token has expired.", None)},
     "denied": {
         "ec2": (403, "UnauthorizedOperation", "You are not authorized to perform this operation.", None),
         "ebs": (403, "AccessDeniedException", "You are not authorized to perform this operation.",
                 "UNAUTHORIZED_ACCOUNT"),
-        "s3": (403, "AccessDenied", "Access Denied", None)},
+        "s3": (403, "AccessDenied", "Access Denied", None),
+        "web": (403, "Forbidden", "Not for you.", None)},
     "missing": {
         "ec2": (400, "InvalidAMIID.NotFound", "The image id does not exist", None),
         "ebs": (404, "ResourceNotFoundException", "The snapshot does not exist.", "SNAPSHOT_NOT_FOUND"),
-        "s3": (404, "NoSuchKey", "The specified key does not exist.", None)},
+        "s3": (404, "NoSuchKey", "The specified key does not exist.", None),
+        "web": (404, "Not Found", "Nothing is here.", None)},
 }
 STATUS_CODES = {  # of the kind 'status'
     "ec2": {500: "InternalError", 503: "Unavailable"},
     "ebs": {500: "InternalServerException", 503: "ServiceUnavailableException"},
     "s3": {500: "InternalError", 503: "ServiceUnavailable"},
+    "web": {},
 }
 
 
@@ -288,6 +294,8 @@ def error(service, status, code, message, reason=None, request=None, region=None
             document["Reason"] = reason
         return Response(status, [("Content-Type", "application/json"), ("x-amzn-RequestId", REQUEST_ID),
                                  ("x-amzn-ErrorType", code)], json.dumps(document).encode())
+    if service == "web":
+        return Response(status, [("Content-Type", "text/plain")], ("%s: %s\n" % (code, message)).encode())
     headers = [("Content-Type", "application/xml"), ("x-amz-request-id", "LOOPBACK0000001")]
     more = ""
     if region:

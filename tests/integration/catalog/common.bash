@@ -63,6 +63,8 @@ cloud_up() {
 	set +a
 	AMI_BUNDLE=$(tests/cloud/cloud load --state "$CLOUD" "$BATS_FILE_TMPDIR/ami/bundle") || return 1
 	AMI_EBS=$(tests/cloud/cloud load --state "$CLOUD" "$BATS_FILE_TMPDIR/ami/ebs") || return 1
+	export ACCLIMATE_CATALOG_CONFIG=$BATS_FILE_TMPDIR/catalog.yaml
+	printf 'sources:\n  ec2:\n    type: ec2\n' >"$ACCLIMATE_CATALOG_CONFIG"
 	EC2_PRIVATE_KEY=$BATS_FILE_TMPDIR/ami/keys/user.key.pem
 	EC2_CERT=$BATS_FILE_TMPDIR/ami/keys/user.cert.pem
 }
@@ -74,7 +76,7 @@ cloud_down() {
 # For setup: a store of its own for each test.
 fresh_store() {
 	tools
-	export ACCLIMATE_STORE=$BATS_TEST_TMPDIR/store
+	export ACCLIMATE_STORE=$BATS_TEST_TMPDIR/store XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
 	AMI=$BATS_FILE_TMPDIR/ami
 	# Only where the test before changed something: each of these starts a program.
 	if [ -e "$CLOUD/tests-fault" ]; then
