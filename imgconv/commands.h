@@ -15,5 +15,7 @@ int cmd_create(const struct cli_command *self, int argc, char **argv);
 int cmd_resize(const struct cli_command *self, int argc, char **argv);
 int cmd_bootable(const struct cli_command *self, int argc, char **argv);
 int cmd_inject(const struct cli_command *self, int argc, char **argv);
+int cmd_ls(const struct cli_command *self, int argc, char **argv);
+int cmd_cat(const struct cli_command *self, int argc, char **argv);
 
 #endif

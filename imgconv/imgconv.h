@@ -570,6 +570,20 @@ int overlay_add_tree(struct overlay *o, const char *host_dir, struct err *e);
 int overlay_add_tar(struct overlay *o, const char *tar_path, struct err *e);
 /* ctxd and the init scripts that fit the guest: known when it is applied. */
 int overlay_add_ctxd(struct overlay *o, struct err *e);
+/*
+ * A script that the guest runs once, at the end of its first boot, as root; several are run in the
+ * order in which they were added. name is a file name; data begins with "#!" (else EINVAL).
+ */
+int overlay_add_first_boot(struct overlay *o, const char *name, const void *data, size_t len,
+			   struct err *e);
+/* The guest's name, wherever it keeps it. Errors: EINVAL it cannot be one. */
+int overlay_add_hostname(struct overlay *o, const char *name, struct err *e);
+/*
+ * Public keys, lines of authorized_keys(5), for an account of the guest; such as it has stay.
+ * Errors: EINVAL they are none; when it is applied, ENOENT there is no such account.
+ */
+int overlay_add_ssh_key(struct overlay *o, const char *user, const void *keys, size_t len,
+			struct err *e);
 
 struct inject_opts {
 	unsigned partition; /* number from image_layout; 0: the root file system is found */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv: disk images, from one format to another, looked into and changed. */
 #include "imgconv/args.h"
+#include "imgconv/changes.h"
 #include "imgconv/commands.h"
 #include "imgconv/format.h"
 
@@ -121,18 +122,29 @@ static const struct cli_command commands[] = {
 		"puts files into the file system inside a disk image, in place; shows what is "
 		"there",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
-		"  -o, --output text|json      how to show what was changed, or --list\n"
-		"      --overlay DIR|TAR       lay a folder (owner root) or a tar archive over the "
-		"root\n"
-		"      --ctxd                  put in ctxd and the units that start it\n"
-		"      --file SRC:DST[:MODE[:UID:GID]]\n"
-		"                              put in one file\n"
-		"      --delete PATH           remove a file, or a folder with all in it\n"
-		"      --partition N           the file system to change; else the root is found\n"
-		"      --dry-run               try it all, write nothing\n"
+		"  -o, --output text|json      how to show what was changed, or "
+		"--list\n" CHANGE_HELP "      --dry-run               try it all, write nothing\n"
 		"      --list PATH             show a folder of the guest\n"
 		"      --cat PATH              write a file of the guest to standard output\n",
 		cmd_inject,
+	},
+	{
+		"ls",
+		"[-f FMT] [-o text|json] [-R] [--partition N] IMAGE [PATH]",
+		"shows a folder of the guest inside an image",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"  -o, --output text|json      how to show it\n"
+		"  -R, --recursive             and all folders below it\n"
+		"      --partition N           the file system; else the root is found\n" OPEN_HELP,
+		cmd_ls,
+	},
+	{
+		"cat",
+		"[-f FMT] [--partition N] IMAGE PATH",
+		"writes a file of the guest inside an image to standard output",
+		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
+		"      --partition N           the file system; else the root is found\n" OPEN_HELP,
+		cmd_cat,
 	},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -191,6 +203,9 @@ int main(int argc, char **argv)
 		{"SRC", CLI_VALUE_FILE, NULL},
 		{"DST", CLI_VALUE_FILE, NULL},
 		{"SRC:DST[:MODE[:UID:GID]]", CLI_VALUE_FILE, NULL},
+		{"DIR|TAR", CLI_VALUE_FILE, NULL},
+		{"[USER:]FILE", CLI_VALUE_FILE, NULL},
+		{"FILE", CLI_VALUE_FILE, NULL},
 		{0},
 	};
 	const struct cli_program imgconv = {

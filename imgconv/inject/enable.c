@@ -1,15 +1,71 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Services of ctxd in guests that need no more than files and links; and what all enabling shares. */
+/* Services in guests that need no more than files and links; and what all enabling shares. */
 #include "imgconv/inject/enable.h"
 
+#include <dirent.h>
 #include <stdio.h>
 
 #include "lib/fs.h"
 #include "lib/str.h"
 
 #define RC_LEVELS 7
+#define SERVICE_MAX (64 * KIB)
 
 static const struct overlay_attr dir_attr = {.mode = 0755};
+
+/* ---- from the host --------------------------------------------------------------------------- */
+
+int enable_load_file(struct overlay *files, const char *dir, const char *name, size_t limit,
+		     struct err *e)
+{
+	AUTO_FREE char *host = path_join(dir, name);
+	AUTO_FREE char *path = str_format("/%s", name);
+	AUTO_BUF data = BUF_INIT;
+	int rc = host && path ? fs_read_file(host, limit, &data, e) : err_nomem(e);
+
+	return rc < 0 ? rc
+		      : overlay_add_file(files, path, buf_str(&data), data.len,
+					 &(struct overlay_attr){.mode = 0755}, e);
+}
+
+static int is_visible(const struct dirent *d)
+{
+	return d->d_name[0] != '.';
+}
+
+static int load_folder(struct overlay *files, const char *dir, const char *folder, struct err *e)
+{
+	AUTO_FREE char *host = path_join(dir, folder);
+	struct dirent **list = NULL;
+	int rc = 0, n;
+
+	if (!host)
+		return err_nomem(e);
+	n = scandir(host, &list, is_visible, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : err_errno(e, errno, "'%s'", host);
+	for (int i = 0; i < n; i++) {
+		AUTO_FREE char *name = path_join(folder, list[i]->d_name);
+
+		if (rc >= 0)
+			rc = name ? enable_load_file(files, dir, name, SERVICE_MAX, e)
+				  : err_nomem(e);
+		free(list[i]);
+	}
+	free(list);
+	return rc;
+}
+
+int enable_load(struct overlay *files, const char *dir, struct err *e)
+{
+	static const char *const folders[] = {"systemd",     "upstart",     "openrc",
+					      "sysv/debian", "sysv/redhat", "sysv/suse"};
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && rc >= 0; i++)
+		rc = load_folder(files, dir, folders[i], e);
+	return rc;
+}
 
 /* ---- what they share ------------------------------------------------------------------------- */
 
@@ -29,7 +85,7 @@ int enable_each(struct enable *x, const char *prefix,
 		rc = fn(x, f, f->path + len);
 	}
 	if (rc >= 0 && !any)
-		return err_set(x->e, ENOENT, "ctxd's files for '%s' are not installed", prefix + 1);
+		return err_set(x->e, ENOENT, "our files for '%s' are not installed", prefix + 1);
 	return rc;
 }
 
@@ -88,17 +144,18 @@ static int add_runscript(struct enable *x, const struct overlay_entry *file, con
 				&(struct overlay_attr){.mode = 0755}, x->e);
 }
 
-static int add_to_boot(struct enable *x, const struct overlay_entry *file, const char *name)
+static int add_to_runlevel(struct enable *x, const struct overlay_entry *file, const char *name)
 {
 	AUTO_FREE char *target = path_join("/etc/init.d", name);
-	int rc = target ? add_runscript(x, file, name) : err_nomem(x->e);
+	AUTO_FREE char *dir = path_join("/etc/runlevels", x->runlevel);
+	int rc = target && dir ? add_runscript(x, file, name) : err_nomem(x->e);
 
-	return rc < 0 ? rc : enable_add_link(x, "/etc/runlevels/boot", name, target);
+	return rc < 0 ? rc : enable_add_link(x, dir, name, target);
 }
 
 int enable_openrc(struct enable *x)
 {
-	return enable_each(x, "/openrc/", add_to_boot);
+	return enable_each(x, "/openrc/", add_to_runlevel);
 }
 
 /* ---- chkconfig ------------------------------------------------------------------------------- */
@@ -168,7 +225,7 @@ static int link_level(struct enable *x, const char *name, const struct chkconfig
 	/* An administrator's own number stays. */
 	if (s.linked)
 		return 0;
-	if (starts && s.network <= c->start)
+	if (starts && x->before_network && s.network <= c->start)
 		return err_set(x->e, ENOTSUP,
 			       "the guest's network starts at number %u of runlevel %u: '%s', at "
 			       "%u, would come too late",
@@ -192,4 +249,29 @@ static int add_chkconfig(struct enable *x, const struct overlay_entry *file, con
 int enable_chkconfig(struct enable *x)
 {
 	return enable_each(x, "/sysv/redhat/", add_chkconfig);
+}
+
+/* ---- whatever the guest has ------------------------------------------------------------------ */
+
+int enable_services(struct enable *x, const struct distro *d)
+{
+	switch (d->services) {
+	case GUEST_SYSTEMD:
+		return enable_systemd(x);
+	case GUEST_UPSTART:
+		return enable_upstart(x);
+	case GUEST_OPENRC:
+		return enable_openrc(x);
+	case GUEST_SYSV:
+	case GUEST_SYSV_SUSE:
+		return enable_lsb(x, d->services);
+	case GUEST_SYSV_REDHAT:
+		return enable_chkconfig(x);
+	case GUEST_SERVICES_UNKNOWN:
+		break;
+	}
+	return err_set(x->e, ENOTSUP,
+		       "the guest's init is %s, and it has none of the folders in which systemd, "
+		       "Upstart, OpenRC or SysV init keep services",
+		       d->init);
 }

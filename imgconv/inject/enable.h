@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Services of ctxd in a guest, one function an init system: appends to an overlay the files that
+ * Services of ours in a guest, one function an init system: appends to an overlay the files that
  * start them, where that guest has such, and the links that its own tool would make to enable them.
  */
 #ifndef IMGCONV_INJECT_ENABLE_H
@@ -11,10 +11,24 @@
 
 struct enable {
 	struct guest_fs *fs;
-	const struct overlay *files; /* what ctxd_load made */
+	const struct overlay *files; /* what enable_load made */
+	const char *runlevel;        /* OpenRC's */
+	bool before_network;         /* to be refused where it would not be */
 	struct overlay *to;
 	struct err *e;
 };
+
+/*
+ * Puts the services in a folder of the host into files: "/systemd/NAME", "/openrc/NAME",
+ * "/upstart/NAME", "/sysv/debian/NAME" and so on. That a system has none is no error here.
+ */
+int enable_load(struct overlay *files, const char *dir, struct err *e);
+/* One file of that folder, as "/NAME". Errors: ENOENT; EFBIG more than limit bytes. */
+int enable_load_file(struct overlay *files, const char *dir, const char *name, size_t limit,
+		     struct err *e);
+
+/* All of them, as the guest has it. Errors: ENOTSUP an unknown init system, and those below. */
+int enable_services(struct enable *x, const struct distro *d);
 
 /* Units, and what [Install] asks for. Errors: ENOTSUP there is no folder of units. */
 int enable_systemd(struct enable *x);
@@ -27,7 +41,7 @@ int enable_systemd(struct enable *x);
 int enable_lsb(struct enable *x, enum guest_services kind);
 /* Scripts with "# chkconfig:" lines. Errors: ENOTSUP the network comes too early. */
 int enable_chkconfig(struct enable *x);
-/* Scripts in the runlevel "boot". */
+/* Scripts in a runlevel. */
 int enable_openrc(struct enable *x);
 /* Jobs, which enable themselves. */
 int enable_upstart(struct enable *x);

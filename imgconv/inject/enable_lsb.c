@@ -364,7 +364,7 @@ static int add_ours(struct set *s, const struct overlay_entry *f)
 	struct ours *o = &s->list[s->n];
 
 	if (s->n == ARRAY_SIZE(s->list))
-		return err_set(s->x->e, EFBIG, "more than %zu scripts of ctxd's",
+		return err_set(s->x->e, EFBIG, "more than %zu scripts of ours",
 			       ARRAY_SIZE(s->list));
 	*o = (struct ours){.file = f, .name = f->path + strlen(s->prefix)};
 	s->n++;
@@ -443,7 +443,7 @@ static int fill_level(struct set *set, struct level *l, const char *level)
 				pick = i;
 		}
 		if (pick == set->n)
-			return err_set(set->x->e, EBADMSG, "ctxd's scripts require each other");
+			return err_set(set->x->e, EBADMSG, "our scripts require each other");
 		rc = place_ours(set, l, &set->list[pick]);
 		in[pick] = false;
 		left--;
@@ -523,7 +523,7 @@ static int add_all(struct set *set)
 			rc = add_ours(set, f);
 	}
 	if (rc >= 0 && !set->n)
-		return err_set(x->e, ENOENT, "ctxd's files for '%s' are not installed",
+		return err_set(x->e, ENOENT, "our files for '%s' are not installed",
 			       set->prefix + 1);
 	for (size_t i = 0; i < ARRAY_SIZE(levels) && rc >= 0; i++)
 		rc = do_level(set, levels[i]);

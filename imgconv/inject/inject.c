@@ -8,8 +8,10 @@
 
 #include "imgconv/inject/ctxd.h"
 #include "imgconv/inject/distro.h"
+#include "imgconv/inject/first_boot.h"
 #include "imgconv/inject/overlay.h"
 #include "imgconv/inject/root.h"
+#include "imgconv/inject/setup.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 
@@ -151,25 +153,49 @@ static int apply_entry(struct apply *a, const struct overlay_entry *x)
 	return rc;
 }
 
+static int apply_all(struct apply *a, const struct overlay *o, const struct distro *d);
+
+/* What an entry means in this guest. */
+static int expand(struct apply *a, const struct overlay_entry *x, const struct distro *d,
+		  struct overlay *to)
+{
+	switch (x->kind) {
+	case OVERLAY_CTXD:
+		return ctxd_expand(a->fs, d, x->files, to, a->e);
+	case OVERLAY_FIRST_BOOT:
+		return first_boot_expand(a->fs, d, x, to, a->e);
+	case OVERLAY_HOSTNAME:
+		return setup_hostname(a->fs, d, x, to, a->e);
+	case OVERLAY_SSH_KEY:
+		return setup_ssh_key(a->fs, x, to, a->e);
+	default:
+		return 0;
+	}
+}
+
+/* Applied at once: what comes later sees what the guest has by then. */
+static int apply_expanded(struct apply *a, const struct overlay_entry *x, const struct distro *d)
+{
+	AUTO(overlay_free) struct overlay *to = NULL;
+	int rc = overlay_new(&to, a->e);
+
+	if (rc >= 0)
+		rc = expand(a, x, d, to);
+	return rc < 0 ? rc : apply_all(a, to, d);
+}
+
 static int apply_all(struct apply *a, const struct overlay *o, const struct distro *d)
 {
-	for (size_t i = 0; i < o->n; i++) {
-		AUTO(overlay_free) struct overlay *ctxd = NULL;
-		int rc = stop_check(a->e);
+	int rc = 0;
 
-		if (rc >= 0 && o->entries[i].kind == OVERLAY_CTXD) {
-			rc = overlay_new(&ctxd, a->e);
-			if (rc >= 0)
-				rc = ctxd_expand(a->fs, d, o->entries[i].files, ctxd, a->e);
-			if (rc >= 0)
-				rc = apply_all(a, ctxd, d);
-		} else if (rc >= 0) {
-			rc = apply_entry(a, &o->entries[i]);
-		}
-		if (rc < 0)
-			return rc;
+	for (size_t i = 0; i < o->n && rc >= 0; i++) {
+		const struct overlay_entry *x = &o->entries[i];
+
+		rc = stop_check(a->e);
+		if (rc >= 0)
+			rc = x->path ? apply_entry(a, x) : apply_expanded(a, x, d);
 	}
-	return 0;
+	return rc;
 }
 
 static int inject(struct image *im, const struct overlay *o, const struct inject_opts *opts,

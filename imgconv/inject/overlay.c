@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 
 #include "imgconv/inject/ctxd.h"
+#include "imgconv/inject/first_boot.h"
+#include "imgconv/inject/setup.h"
 #include "lib/fs.h"
 #include "lib/str.h"
 
@@ -29,6 +31,7 @@ static void entry_release(struct overlay_entry *x)
 	free(x->xattrs);
 	free(x->path);
 	free(x->data);
+	free(x->user);
 	overlay_free(x->files);
 }
 
@@ -225,17 +228,70 @@ int overlay_add_delete(struct overlay *o, const char *path, struct err *e)
 	return overlay_add(o, OVERLAY_DELETE, path, NULL, 0, NULL, e);
 }
 
-int overlay_add_ctxd(struct overlay *o, struct err *e)
+/* ---- what depends on the guest --------------------------------------------------------------- */
+
+/* What a service is made of, loaded by `load`. */
+static int add_service(struct overlay *o, enum overlay_kind kind, const void *data, size_t len,
+		       int (*load)(struct overlay *files, struct err *e), struct err *e)
 {
 	AUTO(overlay_free) struct overlay *files = NULL;
 	int rc = overlay_new(&files, e);
 
 	if (rc == 0)
-		rc = ctxd_load(files, e);
+		rc = load(files, e);
 	if (rc == 0)
-		rc = overlay_add(o, OVERLAY_CTXD, NULL, NULL, 0, NULL, e);
+		rc = overlay_add(o, kind, NULL, data, len, NULL, e);
 	if (rc == 0)
 		o->entries[o->n - 1].files = STEAL(files);
+	return rc;
+}
+
+int overlay_add_ctxd(struct overlay *o, struct err *e)
+{
+	return add_service(o, OVERLAY_CTXD, NULL, 0, ctxd_load, e);
+}
+
+int overlay_add_first_boot(struct overlay *o, const char *name, const void *data, size_t len,
+			   struct err *e)
+{
+	AUTO_FREE char *numbered = NULL;
+	unsigned number = 1;
+	int rc;
+
+	if (!name_is_plain(name) || strpbrk(name, " '\"\\"))
+		return err_set(e, EINVAL, "'%s' is no name for a script", name);
+	if (len < 2 || memcmp(data, "#!", 2) != 0)
+		return err_set(e, EINVAL, "'%s' does not begin with '#!': it is no script", name);
+	for (size_t i = 0; i < o->n; i++)
+		number += o->entries[i].kind == OVERLAY_FIRST_BOOT;
+	numbered = str_format("%04u-%s", number, name);
+	if (!numbered)
+		return err_nomem(e);
+	rc = add_service(o, OVERLAY_FIRST_BOOT, data, len, first_boot_load, e);
+	if (rc == 0)
+		o->entries[o->n - 1].user = STEAL(numbered);
+	return rc;
+}
+
+int overlay_add_hostname(struct overlay *o, const char *name, struct err *e)
+{
+	if (!hostname_is_valid(name))
+		return err_set(e, EINVAL, "'%s' is no host name", name);
+	return overlay_add(o, OVERLAY_HOSTNAME, NULL, name, strlen(name), NULL, e);
+}
+
+int overlay_add_ssh_key(struct overlay *o, const char *user, const void *keys, size_t len,
+			struct err *e)
+{
+	AUTO_FREE char *own = strdup(user);
+	int rc = own ? ssh_keys_check(keys, len, e) : err_nomem(e);
+
+	if (rc == 0 && (!*user || strpbrk(user, ":/\n")))
+		rc = err_set(e, EINVAL, "'%s' is no account's name", user);
+	if (rc == 0)
+		rc = overlay_add(o, OVERLAY_SSH_KEY, NULL, keys, len, NULL, e);
+	if (rc == 0)
+		o->entries[o->n - 1].user = STEAL(own);
 	return rc;
 }
 

@@ -13,7 +13,11 @@ enum overlay_kind {
 	OVERLAY_DIR,
 	OVERLAY_SYMLINK,
 	OVERLAY_DELETE,
-	OVERLAY_CTXD, /* replaced by what fits the guest before it is applied */
+	/* Replaced by what fits the guest before they are applied; these have no path. */
+	OVERLAY_CTXD,
+	OVERLAY_FIRST_BOOT, /* data: a script */
+	OVERLAY_HOSTNAME,   /* data: the name */
+	OVERLAY_SSH_KEY,    /* data: lines of authorized_keys */
 };
 
 struct overlay_xattr {
@@ -24,13 +28,14 @@ struct overlay_xattr {
 
 struct overlay_entry {
 	enum overlay_kind kind;
-	char *path; /* absolute, no "." or "..", no double or trailing slash; NULL for CTXD */
+	char *path; /* absolute, no "." or "..", no double or trailing slash */
 	char *data; /* a file's bytes or a link's target, with a NUL behind them */
 	size_t len;
 	struct overlay_attr attr;
 	struct overlay_xattr *xattrs; /* n_xattrs */
 	size_t n_xattrs;
-	struct overlay *files; /* of CTXD: what it is made of; else NULL */
+	struct overlay *files; /* of CTXD and FIRST_BOOT: what it is made of; else NULL */
+	char *user;            /* of SSH_KEY: the account; of FIRST_BOOT: the script's name */
 };
 
 struct overlay {
