@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 #include "metadata-server/commands.h"
+#include "metadata-server/host.h"
 #include "metadata-server/one.h"
 
 /* The administrator asks: no token is needed. */
@@ -14,11 +15,15 @@ static int get(const struct instance *in, const char *path, struct http_response
 {
 	AUTO_FREE char *target = str_format("%s%s", path[0] == '/' ? "" : "/", path);
 	const struct token_key key = {0}; /* unused: no token is looked at */
-	struct imds_env env = {.key = &key, .now = (uint64_t)time(NULL), .trusted = true};
+	AUTO(host_release) struct host host = {0};
+	struct imds_host made;
+	struct imds_env env = {
+		.key = &key, .host = &made, .now = (uint64_t)time(NULL), .trusted = true};
 	struct http_request rq = {.method = {"GET", 3}, .minor = 1};
 
 	if (!target)
 		return err_nomem(e);
+	host_make(&host, &made);
 	rq.target = (struct http_slice){target, strlen(target)};
 	return imds_answer(&rq, in, &env, res, NULL, e);
 }

@@ -8,6 +8,8 @@ enum {
 	OPT_CONTROL = 256,
 	OPT_METRICS,
 	OPT_STATE,
+	OPT_IDENTITY_KEY,
+	OPT_IDENTITY_CERT,
 	OPT_ACCESS_LOG,
 	OPT_ACCESS_FORMAT,
 	OPT_NO_WATCH,
@@ -29,6 +31,8 @@ static const struct option options[] = {
 	{"control", required_argument, NULL, OPT_CONTROL},
 	{"metrics", required_argument, NULL, OPT_METRICS},
 	{"state", required_argument, NULL, OPT_STATE},
+	{"identity-key", required_argument, NULL, OPT_IDENTITY_KEY},
+	{"identity-cert", required_argument, NULL, OPT_IDENTITY_CERT},
 	{"access-log", required_argument, NULL, OPT_ACCESS_LOG},
 	{"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
 	{"no-watch", no_argument, NULL, OPT_NO_WATCH},
@@ -50,6 +54,8 @@ static int check_opts(const struct cli_command *self, const struct service_opts 
 		return cli_usage(self, "--stdio answers on standard output: no --access-log -");
 	if (!o->stdio && !o->n_listen)
 		return cli_usage(self, "give --listen ADDRESS:PORT, or --stdio INSTANCE");
+	if (!o->identity_key != !o->identity_cert)
+		return cli_usage(self, "--identity-key and --identity-cert belong together");
 	if (!o->as && !o->instances)
 		return cli_usage(self, "give --instances FOLDER, or --as INSTANCE.yaml");
 	return EXIT_OK;
@@ -114,6 +120,10 @@ static const char **path_of(int opt, struct service_opts *o)
 		return &o->metrics;
 	case OPT_STATE:
 		return &o->state;
+	case OPT_IDENTITY_KEY:
+		return &o->identity_key;
+	case OPT_IDENTITY_CERT:
+		return &o->identity_cert;
 	case OPT_ACCESS_LOG:
 		return &o->access_log;
 	default:
@@ -200,6 +210,8 @@ const struct cli_command serve_command = {
 		"      --control SOCKET        Unix socket for event, reload, status, list\n"
 		"      --metrics ADDR:PORT     metrics for Prometheus, and health\n"
 		"      --state DIR             folder in which events are kept over a restart\n"
+		"      --identity-key FILE     RSA key that identity documents are signed with\n"
+		"      --identity-cert FILE    its certificate\n"
 		"      --access-log FILE       a line for each request; - is standard output\n"
 		"      --access-log-format text|json\n"
 		"                              how its lines are written\n"

@@ -12,6 +12,7 @@
 #include "lib/str.h"
 #include "metadata-server/access.h"
 #include "metadata-server/control.h"
+#include "metadata-server/host.h"
 #include "metadata-server/one.h"
 
 struct service {
@@ -19,6 +20,7 @@ struct service {
 	struct server server;
 	struct httpd *control, *metrics;
 	struct watch *watch;
+	struct host host;
 };
 
 /* The parts of one loop, which is the server's, last. */
@@ -33,6 +35,7 @@ static void service_release(struct service *s)
 	if (s->control && s->o->control)
 		unlink(s->o->control);
 	server_release(&s->server);
+	host_release(&s->host);
 }
 DEFINE_AUTO_STRUCT(struct service, service_release);
 
@@ -113,6 +116,26 @@ static int load_key(const struct service_opts *o, struct token_key *ret, struct 
 	if (o->token_key)
 		return token_key_load(o->token_key, ret, e);
 	return o->stdio ? default_key(ret, e) : token_key_random(ret, e);
+}
+
+static bool wants_process(const struct server *s)
+{
+	return !s->one || s->one->context->iam_role.credential_process;
+}
+
+/* Before this process gives up starting others. */
+static int start_host(struct service *s, struct err *e)
+{
+	const struct service_opts *o = s->o;
+	int rc = 0;
+
+	if (o->identity_key)
+		rc = signer_open(o->identity_key, o->identity_cert, &s->host.signer, e);
+	if (!rc && wants_process(&s->server))
+		rc = credentials_start(o->as, o->instances, &s->host.credentials, e);
+	if (!rc)
+		host_make(&s->host, &s->server.host);
+	return rc;
 }
 
 /* ---- listeners ------------------------------------------------------------------------------- */
@@ -198,7 +221,11 @@ static int start(struct service *s, struct err *e)
 	limits.bytes = o->guest_bytes;
 	if (!rc && o->access_log)
 		rc = access_open(o->access_log, o->access_json, &s->server.access, e);
+	rc = rc ? rc : start_host(s, e);
 	rc = rc ? rc : server_start(&s->server, &limits, e);
+	if (!rc && s->host.credentials)
+		rc = credentials_attach(s->host.credentials, httpd_base(s->server.httpd),
+					s->server.httpd, e);
 	rc = rc ? rc : watch_signals(s, e);
 	if (!rc && !o->stdio && !o->no_watch)
 		rc = watch_new(httpd_base(s->server.httpd),

@@ -15,10 +15,11 @@ struct service_opts {
 	const char *listen[MAX_LISTEN];
 	size_t n_listen;
 	bool stdio;
-	const char *control;    /* Unix socket; NULL: none */
-	const char *metrics;    /* ADDR:PORT; NULL: none */
-	const char *state;      /* folder for what outlives the process; NULL: none */
-	const char *access_log; /* NULL: none */
+	const char *control; /* Unix socket; NULL: none */
+	const char *metrics; /* ADDR:PORT; NULL: none */
+	const char *state;   /* folder for what outlives the process; NULL: none */
+	const char *identity_key, *identity_cert; /* PEM files; NULL: documents are not signed */
+	const char *access_log;                   /* NULL: none */
 	bool access_json;
 	bool no_watch;
 	unsigned max_connections, guest_connections;

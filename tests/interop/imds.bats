@@ -121,6 +121,23 @@ cloud_init() { # PLATFORM
 	! grep -q 'status=401' log
 }
 
+@test "botocore's and the AWS CLI's clients take a role's credentials" {
+	sed '$a iam-role: {name: web, access-key-id: AKIAIOSFODNN7EXAMPLE, secret-access-key: abc, session-token: tok}' \
+		v2.yaml >role.yaml
+	serve role.yaml
+	AWS_EC2_METADATA_SERVICE_ENDPOINT=$URL /usr/bin/python3 <<-'PY'
+		import os
+		from botocore.utils import InstanceMetadataFetcher
+		f = InstanceMetadataFetcher(base_url=os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"], num_attempts=1)
+		c = f.retrieve_iam_role_credentials()
+		assert c["role_name"] == "web" and c["access_key"] == "AKIAIOSFODNN7EXAMPLE", c
+		assert c["secret_key"] == "abc" and c["token"] == "tok" and c["expiry_time"], c
+	PY
+	env -i PATH="$PATH" HOME="$PWD" AWS_EC2_METADATA_SERVICE_ENDPOINT="$URL/" \
+		AWS_METADATA_SERVICE_TIMEOUT=20 AWS_METADATA_SERVICE_NUM_ATTEMPTS=3 aws configure list >listed
+	grep -qE 'access_key .*MPLE +iam-role' listed
+}
+
 @test "awscli asks by the endpoint that it is told" {
 	serve v2.yaml
 	# a second, its default, is little on a busy machine

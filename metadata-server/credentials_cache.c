@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Credentials while they are good, and the process that gets new ones.
+ *
+ * The two talk over a pair of SOCK_SEQPACKET sockets: a request is an instance's name, the answer
+ *
+ *	offset  bytes
+ *	0       8      when they end, Unix seconds; 0: there are none
+ *	8       1      how long the name is
+ *	9       n      the name
+ *	9 + n          the leaf, or why there is none
+ *
+ * in the machine's own byte order. The process makes one of its own for each request.
+ */
+#include "metadata-server/credentials.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "lib/httpd.h"
+#include "lib/log.h"
+#include "metadata-server/one.h"
+
+enum {
+	MAX_NAME = 255,
+	MAX_MESSAGE = 131072,
+	HEAD = 9,
+	MAX_WORKERS = 16,
+	REFRESH = 300, /* seconds before they end, new ones are got */
+	RETRY = 5,     /* seconds after which a failure is tried again */
+	GIVE_UP = CREDENTIALS_SECONDS + 5,
+	MAX_ENTRIES = 65536,
+};
+
+enum state {
+	NEW,
+	ASKED,
+	HAS,
+	FAILED,
+};
+
+struct entry {
+	char *name, *instance_id, *command;
+	uint64_t key;     /* that requests wait with */
+	enum state state; /* ASKED may have credentials too, which end soon */
+	uint64_t asked_at, expires, retry_at;
+	struct buf leaf;
+};
+
+struct credentials {
+	int fd;
+	pid_t pid;
+	struct event *ev;
+	struct httpd *h;
+	struct entry *v; /* n, sorted by name */
+	size_t n;
+	uint64_t next_key;
+};
+
+/* ---- the process beside ---------------------------------------------------------------------- */
+
+static void answer(int fd, const char *name, uint64_t expires, const char *text)
+{
+	AUTO_BUF out = BUF_INIT;
+	unsigned char len = (unsigned char)strlen(name);
+
+	if (buf_add(&out, &expires, sizeof(expires)) || buf_add(&out, &len, 1) ||
+	    buf_add(&out, name, len) || buf_adds(&out, text))
+		return;
+	if (send(fd, out.data, MIN(out.len, (size_t)MAX_MESSAGE), MSG_NOSIGNAL) < 0)
+		log_debug("credentials of '%s' were not delivered: %s", name, strerror(errno));
+	explicit_bzero(out.data, out.cap);
+}
+
+static void ignore_fault(void *arg, const struct err *e)
+{
+	(void)arg;
+	(void)e;
+}
+
+static void work(int fd, const char *name, const char *as, const char *dir)
+{
+	AUTO(instance_free) struct instance *in = NULL;
+	AUTO_BUF leaf = BUF_INIT;
+	uint64_t expires = 0;
+	struct err e = {0};
+	int rc = one_load(as ? as : name, dir, ignore_fault, NULL, &in, &e);
+
+	if (!rc && (setenv("ACCLIMATE_INSTANCE", in->name, 1) ||
+		    setenv("ACCLIMATE_INSTANCE_ID", in->context->instance_id, 1)))
+		rc = err_nomem(&e);
+	rc = rc ? rc : credentials_run(in, (uint64_t)time(NULL), &leaf, &expires, &e);
+	answer(fd, name, rc ? 0 : expires, rc ? e.msg : buf_str(&leaf));
+}
+
+static void reap(unsigned *workers)
+{
+	while (*workers && waitpid(-1, NULL, WNOHANG) > 0)
+		(*workers)--;
+}
+
+_Noreturn static void serve_beside(int fd, const char *as, const char *dir)
+{
+	unsigned workers = 0;
+	char name[MAX_NAME + 1];
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* nothing of the server's: its end is noticed by its socket's */
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);
+	prctl(PR_SET_NAME, "credentials");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		ssize_t n = recv(fd, name, MAX_NAME, 0);
+		pid_t pid;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(0); /* the server is gone */
+		name[n] = '\0';
+		reap(&workers);
+		if (workers >= MAX_WORKERS && wait(NULL) > 0)
+			workers--;
+		pid = fork();
+		if (!pid) {
+			work(fd, name, as, dir);
+			_exit(0);
+		}
+		if (pid < 0)
+			answer(fd, name, 0, "no process can be started");
+		else
+			workers++;
+	}
+}
+
+/* ---- the cache ------------------------------------------------------------------------------- */
+
+static void entry_release(struct entry *en)
+{
+	free(en->name);
+	free(en->instance_id);
+	free(en->command);
+	if (en->leaf.data)
+		explicit_bzero(en->leaf.data, en->leaf.cap);
+	buf_release(&en->leaf);
+	*en = (struct entry){0};
+}
+
+static size_t place(const struct credentials *c, const char *name, bool *there)
+{
+	size_t lo = 0;
+	size_t hi = c->n;
+
+	*there = false;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int order = strcmp(c->v[mid].name, name);
+
+		if (!order) {
+			*there = true;
+			return mid;
+		}
+		if (order < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* Credentials are of one machine and one command: others begin anew. */
+static int entry_of(struct credentials *c, const struct instance *in, struct entry **ret,
+		    struct err *e)
+{
+	const char *command = in->context->iam_role.credential_process;
+	bool there;
+	size_t at = place(c, in->name, &there);
+	struct entry now = {.key = ++c->next_key};
+
+	if (there && !strcmp(c->v[at].instance_id, in->context->instance_id) &&
+	    !strcmp(c->v[at].command, command)) {
+		*ret = &c->v[at];
+		return 0;
+	}
+	if (!there && c->n == MAX_ENTRIES)
+		return err_set(e, EFBIG, "more than %d instances have a credential-process",
+			       MAX_ENTRIES);
+	now.name = strdup(in->name);
+	now.instance_id = strdup(in->context->instance_id);
+	now.command = strdup(command);
+	if (!there) {
+		struct entry *v = reallocarray(c->v, c->n + 1, sizeof(*v));
+
+		if (v)
+			c->v = v;
+		else
+			now.command = NULL;
+	}
+	if (!now.name || !now.instance_id || !now.command) {
+		entry_release(&now);
+		return err_nomem(e);
+	}
+	if (there) {
+		entry_release(&c->v[at]);
+	} else {
+		memmove(c->v + at + 1, c->v + at, (c->n - at) * sizeof(*c->v));
+		c->n++;
+	}
+	c->v[at] = now;
+	*ret = &c->v[at];
+	return 0;
+}
+
+static void ask(struct credentials *c, struct entry *en, uint64_t now)
+{
+	size_t len = strlen(en->name);
+
+	if (len > MAX_NAME || send(c->fd, en->name, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+		log_err("credentials of '%s' cannot be asked for: %s", en->name, strerror(errno));
+		en->retry_at = now + RETRY;
+		if (en->state != HAS)
+			en->state = FAILED;
+		return;
+	}
+	en->state = ASKED;
+	en->asked_at = now;
+}
+
+int credentials_make(struct credentials *c, const struct instance *in, uint64_t now, bool timed_out,
+		     struct buf *out, uint64_t *wait_key, struct err *e)
+{
+	struct entry *en = NULL;
+	int rc = entry_of(c, in, &en, e);
+	bool has;
+
+	if (rc)
+		return rc;
+	has = en->leaf.len && en->expires > now;
+	if (en->state == ASKED && en->asked_at + GIVE_UP < now) {
+		en->state = has ? HAS : FAILED;
+		en->retry_at = now + RETRY;
+	}
+	if (en->state == NEW || (en->state == FAILED && en->retry_at <= now) ||
+	    (en->state == HAS && en->expires <= now + REFRESH && en->retry_at <= now))
+		ask(c, en, now);
+	if (has)
+		return buf_add(out, en->leaf.data, en->leaf.len) ? err_nomem(e) : 0;
+	if (en->state != ASKED || timed_out)
+		return err_set(e, ENOENT, "no credentials");
+	*wait_key = en->key;
+	return err_set(e, EAGAIN, "credentials are being got");
+}
+
+static void take(struct credentials *c, const char *data, size_t len)
+{
+	uint64_t now = (uint64_t)time(NULL);
+	char name[MAX_NAME + 1];
+	struct entry *en;
+	uint64_t expires;
+	size_t name_len, at;
+	bool there;
+
+	if (len < HEAD || len < HEAD + (size_t)(unsigned char)data[8])
+		return;
+	memcpy(&expires, data, sizeof(expires));
+	name_len = (unsigned char)data[8];
+	memcpy(name, data + HEAD, name_len);
+	name[name_len] = '\0';
+	at = place(c, name, &there);
+	if (!there || c->v[at].state != ASKED)
+		return; /* its machine is another one by now */
+	en = &c->v[at];
+	if (expires > now) {
+		buf_clear(&en->leaf);
+		en->expires = expires;
+		en->state = buf_add(&en->leaf, data + HEAD + name_len, len - HEAD - name_len)
+				    ? FAILED
+				    : HAS;
+	} else {
+		log_err("credentials of '%s': %.*s", name, (int)(len - HEAD - name_len),
+			data + HEAD + name_len);
+		en->state = en->leaf.len && en->expires > now ? HAS : FAILED;
+	}
+	/* those that end within the time of refreshing are not got again and again */
+	en->retry_at = now + (en->state == HAS && expires > now ? 30 : RETRY);
+	httpd_wake(c->h, en->key);
+}
+
+static void on_answer(evutil_socket_t fd, short what, void *arg)
+{
+	AUTO_FREE char *data = malloc(MAX_MESSAGE);
+	struct credentials *c = arg;
+	ssize_t n;
+
+	(void)what;
+	if (!data)
+		return;
+	n = recv(fd, data, MAX_MESSAGE, MSG_DONTWAIT);
+	if (n > 0) {
+		take(c, data, (size_t)n);
+		explicit_bzero(data, (size_t)n);
+	} else if (!n || errno != EAGAIN) {
+		log_err("the process that gets credentials has ended");
+		event_del(c->ev);
+	}
+}
+
+/* ---- face ------------------------------------------------------------------------------------ */
+
+int credentials_start(const char *as, const char *dir, struct credentials **ret, struct err *e)
+{
+	AUTO(credentials_free) struct credentials *c = calloc(1, sizeof(*c));
+	int fds[2];
+
+	if (!c)
+		return err_nomem(e);
+	c->fd = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return err_errno(e, errno, "credentials");
+	c->fd = fds[0];
+	c->pid = fork();
+	if (c->pid < 0) {
+		close(fds[1]);
+		return err_errno(e, errno, "credentials");
+	}
+	if (!c->pid) {
+		close(fds[0]);
+		serve_beside(fds[1], as, dir);
+	}
+	close(fds[1]);
+	*ret = STEAL(c);
+	return 0;
+}
+
+int credentials_attach(struct credentials *c, struct event_base *base, struct httpd *h,
+		       struct err *e)
+{
+	c->h = h;
+	c->ev = event_new(base, c->fd, EV_READ | EV_PERSIST, on_answer, c);
+	if (!c->ev || event_add(c->ev, NULL))
+		return err_nomem(e);
+	return 0;
+}
+
+void credentials_free(struct credentials *c)
+{
+	if (c->ev)
+		event_free(c->ev);
+	if (c->fd >= 0)
+		close(c->fd); /* by which the other one ends */
+	if (c->pid > 0)
+		waitpid(c->pid, NULL, WNOHANG);
+	for (size_t i = 0; i < c->n; i++)
+		entry_release(&c->v[i]);
+	free(c->v);
+	free(c);
+}
