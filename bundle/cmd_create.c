@@ -22,6 +22,9 @@ enum {
 	OPT_ENC_IV,
 	OPT_FORCE_CREATE,
 	OPT_CERT_CREATE,
+	OPT_PROPERTY,
+	OPT_CPUS,
+	OPT_MEMORY,
 };
 
 struct create {
@@ -61,6 +64,17 @@ static int add_product_codes(struct make_args *m, char *text, struct err *e)
 		m->product_codes = grown;
 		grown[m->n_product_codes++] = code;
 	}
+	return 0;
+}
+
+static int add_property(struct make_args *m, const char *text, struct err *e)
+{
+	const char **grown = reallocarray(m->properties, m->n_properties + 1, sizeof(*grown));
+
+	if (!grown)
+		return err_nomem(e);
+	m->properties = grown;
+	grown[m->n_properties++] = text;
 	return 0;
 }
 
@@ -129,6 +143,17 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 	case OPT_ENC_IV:
 		m->enc_iv = arg;
 		return 0;
+	case OPT_PROPERTY:
+		return add_property(m, arg, e);
+	case OPT_CPUS:
+		rc = str_to_u64(arg, 1, 1024, &n, e);
+		m->cpus = (unsigned)n;
+		return rc;
+	case OPT_MEMORY:
+		rc = str_to_size(arg, &m->memory, e);
+		if (rc == 0 && (m->memory < MIB || m->memory % MIB))
+			rc = err_set(e, EINVAL, "memory is whole MiB");
+		return rc;
 	case OPT_FORCE_CREATE:
 		c->force = true;
 		return 0;
@@ -164,6 +189,9 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 		OPEN_LONGOPTS,
 		{"threads", required_argument, NULL, 'j'},
 		{"force", no_argument, NULL, OPT_FORCE_CREATE},
+		{"property", required_argument, NULL, OPT_PROPERTY},
+		{"cpus", required_argument, NULL, OPT_CPUS},
+		{"memory", required_argument, NULL, OPT_MEMORY},
 		{"prefix", required_argument, NULL, 'p'},
 		{"user", required_argument, NULL, 'u'},
 		{"arch", required_argument, NULL, 'r'},
@@ -231,6 +259,7 @@ int cmd_create(const struct cli_command *self, int argc, char **argv)
 		status = create(self, &c);
 	free(c.make.mappings);
 	free(c.make.product_codes);
+	free(c.make.properties);
 	free(c.name);
 	return status;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "bundle/cmd.h"
+#include "bundle/open.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -123,18 +124,24 @@ int cmd_info(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {0}};
 	AUTO(manifest_free) struct manifest *m = NULL;
-	enum cli_output output = CLI_TEXT;
+	struct open_args o = {.show = CLI_TEXT};
 	struct err e = {0};
+	bool taken = false;
 	int rc;
 
 	while (cli_getopt(self, argc, argv, "o:", options) != -1) {
-		if (cli_output_parse(optarg, &output, &e) < 0)
+		if (cli_output_parse(optarg, &o.show, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
 	if (argc - optind != 1)
-		return cli_usage(self, "one MANIFEST is needed");
-	rc = manifest_read(argv[optind], &m, &e);
-	if (rc == 0 && output == CLI_JSON)
+		return cli_usage(self, "one BUNDLE is needed");
+	o.input = argv[optind];
+	rc = open_delivery(&o, OPEN_INFO, &taken, &e);
+	if (rc == 0 && !taken)
+		rc = manifest_read(argv[optind], &m, &e);
+	if (!m)
+		return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+	if (rc == 0 && o.show == CLI_JSON)
 		rc = print_json(m, &e);
 	else if (rc == 0)
 		print_text(m);

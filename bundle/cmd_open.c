@@ -4,13 +4,20 @@
 #include <sys/stat.h>
 
 #include "bundle/cmd.h"
+#include "bundle/open.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/progress.h"
+#include "lib/str.h"
 
 #define SECTOR 512 /* disks of formats other than raw are whole sectors */
 
-struct open_args {
+enum {
+	OPT_DISK = 1024,
+	OPT_MAX_OUTPUT
+};
+
+struct ec2_args {
 	struct bundle_args bundle;
 	const char *output;
 	const char *format;
@@ -18,7 +25,7 @@ struct open_args {
 	bool force;
 };
 
-static int write_image(const struct open_args *a, const struct manifest *m,
+static int write_image(const struct ec2_args *a, const struct manifest *m,
 		       const struct bundle_secret *secret, struct part_source *src, int fd,
 		       struct err *e)
 {
@@ -42,7 +49,7 @@ static int write_image(const struct open_args *a, const struct manifest *m,
 }
 
 /* A target that stands is replaced only by --force, and only if it is a file. */
-static int check_target(const struct open_args *a, struct err *e)
+static int check_target(const struct ec2_args *a, struct err *e)
 {
 	struct stat st;
 
@@ -63,7 +70,7 @@ static mode_t file_mode(void)
 	return 0666 & ~mask;
 }
 
-static int open_bundle(const struct open_args *a, struct err *e)
+static int open_bundle(const struct ec2_args *a, struct err *e)
 {
 	AUTO(manifest_free) struct manifest *m = NULL;
 	AUTO(bundle_secret_wipe) struct bundle_secret secret = {0};
@@ -91,39 +98,71 @@ static int open_bundle(const struct open_args *a, struct err *e)
 	return 0;
 }
 
-int cmd_open(const struct cli_command *self, int argc, char **argv)
+/* 0, or an exit status. */
+static int parse_args(const struct cli_command *self, struct ec2_args *a, struct open_args *o,
+		      int argc, char **argv)
 {
 	static const struct option options[] = {
 		BUNDLE_LONGOPTS,
 		{"output-format", required_argument, NULL, 'O'},
 		{"compress", no_argument, NULL, 'c'},
 		{"force", no_argument, NULL, 'f'},
+		{"disk", required_argument, NULL, OPT_DISK},
+		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
 		{0},
 	};
-	struct open_args a = {.format = "raw"};
 	struct err e = {0};
-	int opt;
+	uint64_t n = 0;
+	int opt, rc = 0;
 
-	bundle_args_init(&a.bundle);
 	while ((opt = cli_getopt(self, argc, argv, BUNDLE_SHORTOPTS "O:cf", options)) != -1) {
-		if (bundle_args_take(&a.bundle, opt, optarg))
+		if (bundle_args_take(&a->bundle, opt, optarg))
 			continue;
 		if (opt == 'O')
-			a.format = optarg;
+			a->format = optarg;
 		else if (opt == 'c')
-			a.create.compression = IMAGE_COMPRESS_ZLIB;
+			a->create.compression = IMAGE_COMPRESS_ZLIB;
+		else if (opt == 'f')
+			a->force = true;
+		else if (opt == OPT_MAX_OUTPUT)
+			rc = str_to_size(optarg, &o->max_output, &e);
 		else
-			a.force = true;
+			rc = str_to_u64(optarg, 1, 4096, &n, &e);
+		if (rc < 0)
+			return cli_usage(self, "%s", e.msg);
 	}
+	o->disk = (unsigned)n;
 	if (argc - optind != 2)
-		return cli_usage(self, "MANIFEST and OUTPUT are needed");
-	if (!a.bundle.key)
-		return cli_usage(self, "a private key is needed: -k FILE");
-	a.bundle.manifest = argv[optind];
-	a.output = argv[optind + 1];
-	if (!strcmp(a.output, "-"))
+		return cli_usage(self, "BUNDLE and OUTPUT are needed");
+	a->bundle.manifest = o->input = argv[optind];
+	a->output = o->output = argv[optind + 1];
+	o->output_format = a->format;
+	o->create = a->create;
+	o->replace = a->force;
+	if (image_format_options(a->format) && image_create_check(a->format, &a->create, &e) < 0)
+		return cli_usage(self, "%s", e.msg);
+	if (!strcmp(a->output, "-"))
 		return cli_usage(self, "the image is proven at its end only: it cannot go to '-'");
-	if (open_bundle(&a, &e) < 0)
-		return cli_fail(&e);
-	return cli_finish(EXIT_OK);
+	return 0;
+}
+
+int cmd_open(const struct cli_command *self, int argc, char **argv)
+{
+	struct ec2_args a = {.format = "raw"};
+	struct open_args o = {.max_output = UINT64_MAX};
+	struct err e = {0};
+	bool taken = false;
+	int rc;
+
+	bundle_args_init(&a.bundle);
+	rc = parse_args(self, &a, &o, argc, argv);
+	if (rc)
+		return rc;
+	rc = open_delivery(&o, OPEN_IMAGE, &taken, &e);
+	if (rc == 0 && !taken) {
+		if (!a.bundle.key)
+			return cli_usage(self, "a private key is needed: -k FILE");
+		rc = open_bundle(&a, &e);
+	}
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "bundle/cmd.h"
+#include "bundle/open.h"
 #include "lib/progress.h"
 
 static int verify(const struct bundle_args *a, struct err *e)
@@ -44,16 +45,23 @@ int cmd_verify(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option options[] = {BUNDLE_LONGOPTS, {0}};
 	struct bundle_args a;
+	struct open_args o = {0};
 	struct err e = {0};
-	int opt;
+	bool taken = false;
+	int opt, rc;
 
 	bundle_args_init(&a);
 	while ((opt = cli_getopt(self, argc, argv, BUNDLE_SHORTOPTS, options)) != -1)
 		(void)bundle_args_take(&a, opt, optarg); /* there are no others */
 	if (argc - optind != 1)
-		return cli_usage(self, "one MANIFEST is needed");
-	a.manifest = argv[optind];
-	if (verify(&a, &e) < 0)
-		return cli_fail(&e);
-	return cli_finish(EXIT_OK);
+		return cli_usage(self, "one BUNDLE is needed");
+	a.manifest = o.input = argv[optind];
+	rc = open_delivery(&o, OPEN_VERIFY, &taken, &e);
+	if (rc == 0 && !taken)
+		rc = verify(&a, &e);
+	if (rc == -EBADMSG) {
+		(void)cli_fail(&e);
+		return EXIT_FOUND;
+	}
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -58,6 +58,22 @@ int make_copy(struct make *m, struct image *disk, const char *name, const char *
 /* The output's own file name. */
 const char *make_output_name(const struct make *m);
 
+/* ---- recognising and opening ------------------------------------------------------------------ */
+
+/* All that a probe may look at. */
+#define BUNDLE_HEAD 4096
+#define BUNDLE_TAIL 512
+struct bundle_head {
+	const uint8_t *data; /* the first len bytes */
+	size_t len;
+	const uint8_t *tail; /* the last BUNDLE_TAIL bytes; NULL: the file is shorter */
+	uint64_t file_size;
+};
+
+struct opening; /* bundle/open.h */
+
+/* ---- the seam ---------------------------------------------------------------------------------- */
+
 struct bundle_format {
 	const char *name;
 	const char *summary;
@@ -71,6 +87,13 @@ struct bundle_format {
 	int (*complete)(struct make *m, struct err *e);
 	/* Frees own. NULL: there is none. */
 	void (*release)(struct make *m);
+
+	/* True if what begins so is this format's. NULL: such a file is like any other image. */
+	bool (*probe)(const struct bundle_head *h);
+	/* All three in the sandbox. open makes the images; verify and info print. */
+	int (*open)(struct opening *o, struct err *e);
+	int (*verify)(struct opening *o, struct err *e);
+	int (*info)(struct opening *o, struct err *e);
 };
 
 /* Ended by NULL. */
@@ -78,6 +101,7 @@ extern const struct bundle_format *const bundle_formats[];
 const struct bundle_format *bundle_format_by_name(const char *name);
 
 extern const struct bundle_format bundle_format_ec2;
+extern const struct bundle_format bundle_format_ova;
 
 /* Memory that a confined child shares with this process, all zero; NULL when there is none. */
 void *shared_memory(size_t len);

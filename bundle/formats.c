@@ -4,6 +4,7 @@
 
 const struct bundle_format *const bundle_formats[] = {
 	&bundle_format_ec2,
+	&bundle_format_ova,
 	NULL,
 };
 

@@ -8,11 +8,14 @@ static const struct cli_command commands[] = {
 		"create",
 		"--for FORMAT [OPTION]... IMAGE... OUTPUT",
 		"make the form in which a cloud wants an image",
-		"      --for FORMAT            ec2\n"
+		"      --for FORMAT            ec2, ova\n"
 		"  -f, --format FMT            format of IMAGE (default: recognised by "
 		"content)\n" OPEN_HELP "  -j, --threads N             how many threads compress\n"
 		"      --force                 replace files that exist\n"
 		"  -p, --prefix NAME           name of the image and its files\n"
+		"      --property KEY=VALUE    a property of the image (ova)\n"
+		"      --cpus N                processors of the machine (default: 1)\n"
+		"      --memory SIZE           memory of the machine (default: 2G)\n"
 		"  -u, --user NUMBER           account, 12 digits (default: $EC2_USER_ID)\n"
 		"  -r, --arch ARCH             machine type (default: x86_64)\n"
 		"  -k, --key FILE              RSA private key that signs (default: "
@@ -38,8 +41,8 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"open",
-		"[OPTION]... MANIFEST OUTPUT",
-		"make an image out of an EC2 bundle",
+		"[OPTION]... BUNDLE OUTPUT",
+		"make an image out of what a cloud delivers",
 		BUNDLE_HELP "  -O, --output-format raw|qcow2\n"
 			    "                              format of OUTPUT (default: raw)\n"
 			    "  -c, --compress              compressed clusters (qcow2)\n"
@@ -48,15 +51,15 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"verify",
-		"[OPTION]... MANIFEST",
-		"check a bundle: signature and parts; with a key, all of it",
+		"[OPTION]... BUNDLE",
+		"check what a cloud delivers: signature, digests, structure",
 		BUNDLE_HELP,
 		cmd_verify,
 	},
 	{
 		"info",
-		"[-o text|json] MANIFEST",
-		"show what a manifest says",
+		"[-o text|json] BUNDLE",
+		"show what a manifest or descriptor says",
 		"  -o, --output text|json      how to show it\n",
 		cmd_info,
 	},
@@ -66,10 +69,10 @@ static const struct cli_command commands[] = {
 int main(int argc, char **argv)
 {
 	static const struct cli_value values[] = {
-		{"MANIFEST", CLI_VALUE_FILE, NULL},
+		{"BUNDLE", CLI_VALUE_FILE, NULL},
 		{"IMAGE", CLI_VALUE_FILE, NULL},
 		{"IMAGE...", CLI_VALUE_FILE, NULL},
-		{"FORMAT", CLI_VALUE_ONE_OF, "ec2"},
+		{"FORMAT", CLI_VALUE_ONE_OF, "ec2 ova"},
 		{"FMT", CLI_VALUE_ONE_OF, "raw qcow2 vmdk vhd vdi"},
 		{"OUTPUT", CLI_VALUE_FILE, NULL},
 		{0},

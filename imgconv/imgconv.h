@@ -238,7 +238,10 @@ bool image_format_streams(const char *format);
 void image_stream_free(struct image_stream *s);
 DEFINE_AUTO(struct image_stream *, image_stream_free);
 uint64_t image_stream_size(const struct image_stream *s);
-/* As image_copy_digest. Errors: also EBADMSG, the stream is shorter or longer than it should be. */
+/*
+ * As image_copy_digest; w NULL: the stream is read to its end and checked, nothing else. Errors:
+ * also EBADMSG, the stream is shorter or longer than it should be.
+ */
 int image_stream_copy(struct image_stream *s, struct image_writer *w, struct digest *digest,
 		      struct progress *p, struct err *e);
 

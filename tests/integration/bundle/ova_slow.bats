@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# OVA: all that packages can have, and all that they must not.
+# shellcheck disable=SC2154 # run --separate-stderr sets stderr
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	make_image image
+	keys
+	qemu-img convert -O vmdk -o subformat=streamOptimized image disk.vmdk
+	qemu-img convert -O qcow2 -c image disk.qcow2
+	head -c 2097152 image >image2
+}
+
+setup() { cd "$BATS_FILE_TMPDIR" || return; }
+
+mkova() { "$BATS_TEST_DIRNAME/mkova" "$@"; }
+
+broken() { # HOW PATTERN [OPTION...]
+	local how=$1 pattern=$2
+	shift 2
+	rm -f broken.ova
+	mkova --out broken.ova --disk disk.vmdk --break "$how" "$@"
+	refuses "$pattern" open broken.ova never
+	refuses "$pattern" verify broken.ova
+}
+
+@test "several disks, each for itself or all into a folder" {
+	"$BUNDLE" create --for ova -p two image image2 two.ova
+	refuses "2 disks: choose one" open two.ova never
+	"$BUNDLE" open --disk 2 two.ova second.raw
+	cmp image2 second.raw
+	mkdir all
+	"$BUNDLE" open -O qcow2 two.ova all
+	qemu-img compare -f raw -F qcow2 image all/two-disk1.qcow2
+	qemu-img compare -f raw -F qcow2 image2 all/two-disk2.qcow2
+	[ "$(find all -type f | wc -l)" = 2 ]
+	refuses "has 2 disks" open --disk 3 two.ova never
+	"$BUNDLE" verify two.ova
+}
+
+@test "a package as files of a folder" {
+	mkova --out dir.ova --style vmware --disk disk.vmdk
+	mkdir dir
+	tar -xf dir.ova -C dir
+	"$BUNDLE" verify dir/dir.ovf
+	"$BUNDLE" open dir/dir.ovf dir.raw
+	cmp image dir.raw
+	mv dir/disk.vmdk dir/other
+	refuses "disk.vmdk" open dir/dir.ovf never
+	ln -s other dir/disk.vmdk
+	refuses "symbolic link" open dir/dir.ovf never
+}
+
+@test "disks of other formats, compressed files, no manifest" {
+	mkova --out qcow.ova --disk disk.qcow2
+	"$BUNDLE" open qcow.ova qcow.raw
+	cmp image qcow.raw
+	"$BUNDLE" verify qcow.ova
+	mkova --out gz.ova --disk disk.vmdk --gzip
+	"$BUNDLE" open gz.ova gz.raw
+	cmp image gz.raw
+	mkova --out gzq.ova --disk image --gzip
+	refuses "" open gzq.ova never
+	mkova --out none.ova --disk disk.vmdk --no-manifest
+	run --separate-stderr "$BUNDLE" open none.ova none.raw
+	[ "$status" = 0 ]
+	has "$stderr" "no manifest"
+	cmp image none.raw
+	[ "$(find . -maxdepth 1 -name '.*' -type f | wc -l)" = 0 ]
+}
+
+@test "a signature is checked by the certificate that comes with it" {
+	mkova --out signed.ova --disk disk.vmdk --sign keys/user.key.pem keys/user.cert.pem
+	run "$BUNDLE" verify signed.ova
+	[ "$status" = 0 ]
+	has "$output" "verified" && has "$output" "CN = user"
+	broken signature "signature does not verify" --sign keys/user.key.pem keys/user.cert.pem
+	broken none "signature does not verify" --sign keys/user.key.pem keys/ec2.cert.pem
+}
+
+@test "what contradicts itself is refused" {
+	broken digest "the manifest says"
+	broken ovf-digest "the manifest says"
+	broken unlisted "does not name 'disk.vmdk'"
+	broken line "no line of the form"
+	broken size "the descriptor says"
+	broken capacity "the descriptor says"
+	broken reference "no file of the References"
+	broken missing "is missing"
+	broken parent "only the changes"
+	broken short "past the end"
+}
+
+@test "what could lead elsewhere is refused" {
+	broken path "no plain file name"
+	broken absolute "no plain file name"
+	broken link "member of type '2'"
+	broken twice "there twice"
+	broken doctype ""
+}
+
+@test "a descriptor that is not the first file is read, but not as it should be" {
+	rm -f broken.ova
+	mkova --out broken.ova --disk disk.vmdk --break order
+	"$BUNDLE" open broken.ova order.raw
+	cmp image order.raw
+	refuses "not the first file" verify broken.ova
+}
+
+@test "any image goes in; the same image gives the same archive" {
+	qemu-img convert -O vhdx image image.vhdx
+	"$BUNDLE" create --for ova -p web disk.qcow2 a.ova
+	"$BUNDLE" create --for ova -p web -j 1 image b.ova
+	cmp a.ova b.ova
+	refuses "" create --for ova -p web image.vhdx never.ova
+	refuses "KEY=VALUE" create --for ova -p web --property x image never.ova
+	refuses "exists" create --for ova -p web image b.ova
+}
+
+@test "a size that is no whole sectors is rounded up" {
+	head -c 100001 image >odd
+	"$BUNDLE" create --for ova -p odd odd odd.ova
+	"$BUNDLE" open odd.ova odd.raw
+	[ "$(stat -c %s odd.raw)" = 100352 ]
+	cmp -n 100001 odd odd.raw
+}
