@@ -340,18 +340,6 @@ void context_format_time(uint64_t unix_seconds, char out[CONTEXT_TIME_SIZE])
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
-static const struct nic *parent_of(const struct context *c, const struct nic *n)
-{
-	for (size_t i = 0; i < c->n_nics; i++) {
-		const struct nic *other = &c->nics[i];
-
-		if (other != n && (!strcmp(other->mac, n->vlan_parent) ||
-				   (other->name && !strcmp(other->name, n->vlan_parent))))
-			return other;
-	}
-	return NULL;
-}
-
 /* NICs are told apart by their MACs, else by their names. */
 static int check_nics(const struct context *c, struct err *e)
 {
@@ -369,7 +357,7 @@ static int check_nics(const struct context *c, struct err *e)
 		}
 		if (!n->vlan_parent)
 			continue;
-		parent = parent_of(c, n);
+		parent = nic_parent(c, n);
 		if (!n->vlan_id || !parent || parent->vlan_parent)
 			return err_set(e, EBADMSG, "nics[%zu]: vlan-parent: %s", i,
 				       n->vlan_id ? "is no other NIC's MAC address or name"

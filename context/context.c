@@ -127,3 +127,27 @@ const char *context_extra(const struct context *c, const char *key)
 {
 	return pairs_get(c->extra, c->n_extra, key);
 }
+
+enum nic_method nic_effective_method(const struct nic *n, bool ipv6)
+{
+	enum nic_method m = ipv6 ? n->method6 : n->method;
+
+	if (m != NIC_STATIC)
+		return m;
+	for (size_t i = 0; i < n->addresses.n; i++)
+		if ((strchr(n->addresses.v[i], ':') != NULL) == ipv6)
+			return NIC_STATIC;
+	return NIC_SKIP;
+}
+
+const struct nic *nic_parent(const struct context *c, const struct nic *n)
+{
+	for (size_t i = 0; i < c->n_nics && n->vlan_parent; i++) {
+		const struct nic *other = &c->nics[i];
+
+		if (other != n && (!strcmp(other->mac, n->vlan_parent) ||
+				   (other->name && !strcmp(other->name, n->vlan_parent))))
+			return other;
+	}
+	return NULL;
+}

@@ -232,6 +232,10 @@ struct context_mount *context_add_mount(struct context *c);
 struct context_file *context_add_file(struct context *c);
 struct context_script *context_add_script(struct context *c);
 struct context_maintenance *context_add_maintenance(struct context *c);
+/* How the family is set up in effect: static without an address is NIC_SKIP. */
+enum nic_method nic_effective_method(const struct nic *n, bool ipv6);
+/* The NIC that a VLAN is on; NULL if there is none. */
+const struct nic *nic_parent(const struct context *c, const struct nic *n);
 /* Append a copy; 0 or -ENOMEM. */
 int context_add_tag(struct context *c, const char *key, const char *value);
 int context_add_block_device(struct context *c, const char *role, const char *name);

@@ -18,32 +18,62 @@ static void pairs_free(struct context_pair *pairs, size_t n)
 	free(pairs);
 }
 
+/* Of an array: its members' memory, and its own. */
+static void release_array(const struct context_field *f, void *object)
+{
+	void **v = AT(void *, object, f->offset);
+	size_t *n = AT(size_t, object, f->offset_n);
+
+	if (f->kind == CTX_PAIRS)
+		pairs_free(*v, *n);
+	for (size_t i = 0; f->kind == CTX_STRUCTS && i < *n; i++)
+		context_fields_release(f->fields, (char *)*v + i * f->size);
+	if (f->kind == CTX_STRUCTS)
+		free(*v);
+	*v = NULL;
+	*n = 0;
+}
+
 static void release_field(const struct context_field *f, void *object)
 {
 	switch (f->kind) {
 	case CTX_TEXT:
 		free(*AT(char *, object, f->offset));
+		*AT(char *, object, f->offset) = NULL;
+		break;
+	case CTX_MAC:
+		*AT(char, object, f->offset) = '\0';
+		break;
+	case CTX_U32:
+	case CTX_MODE:
+		*AT(uint32_t, object, f->offset) = 0;
+		break;
+	case CTX_SIZE:
+	case CTX_TIME:
+		*AT(uint64_t, object, f->offset) = 0;
+		break;
+	case CTX_CHOICE:
+		*AT(enum context_choice, object, f->offset) = CHOICE_OPEN;
+		break;
+	case CTX_METHOD:
+		*AT(enum nic_method, object, f->offset) = NIC_STATIC;
 		break;
 	case CTX_LIST:
 		strlist_release(AT(struct strlist, object, f->offset));
 		break;
 	case CTX_BYTES:
 		buf_release(AT(struct buf, object, f->offset));
-		break;
-	case CTX_PAIRS:
-		pairs_free(*AT(struct context_pair *, object, f->offset),
-			   *AT(size_t, object, f->offset_n));
+		if (f->offset_n)
+			*AT(bool, object, f->offset_n) = false;
 		break;
 	case CTX_STRUCT:
 		context_fields_release(f->fields, AT(char, object, f->offset));
 		break;
+	case CTX_PAIRS:
 	case CTX_STRUCTS:
-		for (size_t i = 0; i < *AT(size_t, object, f->offset_n); i++)
-			context_fields_release(f->fields,
-					       *AT(char *, object, f->offset) + i * f->size);
-		free(*AT(void *, object, f->offset));
+		release_array(f, object);
 		break;
-	default:
+	case CTX_END:
 		break;
 	}
 }
@@ -280,6 +310,23 @@ static int compare_inside(struct comparison *c, const char *prefix,
 	return rc;
 }
 
+/*
+ * The place in b's array of member i of a's, n_b if it is not there. NICs are known by their MACs,
+ * else by their names; everything else by its place.
+ */
+static size_t counterpart(const struct context_field *f, const char *a, size_t i, const char *b,
+			  size_t n_b)
+{
+	const struct nic *n = (const struct nic *)a + i, *v = (const struct nic *)b;
+
+	if (f->fields != nic_fields || !(n->mac[0] || n->name))
+		return MIN(i, n_b);
+	for (size_t k = 0; k < n_b; k++)
+		if (n->mac[0] ? !strcmp(n->mac, v[k].mac) : texts_equal(n->name, v[k].name))
+			return k;
+	return n_b;
+}
+
 static int compare_structs(struct comparison *c, const struct context_field *f, const void *a,
 			   const void *b)
 {
@@ -288,14 +335,18 @@ static int compare_structs(struct comparison *c, const struct context_field *f, 
 	char name[64];
 	int rc = 0;
 
-	for (size_t i = 0; i < MAX(n_a, n_b) && !rc; i++) {
-		snprintf(name, sizeof(name), "%s[%zu]", f->name, i);
-		if (i >= n_a || i >= n_b) {
-			rc = tell(c, name, i < n_a, i < n_b);
-			continue;
-		}
-		snprintf(name, sizeof(name), "%s[%zu].", f->name, i);
-		rc = compare_inside(c, name, f->fields, at + i * f->size, bt + i * f->size);
+	for (size_t i = 0; i < n_a && !rc; i++) {
+		size_t k = counterpart(f, at, i, bt, n_b);
+
+		snprintf(name, sizeof(name), "%s[%zu]%s", f->name, i, k < n_b ? "." : "");
+		rc = k < n_b ? compare_inside(c, name, f->fields, at + i * f->size,
+					      bt + k * f->size)
+			     : tell(c, name, true, false);
+	}
+	for (size_t k = 0; k < n_b && !rc; k++) {
+		snprintf(name, sizeof(name), "%s[%zu]", f->name, k);
+		if (counterpart(f, bt, k, at, n_a) == n_a)
+			rc = tell(c, name, false, true);
 	}
 	return rc;
 }
@@ -329,6 +380,28 @@ static bool scalars_equal(const struct context_field *f, const void *a, const vo
 	}
 }
 
+/* 0 where there is neither a default route nor a lease that it could be of. */
+static uint32_t effective_metric(const struct nic *n, bool ipv6)
+{
+	uint32_t metric = ipv6 && n->metric6 ? n->metric6 : n->metric;
+
+	return (ipv6 ? n->gateway6 : n->gateway) || nic_effective_method(n, ipv6) == NIC_DHCP
+		       ? metric
+		       : 0;
+}
+
+/* Members of a NIC that mean the same though they are not. */
+static bool nic_means_same(const struct context_field *f, const struct nic *a, const struct nic *b)
+{
+	bool ipv6 = f->name[strlen(f->name) - 1] == '6';
+
+	if (f->kind == CTX_METHOD)
+		return nic_effective_method(a, ipv6) == nic_effective_method(b, ipv6);
+	if (f->offset == offsetof(struct nic, metric) || f->offset == offsetof(struct nic, metric6))
+		return effective_metric(a, ipv6) == effective_metric(b, ipv6);
+	return false;
+}
+
 static int compare_table(struct comparison *c, const struct context_field *table, const void *a,
 			 const void *b)
 {
@@ -348,7 +421,8 @@ static int compare_table(struct comparison *c, const struct context_field *table
 					   *CONST_AT(size_t, a, f->offset_n),
 					   *CONST_AT(struct context_pair *, b, f->offset),
 					   *CONST_AT(size_t, b, f->offset_n));
-		} else if (!scalars_equal(f, a, b)) {
+		} else if (!scalars_equal(f, a, b) &&
+			   !(table == nic_fields && nic_means_same(f, a, b))) {
 			rc = tell(c, f->name, context_field_given(f, a), context_field_given(f, b));
 		}
 	}

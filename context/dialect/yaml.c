@@ -10,7 +10,8 @@
  * What the text may look like is in lib/yaml.h. Unknown keys are faults, and all faults are
  * reported with their places, not the first alone.
  */
-#include "context/dialect/yaml.h"
+#include "context/bind.h"
+#include "context/imds.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -22,17 +23,14 @@
 
 #define MAX_FILE (4 * MIB)
 
-void yaml_fault(void *arg, const struct err *e)
-{
-	struct yaml_reader *r = arg;
+struct yaml_reader {
+	struct bind_reader b; /* first: handlers get either */
+	struct instance *in;
+};
 
-	if (r->report)
-		r->report(r->arg, e);
-	if (r->rc)
-		return;
-	r->rc = -e->code;
-	if (r->first)
-		*r->first = *e;
+static void fault(void *arg, const struct err *e)
+{
+	bind_fault(arg, e);
 }
 
 /* ---- identify and imds --------------------------------------------------------------------- */
@@ -41,7 +39,7 @@ static int on_identify_interface(const struct value *v, void *object, struct err
 {
 	struct yaml_reader *r = object;
 
-	return yaml_set_text(v, context_check_interface, &r->in->identify.interface, e);
+	return bind_text(v, context_check_interface, &r->in->identify.interface, e);
 }
 
 static int on_identify_address(const struct value *v, void *object, struct err *e)
@@ -50,7 +48,7 @@ static int on_identify_address(const struct value *v, void *object, struct err *
 	struct ip_prefix ip;
 	char text[46];
 	const char *s;
-	int rc = yaml_checked_text(v, context_check_ip, &s, e);
+	int rc = bind_checked_text(v, context_check_ip, &s, e);
 
 	if (rc)
 		return rc;
@@ -99,7 +97,7 @@ static int on_identify(const struct value *v, void *object, struct err *e)
 	struct yaml_reader *r = object;
 	const struct instance_identify *id = &r->in->identify;
 
-	if (value_bind_all(v, identify_fields, r, yaml_fault, r))
+	if (value_bind_all(v, identify_fields, r, fault, r))
 		return 0;
 	r->in->identify.given = true;
 	r->in->identify.place = (struct source_place){v->line, v->column};
@@ -132,8 +130,8 @@ static int on_imds(const struct value *v, void *object, struct err *e)
 {
 	struct yaml_reader *r = object;
 
-	(void)e; /* each yaml_fault has been told */
-	value_bind_all(v, imds_fields, &r->in->imds, yaml_fault, r);
+	(void)e; /* each fault has been told */
+	value_bind_all(v, imds_fields, &r->in->imds, fault, r);
 	return 0;
 }
 
@@ -144,7 +142,7 @@ static int on_instance_id(const struct value *v, void *object, struct err *e)
 	struct yaml_reader *r = object;
 
 	r->in->id_place = (struct source_place){v->line, v->column};
-	return yaml_set_text(v, context_check_instance_id, &r->in->context->instance_id, e);
+	return bind_text(v, context_check_instance_id, &r->in->context->instance_id, e);
 }
 
 /* Keys that are not the context's, and the one of it that an instance must have. */
@@ -163,28 +161,29 @@ int instance_parse_yaml(const char *name, const char *filename, const void *data
 	AUTO(instance_free) struct instance *in = NULL;
 	AUTO(context_free) struct context *c = NULL;
 	AUTO(value_free) struct value *root = NULL;
-	struct yaml_reader r = {.folder = folder, .report = report, .arg = arg, .first = e};
+	struct yaml_reader r = {.b = {.folder = folder, .report = report, .arg = arg, .first = e}};
 	struct err why = {0};
 
 	if (context_new(&c, e) || instance_new(name, &c, &in, e))
 		return -ENOMEM;
 	r.in = in;
+	r.b.c = in->context;
 	in->context->source = str_format("yaml %s", filename);
 	in->file = strdup(filename);
 	if (!in->context->source || !in->file)
 		return err_nomem(e);
 	if (yaml_parse(filename, data, len, &limits, &root, &why)) {
-		yaml_fault(&r, &why);
-		return r.rc;
+		bind_fault(&r.b, &why);
+		return r.b.rc;
 	}
-	yaml_read_struct(&r, root, context_fields, in->context, keys);
-	if (r.rc)
-		return r.rc;
+	bind_struct(&r.b, root, context_fields, in->context, keys);
+	if (r.b.rc)
+		return r.b.rc;
 	/* Each value is good; together they must be too. */
 	if (context_validate(in->context, &why) || instance_render(in, &why)) {
 		err_wrap(&why, "%s", filename);
-		yaml_fault(&r, &why);
-		return r.rc;
+		bind_fault(&r.b, &why);
+		return r.b.rc;
 	}
 	*ret = STEAL(in);
 	return 0;
@@ -206,7 +205,7 @@ static int split_path(const char *path, char **folder, char **name, struct err *
 int instance_read_yaml(const char *path, instance_report_fn *report, void *arg,
 		       struct instance **ret, struct err *e)
 {
-	struct yaml_reader r = {.report = report, .arg = arg, .first = e};
+	struct bind_reader r = {.report = report, .arg = arg, .first = e};
 	AUTO_FREE char *folder_path = NULL;
 	AUTO_FREE char *name = NULL;
 	AUTO_BUF text = BUF_INIT;
@@ -227,7 +226,7 @@ int instance_read_yaml(const char *path, instance_report_fn *report, void *arg,
 			rc = fs_read_fd(fd, path, MAX_FILE, &text, &why);
 	}
 	if (rc) {
-		yaml_fault(&r, &why);
+		bind_fault(&r, &why);
 		return rc;
 	}
 	rc = instance_parse_yaml(name, path, buf_str(&text), text.len, folder, report, arg, ret, e);

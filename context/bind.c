@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads maps into the model by its rows (context/fields.h): the keys are the rows' names, the
- * rules theirs. What a value of any bytes is can be said in three ways: as text under its name, in
- * base64 under NAME-base64, and as a file under NAME-file.
+ * Reads maps into the model by its rows: see context/bind.h. What a value of any bytes is can be
+ * said in three ways: as text under its name, in base64 under NAME-base64, and as a file under
+ * NAME-file.
  */
-#include "context/dialect/yaml.h"
+#include "context/bind.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,9 +15,20 @@
 #define BYTES_MAX MIB            /* of one value */
 #define BYTES_MAX_ALL (32 * MIB) /* of all together */
 
+void bind_fault(struct bind_reader *r, const struct err *e)
+{
+	if (r->report)
+		r->report(r->arg, e);
+	if (r->rc)
+		return;
+	r->rc = -e->code;
+	if (r->first)
+		*r->first = *e;
+}
+
 /* ---- scalars ------------------------------------------------------------------------------- */
 
-int yaml_checked_text(const struct value *v, context_check_fn *check, const char **ret,
+int bind_checked_text(const struct value *v, context_check_fn *check, const char **ret,
 		      struct err *e)
 {
 	struct err why = {0};
@@ -28,10 +39,10 @@ int yaml_checked_text(const struct value *v, context_check_fn *check, const char
 	return rc;
 }
 
-int yaml_set_text(const struct value *v, context_check_fn *check, char **at, struct err *e)
+int bind_text(const struct value *v, context_check_fn *check, char **at, struct err *e)
 {
 	const char *s;
-	int rc = yaml_checked_text(v, check, &s, e);
+	int rc = bind_checked_text(v, check, &s, e);
 
 	if (rc)
 		return rc;
@@ -170,7 +181,7 @@ static int open_below(int folder, const char *path, struct err *e)
 	}
 }
 
-static int set_from_file(const struct yaml_reader *r, const struct value *v, struct buf *at,
+static int set_from_file(const struct bind_reader *r, const struct value *v, struct buf *at,
 			 struct err *e)
 {
 	AUTO_FD int fd = -1;
@@ -225,7 +236,7 @@ static const struct value *given_before(const struct value *v, const struct cont
 	return NULL;
 }
 
-static int set_bytes(struct yaml_reader *r, const struct value *v, const struct context_field *f,
+static int set_bytes(struct bind_reader *r, const struct value *v, const struct context_field *f,
 		     void *object, struct err *e)
 {
 	struct buf *at = (struct buf *)((char *)object + f->offset);
@@ -262,10 +273,10 @@ static int expect_at_most(const struct value *v, enum value_kind kind, size_t ma
 }
 
 /* Each one's fault is told by itself. */
-static int set_list(struct yaml_reader *r, const struct value *v, context_check_fn *check,
+static int set_list(struct bind_reader *r, const struct value *v, context_check_fn *check,
 		    struct strlist *l, struct err *e)
 {
-	int rc = expect_at_most(v, VALUE_LIST, YAML_MAX_LIST, e);
+	int rc = expect_at_most(v, VALUE_LIST, BIND_MAX_LIST, e);
 
 	if (rc)
 		return rc;
@@ -273,20 +284,20 @@ static int set_list(struct yaml_reader *r, const struct value *v, context_check_
 		struct err why = {0};
 		const char *s;
 
-		if (yaml_checked_text(item, check, &s, &why))
-			yaml_fault(r, &why);
+		if (bind_checked_text(item, check, &s, &why))
+			bind_fault(r, &why);
 		else if (strlist_add(l, s))
 			return err_nomem(e);
 	}
 	return 0;
 }
 
-static int set_pairs(struct yaml_reader *r, const struct value *v, const struct context_field *f,
+static int set_pairs(struct bind_reader *r, const struct value *v, const struct context_field *f,
 		     void *object, struct err *e)
 {
 	struct context_pair **pairs = (struct context_pair **)((char *)object + f->offset);
 	size_t *n = (size_t *)((char *)object + f->offset_n);
-	int rc = expect_at_most(v, VALUE_MAP, YAML_MAX_LIST, e);
+	int rc = expect_at_most(v, VALUE_MAP, BIND_MAX_LIST, e);
 
 	if (rc)
 		return rc;
@@ -297,9 +308,9 @@ static int set_pairs(struct yaml_reader *r, const struct value *v, const struct 
 
 		if (f->check_key && f->check_key(item->key, &rule)) {
 			value_err(item, &why, rule.code, "the key %s", rule.msg);
-			yaml_fault(r, &why);
-		} else if (yaml_checked_text(item, f->check, &s, &why)) {
-			yaml_fault(r, &why);
+			bind_fault(r, &why);
+		} else if (bind_checked_text(item, f->check, &s, &why)) {
+			bind_fault(r, &why);
 		} else if (pairs_add(pairs, n, item->key, s)) {
 			return err_nomem(e);
 		}
@@ -310,22 +321,22 @@ static int set_pairs(struct yaml_reader *r, const struct value *v, const struct 
 /* ---- NICs ------------------------------------------------------------------------------------ */
 
 /* What the rows do not say: a NIC is known by its MAC or its name; methods have defaults. */
-static void finish_nic(struct yaml_reader *r, const struct value *v, struct nic *n)
+static void finish_nic(struct bind_reader *r, const struct value *v, struct nic *n)
 {
-	const struct context *c = r->in->context;
+	const struct context *c = r->c;
 	const struct value *mac = value_get(v, "mac");
 	struct err e = {0};
 
 	if (!mac && !value_get(v, "name")) {
 		value_err(v, &e, EBADMSG, "the key 'mac' is missing");
-		yaml_fault(r, &e);
+		bind_fault(r, &e);
 	}
 	for (const struct nic *other = c->nics; other != n && n->mac[0]; other++) {
 		if (strcmp(other->mac, n->mac))
 			continue;
 		value_err(mac, &e, EBADMSG, "is the MAC address of nics[%zu] too",
 			  (size_t)(other - c->nics));
-		yaml_fault(r, &e);
+		bind_fault(r, &e);
 	}
 	/* A NIC without addresses asks for them; `skip` means the NIC. */
 	if (!value_get(v, "method"))
@@ -334,11 +345,11 @@ static void finish_nic(struct yaml_reader *r, const struct value *v, struct nic 
 		n->method6 = n->method == NIC_SKIP ? NIC_SKIP : NIC_STATIC;
 }
 
-static int set_structs(struct yaml_reader *r, const struct value *v, const struct context_field *f,
+static int set_structs(struct bind_reader *r, const struct value *v, const struct context_field *f,
 		       void *object, struct err *e)
 {
 	bool nics = f->fields == nic_fields;
-	int rc = expect_at_most(v, VALUE_LIST, nics ? YAML_MAX_NICS : YAML_MAX_LIST, e);
+	int rc = expect_at_most(v, VALUE_LIST, nics ? BIND_MAX_NICS : BIND_MAX_LIST, e);
 
 	if (rc)
 		return rc;
@@ -347,7 +358,7 @@ static int set_structs(struct yaml_reader *r, const struct value *v, const struc
 
 		if (!one)
 			return err_nomem(e);
-		yaml_read_struct(r, item, f->fields, one, NULL);
+		bind_struct(r, item, f->fields, one, NULL);
 		if (nics)
 			finish_nic(r, item, one);
 	}
@@ -356,14 +367,14 @@ static int set_structs(struct yaml_reader *r, const struct value *v, const struc
 
 /* ---- rows -------------------------------------------------------------------------------------- */
 
-static int set_field(struct yaml_reader *r, const struct value *v, const struct context_field *f,
-		     void *object, struct err *e)
+int bind_field(struct bind_reader *r, const struct value *v, const struct context_field *f,
+	       void *object, struct err *e)
 {
 	void *at = (char *)object + f->offset;
 
 	switch (f->kind) {
 	case CTX_TEXT:
-		return yaml_set_text(v, f->check, at, e);
+		return bind_text(v, f->check, at, e);
 	case CTX_MAC:
 		return set_mac(v, at, e);
 	case CTX_U32:
@@ -385,7 +396,7 @@ static int set_field(struct yaml_reader *r, const struct value *v, const struct 
 	case CTX_PAIRS:
 		return set_pairs(r, v, f, object, e);
 	case CTX_STRUCT:
-		yaml_read_struct(r, v, f->fields, at, NULL);
+		bind_struct(r, v, f->fields, at, NULL);
 		return 0; /* each fault has been told */
 	case CTX_STRUCTS:
 		return set_structs(r, v, f, object, e);
@@ -396,7 +407,7 @@ static int set_field(struct yaml_reader *r, const struct value *v, const struct 
 }
 
 struct struct_reader {
-	struct yaml_reader *r;
+	struct bind_reader *r;
 	const struct context_field *table;
 	void *object;
 	const struct value_field *more;
@@ -404,7 +415,7 @@ struct struct_reader {
 
 static void struct_fault(void *arg, const struct err *e)
 {
-	yaml_fault(((struct struct_reader *)arg)->r, e);
+	bind_fault(((struct struct_reader *)arg)->r, e);
 }
 
 static int on_key(const struct value *v, void *object, struct err *e)
@@ -418,13 +429,12 @@ static int on_key(const struct value *v, void *object, struct err *e)
 		if (!strcmp(f->name, v->key) ||
 		    (f->kind == CTX_BYTES &&
 		     (!strcmp(f->name_base64, v->key) || !strcmp(f->name_file, v->key))))
-			return set_field(s->r, v, f, s->object, e);
+			return bind_field(s->r, v, f, s->object, e);
 	return value_err(v, e, EINVAL, "has no row");
 }
 
-int yaml_read_struct(struct yaml_reader *r, const struct value *map,
-		     const struct context_field *table, void *object,
-		     const struct value_field *more)
+int bind_struct(struct bind_reader *r, const struct value *map, const struct context_field *table,
+		void *object, const struct value_field *more)
 {
 	struct struct_reader s = {r, table, object, more};
 	AUTO_FREE struct value_field *keys = NULL;
@@ -438,7 +448,7 @@ int yaml_read_struct(struct yaml_reader *r, const struct value *map,
 	keys = calloc(n, sizeof(*keys));
 	if (!keys) {
 		err_nomem(&e);
-		yaml_fault(r, &e);
+		bind_fault(r, &e);
 		return -ENOMEM;
 	}
 #define KEY(text, needed)                                                                          \
