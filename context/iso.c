@@ -13,10 +13,11 @@
  *   a folder's record
  *     +0              length of the record          +2   first sector, little-endian
  *     +10             bytes, little-endian          +18  date of 7 bytes
+ *     +25             flags: 2 folder
  *     +32             length of the name            +33  name, a pad byte if that is even, SUSP
  *   SUSP field        2 bytes tag, length, version; "TF" has flags at +4 and dates from +5
  *
- * Not supported: folders, links, files of several extents.
+ * Not supported: links, files of several extents.
  *
  * libarchive stamps the volume and the root folder with the clock, and all dates with the time
  * zone; normalise() sets them to a fixed one, so that the same context gives the same bytes.
@@ -41,12 +42,15 @@
 #define REC_SIZE 10
 #define REC_DATE 18
 #define REC_DATE_LEN 7
+#define REC_FLAGS 25
 #define REC_NAME_LEN 32
 #define REC_NAME 33
 #define SUSP_HEAD 4
 #define TF_FIRST 5
 #define JOLIET_ID_CHARS 16
+#define FLAG_FOLDER 0x02
 #define NAME_MAX_BYTES 64
+#define COMPONENTS_MAX 6
 #define FIXED_TIME 315532800 /* 1980-01-01 00:00:00 UTC */
 
 DEFINE_AUTO(struct archive *, archive_write_free);
@@ -73,30 +77,50 @@ static la_ssize_t collect(struct archive *a, void *data, const void *bytes, size
 	return (la_ssize_t)len;
 }
 
-/* An archive's whole entry: the folder itself (data NULL, name ".") or a file in it. */
-static int add_entry(struct archive *a, const struct iso_file *f, struct err *e)
+/* An archive's whole entry: a folder (data NULL) or a file in it. */
+static int add_entry(struct archive *a, const char *path, const struct iso_file *f, struct err *e)
 {
 	AUTO(archive_entry_free) struct archive_entry *entry = archive_entry_new();
-	bool folder = strcmp(f->name, ".") == 0;
 
 	if (!entry)
 		return err_nomem(e);
-	archive_entry_set_pathname(entry, f->name);
-	archive_entry_set_filetype(entry, folder ? AE_IFDIR : AE_IFREG);
-	archive_entry_set_perm(entry, folder ? 0555 : 0444);
-	archive_entry_set_nlink(entry, folder ? 2 : 1);
+	archive_entry_set_pathname(entry, path);
+	archive_entry_set_filetype(entry, f ? AE_IFREG : AE_IFDIR);
+	archive_entry_set_perm(entry, f ? 0444 : 0555);
+	archive_entry_set_nlink(entry, f ? 1 : 2);
 	archive_entry_set_mtime(entry, FIXED_TIME, 0);
 	archive_entry_set_atime(entry, FIXED_TIME, 0);
 	archive_entry_set_ctime(entry, FIXED_TIME, 0);
-	archive_entry_set_size(entry, folder ? 0 : (la_int64_t)f->len);
+	archive_entry_set_size(entry, f ? (la_int64_t)f->len : 0);
 	if (archive_write_header(a, entry) != ARCHIVE_OK)
-		return failed(a, f->name, e);
-	if (!folder && f->len && archive_write_data(a, f->data, f->len) != (la_ssize_t)f->len)
-		return failed(a, f->name, e);
+		return failed(a, path, e);
+	if (f && f->len && archive_write_data(a, f->data, f->len) != (la_ssize_t)f->len)
+		return failed(a, path, e);
 	return 0;
 }
 
-static bool name_is_good(const char *name)
+/* The folders that files[i] lies in and that no file before it lies in. */
+static int add_folders(struct archive *a, const struct iso_file *files, size_t i, struct err *e)
+{
+	const char *name = files[i].name;
+	int rc = 0;
+
+	for (const char *slash = strchr(name, '/'); slash && rc == 0;
+	     slash = strchr(slash + 1, '/')) {
+		AUTO_FREE char *folder = strndup(name, (size_t)(slash - name));
+		bool there = false;
+
+		for (size_t k = 0; k < i && !there; k++)
+			there = strncmp(files[k].name, name, (size_t)(slash - name) + 1) == 0;
+		if (!folder)
+			return err_nomem(e);
+		if (!there)
+			rc = add_entry(a, folder, NULL, e);
+	}
+	return rc;
+}
+
+static bool component_is_good(const char *name)
 {
 	if (!name_is_plain(name) || strlen(name) > NAME_MAX_BYTES)
 		return false;
@@ -105,6 +129,35 @@ static bool name_is_good(const char *name)
 			return false;
 	}
 	return true;
+}
+
+static bool name_is_good(const char *name)
+{
+	unsigned components = 0;
+
+	for (;; name++) {
+		size_t len = strcspn(name, "/");
+		char one[NAME_MAX_BYTES + 2];
+
+		if (len > NAME_MAX_BYTES || ++components > COMPONENTS_MAX)
+			return false;
+		memcpy(one, name, len);
+		one[len] = '\0';
+		if (!component_is_good(one))
+			return false;
+		name += len;
+		if (!*name)
+			return true;
+	}
+}
+
+/* The same file, or one a folder of the other; case makes no difference to some guests. */
+static bool names_clash(const char *a, const char *b)
+{
+	size_t len = MIN(strlen(a), strlen(b));
+
+	return strncasecmp(a, b, len) == 0 && (!a[len] || a[len] == '/') &&
+	       (!b[len] || b[len] == '/');
 }
 
 static int check_arguments(const char *volume_id, const struct iso_file *files, size_t n,
@@ -125,7 +178,7 @@ static int check_arguments(const char *volume_id, const struct iso_file *files, 
 			return err_set(e, EINVAL, "'%s' is no file name for an image",
 				       files[i].name);
 		for (size_t k = 0; k < i; k++) {
-			if (strcasecmp(files[i].name, files[k].name) == 0)
+			if (names_clash(files[i].name, files[k].name))
 				return err_set(e, EEXIST, "two files named '%s'", files[i].name);
 		}
 		if (!u64_add(total, files[i].len, &total) || total > ISO_WRITE_MAX)
@@ -169,27 +222,33 @@ static void fix_record(unsigned char *rec, size_t len)
 	}
 }
 
-/* All records of the root folder; none crosses a sector's end. */
-static int fix_root(struct buf *image, const unsigned char *root, struct err *e)
+/* All records of a folder and of those in it; none crosses a sector's end. */
+static int fix_folder(struct buf *image, const unsigned char *of, unsigned depth, struct err *e)
 {
-	uint64_t at = (uint64_t)le32_get(root + REC_EXTENT) * SECTOR;
-	uint64_t size = le32_get(root + REC_SIZE);
+	uint64_t at = (uint64_t)le32_get(of + REC_EXTENT) * SECTOR;
+	uint64_t size = le32_get(of + REC_SIZE);
 	unsigned char *dir;
+	int rc = 0;
 
-	if (!range_within(at, size, image->len))
-		return err_set(e, EIO, "the new image's root folder lies outside of it");
+	if (!range_within(at, size, image->len) || depth > COMPONENTS_MAX)
+		return err_set(e, EIO, "a folder of the new image lies outside of it");
 	dir = (unsigned char *)image->data + at;
-	for (uint64_t off = 0; off < size;) {
-		if (!dir[off]) {
+	for (uint64_t off = 0; off < size && rc == 0;) {
+		unsigned char *rec = dir + off;
+
+		if (!*rec) {
 			off = (off / SECTOR + 1) * SECTOR;
 			continue;
 		}
-		if (dir[off] <= REC_NAME || dir[off] > size - off)
-			return err_set(e, EIO, "the new image's root folder is not as expected");
-		fix_record(dir + off, dir[off]);
-		off += dir[off];
+		if (*rec <= REC_NAME || *rec > size - off)
+			return err_set(e, EIO, "a folder of the new image is not as expected");
+		fix_record(rec, *rec);
+		if ((rec[REC_FLAGS] & FLAG_FOLDER) &&
+		    !(rec[REC_NAME_LEN] == 1 && rec[REC_NAME] <= 1)) /* "." and ".." */
+			rc = fix_folder(image, rec, depth + 1, e);
+		off += *rec;
 	}
-	return 0;
+	return rc;
 }
 
 static void put_volume_id(unsigned char *field, const char *volume_id, bool joliet)
@@ -234,7 +293,7 @@ static int normalise(struct buf *image, const char *volume_id, struct err *e)
 		put_volume_id(vd + VD_VOLUME_ID, volume_id, vd[0] == VD_JOLIET);
 		fix_dates(vd);
 		memcpy(vd + VD_ROOT + REC_DATE, fixed_date, REC_DATE_LEN);
-		rc = fix_root(image, vd + VD_ROOT, e);
+		rc = fix_folder(image, vd + VD_ROOT, 0, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -246,7 +305,6 @@ int iso_build(const char *volume_id, const struct iso_file *files, size_t n, str
 {
 	AUTO(archive_write_free) struct archive *a = NULL;
 	AUTO_BUF image = BUF_INIT;
-	const struct iso_file root = {.name = "."};
 	int rc = check_arguments(volume_id, files, n, e);
 
 	if (rc < 0)
@@ -260,9 +318,12 @@ int iso_build(const char *volume_id, const struct iso_file *files, size_t n, str
 	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
 	    archive_write_open(a, &image, NULL, collect, NULL) != ARCHIVE_OK)
 		return failed(a, "starting an ISO image", e);
-	rc = add_entry(a, &root, e);
-	for (size_t i = 0; rc == 0 && i < n; i++)
-		rc = add_entry(a, &files[i], e);
+	rc = add_entry(a, ".", NULL, e);
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		rc = add_folders(a, files, i, e);
+		if (rc == 0)
+			rc = add_entry(a, files[i].name, &files[i], e);
+	}
 	if (rc < 0)
 		return err_wrap(e, "writing an ISO image");
 	if (archive_write_close(a) != ARCHIVE_OK)

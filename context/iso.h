@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ISO 9660 images as clouds hand a context to a guest: a volume id by which the guest knows the
- * image, and a flat root of a few small files. Written with Rock Ridge and Joliet; read by Rock
+ * image, and a few small files. Written with Rock Ridge and Joliet; read by Rock
  * Ridge, else Joliet, else bare upper-case names. Nothing is mounted, and nothing is allocated that
  * the image does not hold.
  */
@@ -16,7 +16,8 @@
 #define ISO_FOLDER_MAX MIB       /* bytes of a root folder that is read */
 
 struct iso_file {
-	const char *name; /* plain, at most 64 bytes, ASCII */
+	/* components joined by '/', each plain, of at most 64 bytes, ASCII; at most 6 of them */
+	const char *name;
 	const void *data;
 	size_t len;
 };
@@ -41,12 +42,21 @@ int iso_write(const char *path, const char *volume_id, const struct iso_file *fi
 int iso_volume_id(int fd, char ret[ISO_VOLUME_ID_MAX + 1], struct err *e);
 
 /*
- * The content of the file `name` in the root, appended to out. An exact name is preferred to one
- * that differs in case. name_for_messages names fd.
+ * The content of a file, appended to out; path is its name in the root, or components joined by
+ * '/'. An exact name is preferred to one that differs in case. name_for_messages names fd.
  * Errors: ENOENT, EFBIG past limit or ISO_FOLDER_MAX, EBADMSG malformed, ENOTSUP compressed or
  * interleaved, errno of reading.
  */
-int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
+int iso_read_file(int fd, const char *name_for_messages, const char *path, size_t limit,
 		  struct buf *out, struct err *e);
+
+/*
+ * Calls fn for every file, of at most limit bytes together; names without Rock Ridge and Joliet are
+ * in lower case. Stops when fn returns non-zero, and returns that. What is no regular file, or has
+ * no plain name, is skipped. Errors: as of iso_read_file; EFBIG past 4096 files, 8 levels.
+ */
+typedef int iso_walk_fn(void *arg, const char *path, const void *data, size_t len, struct err *e);
+int iso_walk(int fd, const char *name_for_messages, size_t limit, iso_walk_fn *fn, void *arg,
+	     struct err *e);
 
 #endif

@@ -34,7 +34,7 @@
  *	  "ST"             end of the fields
  *
  * Not supported: other block sizes, several sessions, files of several extents or interleaved,
- * zisofs, folders below the root.
+ * zisofs, relocated folders of Rock Ridge.
  */
 #include <sys/stat.h>
 
@@ -71,6 +71,8 @@
 #define PX_MIN 8
 #define CONTINUATIONS_MAX 16
 #define NAME_BYTES 255
+#define DEPTH_MAX 8   /* of folders */
+#define WALK_MAX 4096 /* files and folders that are walked over */
 
 struct volume {
 	int fd;
@@ -85,6 +87,13 @@ enum naming {
 	NAMES_BARE,
 	NAMES_JOLIET,
 	NAMES_ROCK_RIDGE,
+};
+
+/* An open volume and the folder that is looked at. */
+struct view {
+	struct volume v;
+	enum naming naming;
+	size_t skip; /* bytes before each record's SUSP */
 };
 
 /* A record's name and what else decides about it. */
@@ -346,60 +355,168 @@ static const unsigned char *record_at(const struct buf *folder, size_t *at)
 	return REC_NAME + p[REC_NAME_LEN] <= p[0] ? p : NULL;
 }
 
-static int find_file(const struct volume *v, const struct buf *folder, enum naming naming,
-		     size_t skip, const char *name, const unsigned char **ret, struct err *e)
+static bool is_dot(const unsigned char *rec)
+{
+	return rec[REC_NAME_LEN] == 1 && rec[REC_NAME] <= 1;
+}
+
+/* The record of that name, a file's or a folder's. Errors: ENOENT and what reading gives. */
+static int find(const struct view *w, const struct buf *folder, const char *name, size_t len,
+		bool want_folder, const unsigned char **ret, struct err *e)
 {
 	bool exact = false;
 	size_t at = 0;
 	const unsigned char *rec;
 
+	*ret = NULL;
 	for (; (rec = record_at(folder, &at)); at += rec[0]) {
 		struct entry en;
 		int rc;
 
-		if (rec[REC_FLAGS] & (FLAG_FOLDER | FLAG_ASSOCIATED))
+		if ((rec[REC_FLAGS] & FLAG_ASSOCIATED) || is_dot(rec) ||
+		    !(rec[REC_FLAGS] & FLAG_FOLDER) == want_folder)
 			continue;
-		rc = name_entry(v, rec, naming, skip, &en, e);
+		rc = name_entry(&w->v, rec, w->naming, w->skip, &en, e);
 		if (rc < 0)
 			return rc;
-		if (en.special || strcasecmp(en.name, name) != 0 || exact ||
-		    (*ret && strcmp(en.name, name) != 0))
+		if ((en.special && !want_folder) || en.len != len ||
+		    strncasecmp(en.name, name, len) != 0 || exact ||
+		    (*ret && strncmp(en.name, name, len) != 0))
 			continue;
 		if (en.compressed || (rec[REC_FLAGS] & FLAG_GOES_ON) || rec[REC_INTERLEAVE] ||
 		    rec[REC_INTERLEAVE + 1])
-			return err_set(e, ENOTSUP, "'%s' in '%s' is compressed or in pieces", name,
-				       v->where);
+			return err_set(e, ENOTSUP, "'%.*s' in '%s' is compressed or in pieces",
+				       (int)len, name, w->v.where);
 		*ret = rec;
-		exact = strcmp(en.name, name) == 0;
+		exact = strncmp(en.name, name, len) == 0;
 	}
 	if (at < folder->len)
-		return bad(v, e, "a bad record in its root folder,", at);
-	return *ret ? 0 : err_set(e, ENOENT, "no file '%s' in '%s'", name, v->where);
+		return bad(&w->v, e, "a bad record in one of its folders,", at);
+	return *ret ? 0 : err_set(e, ENOENT, "no file '%.*s' in '%s'", (int)len, name, w->v.where);
 }
 
-int iso_read_file(int fd, const char *name_for_messages, const char *name, size_t limit,
-		  struct buf *out, struct err *e)
+/* Opens the volume, chooses how names are read, and reads the root folder. */
+static int open_view(struct view *w, struct buf *folder, struct err *e)
 {
-	struct volume v = {.fd = fd, .where = name_for_messages};
-	AUTO_BUF folder = BUF_INIT;
-	const unsigned char *rec, *found = NULL;
-	enum naming naming = NAMES_BARE;
-	size_t skip = 0, at = 0;
-	int rc = open_volume(&v, e);
+	const unsigned char *rec;
+	size_t at = 0;
+	int rc = open_volume(&w->v, e);
 
 	if (rc == 0)
-		rc = read_extent(&v, v.root, "/", ISO_FOLDER_MAX, &folder, e);
+		rc = read_extent(&w->v, w->v.root, "/", ISO_FOLDER_MAX, folder, e);
 	if (rc < 0)
 		return rc;
-	rec = record_at(&folder, &at);
-	if (rec && has_susp(rec, &skip)) {
-		naming = NAMES_ROCK_RIDGE;
-	} else if (v.has_joliet) {
-		naming = NAMES_JOLIET;
+	rec = record_at(folder, &at);
+	if (rec && has_susp(rec, &w->skip)) {
+		w->naming = NAMES_ROCK_RIDGE;
+	} else if (w->v.has_joliet) {
+		w->naming = NAMES_JOLIET;
+		buf_clear(folder);
+		rc = read_extent(&w->v, w->v.joliet_root, "/", ISO_FOLDER_MAX, folder, e);
+	}
+	return rc;
+}
+
+int iso_read_file(int fd, const char *name_for_messages, const char *path, size_t limit,
+		  struct buf *out, struct err *e)
+{
+	struct view w = {.v = {.fd = fd, .where = name_for_messages}};
+	AUTO_BUF folder = BUF_INIT;
+	const unsigned char *found;
+	unsigned char rec[REC_MIN];
+	int rc = open_view(&w, &folder, e);
+
+	for (const char *slash; rc == 0 && (slash = strchr(path, '/')); path = slash + 1) {
+		rc = find(&w, &folder, path, (size_t)(slash - path), true, &found, e);
+		if (rc < 0)
+			return rc;
+		memcpy(rec, found, REC_MIN); /* found lies in the folder that goes now */
 		buf_clear(&folder);
-		rc = read_extent(&v, v.joliet_root, "/", ISO_FOLDER_MAX, &folder, e);
+		rc = read_extent(&w.v, rec, path, ISO_FOLDER_MAX, &folder, e);
 	}
 	if (rc == 0)
-		rc = find_file(&v, &folder, naming, skip, name, &found, e);
-	return rc < 0 ? rc : read_extent(&v, found, name, limit, out, e);
+		rc = find(&w, &folder, path, strlen(path), false, &found, e);
+	return rc < 0 ? rc : read_extent(&w.v, found, path, limit, out, e);
+}
+
+/* ---- all files ------------------------------------------------------------------------------- */
+
+struct walk {
+	struct view w;
+	iso_walk_fn *fn;
+	void *arg;
+	size_t left;    /* bytes of files that may still be read */
+	size_t folders; /* the same of folders */
+	unsigned seen;  /* records */
+};
+
+static int walk_folder(struct walk *k, const struct buf *folder, const char *prefix, unsigned depth,
+		       struct err *e);
+
+static int walk_entry(struct walk *k, const unsigned char *rec, const char *path, unsigned depth,
+		      struct err *e)
+{
+	AUTO_BUF content = BUF_INIT;
+	bool is_folder = rec[REC_FLAGS] & FLAG_FOLDER;
+	int rc;
+
+	if (++k->seen > WALK_MAX)
+		return err_set(e, EFBIG, "'%s' has more than %d files", k->w.v.where, WALK_MAX);
+	if (is_folder && depth >= DEPTH_MAX)
+		return err_set(e, EFBIG, "'%s' has more than %d folders in each other",
+			       k->w.v.where, DEPTH_MAX);
+	rc = read_extent(&k->w.v, rec, path, is_folder ? k->folders : k->left, &content, e);
+	if (rc < 0)
+		return rc;
+	if (is_folder) {
+		k->folders -= content.len;
+		return walk_folder(k, &content, path, depth + 1, e);
+	}
+	k->left -= content.len;
+	return k->fn(k->arg, path, content.data, content.len, e);
+}
+
+static int walk_folder(struct walk *k, const struct buf *folder, const char *prefix, unsigned depth,
+		       struct err *e)
+{
+	const unsigned char *rec;
+	size_t at = 0;
+
+	for (; (rec = record_at(folder, &at)); at += rec[0]) {
+		AUTO_FREE char *path = NULL;
+		struct entry en;
+		int rc;
+
+		if ((rec[REC_FLAGS] & FLAG_ASSOCIATED) || is_dot(rec))
+			continue;
+		rc = name_entry(&k->w.v, rec, k->w.naming, k->w.skip, &en, e);
+		if (rc < 0)
+			return rc;
+		if (!name_is_plain(en.name) || en.compressed || rec[REC_FLAGS] & FLAG_GOES_ON ||
+		    (en.special && !(rec[REC_FLAGS] & FLAG_FOLDER)))
+			continue;
+		for (char *p = en.name; k->w.naming == NAMES_BARE && *p; p++)
+			*p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+		path = *prefix ? path_join(prefix, en.name) : strdup(en.name);
+		if (!path)
+			return err_nomem(e);
+		rc = walk_entry(k, rec, path, depth, e);
+		if (rc < 0)
+			return rc;
+	}
+	return at < folder->len ? bad(&k->w.v, e, "a bad record in one of its folders,", at) : 0;
+}
+
+int iso_walk(int fd, const char *name_for_messages, size_t limit, iso_walk_fn *fn, void *arg,
+	     struct err *e)
+{
+	struct walk k = {.w.v = {.fd = fd, .where = name_for_messages},
+			 .fn = fn,
+			 .arg = arg,
+			 .left = limit,
+			 .folders = ISO_FOLDER_MAX};
+	AUTO_BUF folder = BUF_INIT;
+	int rc = open_view(&k.w, &folder, e);
+
+	return rc < 0 ? rc : walk_folder(&k, &folder, "", 1, e);
 }

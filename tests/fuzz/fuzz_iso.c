@@ -45,5 +45,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)iso_volume_id(fd, id, &e);
 	if (iso_read_file(fd, "fuzz", "context.sh", 4096, &out, &e) == 0 && out.len > 4096)
 		abort();
+	(void)iso_walk(fd, "fuzz", 65536, look, NULL, &e);
 	return 0;
 }

@@ -115,7 +115,9 @@ static void a_large_file_is_bounded(void **state)
 
 static void what_is_no_name_is_not_written(void **state)
 {
-	static const char *const names[] = {"", ".", "..", "a/b", "a b", "a;1", "\xc3\xa4", "a\nb"};
+	static const char *const names[] = {"",     ".",     "..",           "a/..", "/a",
+					    "a//b", "a/",    "a b",          "a;1",  "\xc3\xa4",
+					    "a\nb", "a/b c", "1/2/3/4/5/6/7"};
 	static const char *const ids[] = {"", "SEVENTEEN-LETTERS", "A B", "\xc3\xa4"};
 	struct iso_file twice[] = {{"a", "1", 1}, {"A", "2", 1}};
 	AUTO_BUF out = BUF_INIT;
@@ -130,7 +132,50 @@ static void what_is_no_name_is_not_written(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		assert_int_equal(iso_build(ids[i], files, 1, &out, &e), -EINVAL);
 	assert_int_equal(iso_build("CONTEXT", twice, 2, &out, &e), -EEXIST);
+	twice[1].name = "A/b"; /* a file, and a folder for some guests */
+	assert_int_equal(iso_build("CONTEXT", twice, 2, &out, &e), -EEXIST);
 	assert_int_equal(out.len, 0);
+}
+
+static int note_file(void *arg, const char *path, const void *data, size_t len, struct err *e)
+{
+	(void)e;
+	return buf_addf(arg, "%s=%.*s\n", path, (int)len, (const char *)data);
+}
+
+static void files_may_lie_in_folders(void **state)
+{
+	static const struct iso_file nested[] = {
+		{"openstack/latest/meta_data.json", "{}", 2},
+		{"openstack/latest/user_data", "x", 1},
+		{"openstack/content/0000", "zero", 4},
+		{"top", "t", 1},
+	};
+	AUTO_BUF image = BUF_INIT, out = BUF_INIT, again = BUF_INIT, listed = BUF_INIT;
+	AUTO_FD int fd = -1;
+	struct err e;
+
+	(void)state;
+	build(&image, nested, ARRAY_SIZE(nested));
+	fd = open_image(&image);
+	for (size_t i = 0; i < ARRAY_SIZE(nested); i++) {
+		buf_clear(&out);
+		if (iso_read_file(fd, "memory", nested[i].name, 10, &out, &e) < 0)
+			fail_msg("%s", e.msg);
+		assert_string_equal(out.data, nested[i].data);
+	}
+	assert_int_equal(iso_read_file(fd, "memory", "openstack/0000", 10, &out, &e), -ENOENT);
+	assert_int_equal(iso_read_file(fd, "memory", "openstack/latest", 10, &out, &e), -ENOENT);
+	assert_int_equal(iso_read_file(fd, "memory", "top/0000", 10, &out, &e), -ENOENT);
+	if (iso_walk(fd, "memory", 100, note_file, &listed, &e))
+		fail_msg("%s", e.msg);
+	assert_string_equal(listed.data, "openstack/content/0000=zero\n"
+					 "openstack/latest/meta_data.json={}\n"
+					 "openstack/latest/user_data=x\ntop=t\n");
+	assert_int_equal(iso_walk(fd, "memory", 7, note_file, &listed, &e), -EFBIG);
+	build(&again, nested, ARRAY_SIZE(nested));
+	assert_int_equal(image.len, again.len);
+	assert_memory_equal(image.data, again.data, image.len);
 }
 
 static void other_files_are_no_images(void **state)
@@ -187,6 +232,7 @@ int main(void)
 		cmocka_unit_test(the_same_files_give_the_same_bytes_at_any_time_in_any_order),
 		cmocka_unit_test(a_large_file_is_bounded),
 		cmocka_unit_test(what_is_no_name_is_not_written),
+		cmocka_unit_test(files_may_lie_in_folders),
 		cmocka_unit_test(other_files_are_no_images),
 		cmocka_unit_test(a_damaged_image_gives_an_error_or_an_answer),
 	};
