@@ -6,6 +6,7 @@
 
 /* In the order in which --help names them. */
 const struct context_dialect *const context_dialects[] = {
+	&dialect_opennebula,
 	&dialect_nocloud,
 	&dialect_openstack,
 	NULL,

@@ -16,7 +16,8 @@
 
 struct context_dialect {
 	const char *name;
-	const char *volume_id; /* of an image of it; NULL: there are none */
+	const char *image;     /* what an image of it is called; NULL: there are none */
+	const char *volume_id; /* of such an image */
 	/* The one document that says that a tree is of this dialect. */
 	const char *mark;
 	/*
@@ -49,6 +50,7 @@ int dialect_read(const struct context_dialect *d, const struct tree *docs, const
 /* Is there room for what a path of context_compare ("nics[0].mtu") names? */
 bool dialect_keeps(const struct context_dialect *d, const char *path);
 
+extern const struct context_dialect dialect_opennebula;
 extern const struct context_dialect dialect_nocloud;
 extern const struct context_dialect dialect_openstack;
 

@@ -124,7 +124,7 @@ static const struct context_field mount_fields[] = {
 	{0},
 };
 
-static const struct context_field file_fields[] = {
+const struct context_field file_fields[] = {
 	TEXT("name", struct context_file, name, context_check_file_name),
 	TEXT("path", struct context_file, path, context_check_path),
 	{"mode", CTX_MODE, offsetof(struct context_file, mode), .min = 1, .max = 07777},

@@ -45,9 +45,10 @@ struct context_field {
 
 /* All rows of struct context, `source` left out; ended by CTX_END. */
 extern const struct context_field context_fields[];
-/* Those of a NIC and of a user. */
+/* Those of a NIC, a user, a file. */
 extern const struct context_field nic_fields[];
 extern const struct context_field user_fields[];
+extern const struct context_field file_fields[];
 
 /* The row of that name, NULL if there is none. */
 const struct context_field *context_field(const struct context_field *table, const char *name);

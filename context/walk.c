@@ -311,18 +311,31 @@ static int compare_inside(struct comparison *c, const char *prefix,
 }
 
 /*
- * The place in b's array of member i of a's, n_b if it is not there. NICs are known by their MACs,
- * else by their names; everything else by its place.
+ * Are these two about the same thing? NICs are known by their MACs, else by their names, files by
+ * their paths, else by their names.
  */
+static bool same_thing(const struct context_field *f, const void *a, const void *b)
+{
+	if (f->fields == nic_fields) {
+		const struct nic *x = a, *y = b;
+
+		return x->mac[0] ? !strcmp(x->mac, y->mac) : texts_equal(x->name, y->name);
+	} else {
+		const struct context_file *x = a, *y = b;
+
+		return x->path ? texts_equal(x->path, y->path)
+			       : !y->path && texts_equal(x->name, y->name);
+	}
+}
+
+/* The place in b's array of member i of a's, n_b if it is not there. */
 static size_t counterpart(const struct context_field *f, const char *a, size_t i, const char *b,
 			  size_t n_b)
 {
-	const struct nic *n = (const struct nic *)a + i, *v = (const struct nic *)b;
-
-	if (f->fields != nic_fields || !(n->mac[0] || n->name))
+	if (f->fields != nic_fields && f->fields != file_fields)
 		return MIN(i, n_b);
 	for (size_t k = 0; k < n_b; k++)
-		if (n->mac[0] ? !strcmp(n->mac, v[k].mac) : texts_equal(n->name, v[k].name))
+		if (same_thing(f, a + i * f->size, b + k * f->size))
 			return k;
 	return n_b;
 }
@@ -390,6 +403,34 @@ static uint32_t effective_metric(const struct nic *n, bool ipv6)
 		       : 0;
 }
 
+/* The next address of that family from *i on, NULL behind the last one. */
+static const char *next_address(const struct strlist *l, bool ipv6, size_t *i)
+{
+	for (; *i < l->n; (*i)++)
+		if ((strchr(l->v[*i], ':') != NULL) == ipv6)
+			return l->v[(*i)++];
+	return NULL;
+}
+
+/* The order of addresses matters within a family alone. */
+static bool same_addresses(const struct strlist *a, const struct strlist *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (int ipv6 = 0; ipv6 < 2; ipv6++) {
+		size_t i = 0, k = 0;
+		const char *x, *y;
+
+		do {
+			x = next_address(a, ipv6, &i);
+			y = next_address(b, ipv6, &k);
+			if (!texts_equal(x, y))
+				return false;
+		} while (x);
+	}
+	return true;
+}
+
 /* Members of a NIC that mean the same though they are not. */
 static bool nic_means_same(const struct context_field *f, const struct nic *a, const struct nic *b)
 {
@@ -399,6 +440,8 @@ static bool nic_means_same(const struct context_field *f, const struct nic *a, c
 		return nic_effective_method(a, ipv6) == nic_effective_method(b, ipv6);
 	if (f->offset == offsetof(struct nic, metric) || f->offset == offsetof(struct nic, metric6))
 		return effective_metric(a, ipv6) == effective_metric(b, ipv6);
+	if (f->offset == offsetof(struct nic, addresses))
+		return same_addresses(&a->addresses, &b->addresses);
 	return false;
 }
 

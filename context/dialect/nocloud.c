@@ -247,6 +247,7 @@ static int write_nocloud(const struct context *c, struct tree *docs, struct err 
 
 const struct context_dialect dialect_nocloud = {
 	.name = "nocloud",
+	.image = "nocloud",
 	.volume_id = "cidata",
 	.mark = "meta-data",
 	.read = read_nocloud,

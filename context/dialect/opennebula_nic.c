@@ -5,17 +5,18 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "context/rules.h"
 #include "lib/str.h"
 
 #define ALIASES_MAX 64
 
 /* The value of PREFIX_SUFFIX; NULL if it is absent or empty. */
-static const char *get2(const struct one_reader *r, const char *prefix, const char *suffix)
+static const char *get2(const struct one_reader *o, const char *prefix, const char *suffix)
 {
 	char name[SHELLVARS_NAME_MAX];
 
 	snprintf(name, sizeof(name), "%s_%s", prefix, suffix);
-	return one_get(r, name);
+	return one_get(o, name);
 }
 
 static bool is_address(const char *s, int family)
@@ -52,58 +53,60 @@ static int add_address(struct nic *n, const char *address, unsigned prefix)
 }
 
 /* ETHn_IP or ETHn_ALIASm_IP with its mask. */
-static int read_ip4(struct one_reader *r, const char *prefix, struct nic *n)
+static int read_ip4(struct one_reader *o, const char *prefix, struct nic *n)
 {
-	const char *ip = get2(r, prefix, "IP"), *mask = get2(r, prefix, "MASK");
+	const char *ip = get2(o, prefix, "IP"), *mask = get2(o, prefix, "MASK");
 	unsigned bits = 24;
 
 	if (!ip)
 		return 0;
 	if (!is_address(ip, AF_INET))
-		return one_note(r, "%s_IP '%s' is no IPv4 address", prefix, ip);
+		return reading_note(&o->r, "%s_IP '%s' is no IPv4 address", prefix, ip);
 	if (mask && !mask_to_prefix(mask, &bits))
-		return one_note(r, "%s_MASK '%s' is no mask; %s_IP is left out", prefix, mask,
-				prefix);
+		return reading_note(&o->r, "%s_MASK '%s' is no mask; %s_IP is left out", prefix,
+				    mask, prefix);
 	return add_address(n, ip, bits);
 }
 
-static int read_ip6(struct one_reader *r, const char *prefix, struct nic *n)
+static int read_ip6(struct one_reader *o, const char *prefix, struct nic *n)
 {
 	static const char *const names[] = {"IP6", "IPV6", "IP6_ULA"};
-	const char *length = get2(r, prefix, "IP6_PREFIX_LENGTH");
+	const char *length = get2(o, prefix, "IP6_PREFIX_LENGTH");
 	uint64_t bits = 64;
 	int rc = 0;
 
 	if (length && str_to_u64(length, 1, 128, &bits, NULL) < 0)
-		return one_note(r, "%s_IP6_PREFIX_LENGTH '%s' is not 1 to 128", prefix, length);
+		return reading_note(&o->r, "%s_IP6_PREFIX_LENGTH '%s' is not 1 to 128", prefix,
+				    length);
 	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(names); i++) {
-		const char *ip = get2(r, prefix, names[i]);
+		const char *ip = get2(o, prefix, names[i]);
 
-		if (!ip || (i == 1 && get2(r, prefix, names[0])))
+		if (!ip || (i == 1 && get2(o, prefix, names[0])))
 			continue; /* IPV6 is the old name of IP6 */
 		if (is_address(ip, AF_INET6))
 			rc = add_address(n, ip, (unsigned)bits);
 		else
-			rc = one_note(r, "%s_%s '%s' is no IPv6 address", prefix, names[i], ip);
+			rc = reading_note(&o->r, "%s_%s '%s' is no IPv6 address", prefix, names[i],
+					  ip);
 	}
 	return rc;
 }
 
-static int read_gateway(struct one_reader *r, const char *prefix, const char *suffix, int family,
+static int read_gateway(struct one_reader *o, const char *prefix, const char *suffix, int family,
 			char **ret)
 {
-	const char *g = get2(r, prefix, suffix);
+	const char *g = get2(o, prefix, suffix);
 
 	if (!g || *ret)
 		return 0;
 	if (!is_address(g, family))
-		return one_note(r, "%s_%s '%s' is no address", prefix, suffix, g);
+		return reading_note(&o->r, "%s_%s '%s' is no address", prefix, suffix, g);
 	*ret = strdup(g);
 	return *ret ? 0 : -ENOMEM;
 }
 
 /* The words of a list into another one, each once; addresses only, if asked. */
-static int add_words(struct one_reader *r, const char *variable, const char *list, bool addresses,
+static int add_words(struct one_reader *o, const char *variable, const char *list, bool addresses,
 		     struct strlist *to)
 {
 	AUTO_FREE char *copy = list ? strdup(list) : NULL;
@@ -116,10 +119,10 @@ static int add_words(struct one_reader *r, const char *variable, const char *lis
 		int rc = 0;
 
 		if (addresses && !is_address(w, AF_INET) && !is_address(w, AF_INET6))
-			rc = one_note(r, "%s: '%s' is no address", variable, w);
+			rc = reading_note(&o->r, "%s: '%s' is no address", variable, w);
 		else if (!addresses && context_check_hostname(w, NULL) < 0)
-			rc = one_note(r, "%s: '%s' is no domain", variable, w);
-		else if (!one_list_has(to, w))
+			rc = reading_note(&o->r, "%s: '%s' is no domain", variable, w);
+		else if (!strlist_has(to, w))
 			rc = strlist_add(to, w);
 		if (rc < 0)
 			return rc;
@@ -128,9 +131,9 @@ static int add_words(struct one_reader *r, const char *variable, const char *lis
 }
 
 /* "10.0.0.0/8 via 192.168.0.254, ...". */
-static int read_routes(struct one_reader *r, const char *prefix, struct nic *n)
+static int read_routes(struct one_reader *o, const char *prefix, struct nic *n)
 {
-	const char *list = get2(r, prefix, "ROUTES");
+	const char *list = get2(o, prefix, "ROUTES");
 	AUTO_FREE char *copy = list ? strdup(list) : NULL;
 	char *save = NULL;
 
@@ -151,48 +154,48 @@ static int read_routes(struct one_reader *r, const char *prefix, struct nic *n)
 		if (context_parse_route(one, &to, &via, &e) == 0)
 			rc = strlist_add(&n->routes, one);
 		else
-			rc = one_note(r, "%s_ROUTES: '%s' %s", prefix, one, e.msg);
+			rc = reading_note(&o->r, "%s_ROUTES: '%s' %s", prefix, one, e.msg);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-static int read_number(struct one_reader *r, const char *prefix, const char *suffix, uint64_t min,
+static int read_number(struct one_reader *o, const char *prefix, const char *suffix, uint64_t min,
 		       uint64_t max, unsigned *ret)
 {
-	const char *v = get2(r, prefix, suffix);
+	const char *v = get2(o, prefix, suffix);
 	uint64_t n;
 
 	if (!v)
 		return 0;
 	if (str_to_u64(v, min, max, &n, NULL) < 0)
-		return one_note(r, "%s_%s '%s' is not a number from %llu to %llu", prefix, suffix,
-				v, (unsigned long long)min, (unsigned long long)max);
+		return reading_note(&o->r, "%s_%s '%s' is not a number from %llu to %llu", prefix,
+				    suffix, v, (unsigned long long)min, (unsigned long long)max);
 	*ret = (unsigned)n;
 	return 0;
 }
 
 /* By its MAC a guest finds the NIC; two NICs cannot have the same. */
-static int read_mac(struct one_reader *r, const char *prefix, struct nic *n)
+static int read_mac(struct one_reader *o, const char *prefix, struct nic *n)
 {
-	const char *mac = get2(r, prefix, "MAC");
+	const char *mac = get2(o, prefix, "MAC");
 	char text[18];
 	struct err e;
 
 	if (!mac)
 		return 0;
 	if (context_parse_mac(mac, text, &e) < 0)
-		return one_note(r, "%s_MAC '%s' %s", prefix, mac, e.msg);
-	for (const struct nic *other = r->c->nics; other != n; other++) {
+		return reading_note(&o->r, "%s_MAC '%s' %s", prefix, mac, e.msg);
+	for (const struct nic *other = o->r.c->nics; other != n; other++) {
 		if (strcmp(other->mac, text) == 0)
-			return one_note(r, "%s_MAC '%s' is another NIC's too", prefix, mac);
+			return reading_note(&o->r, "%s_MAC '%s' is another NIC's too", prefix, mac);
 	}
 	memcpy(n->mac, text, sizeof(text));
 	return 0;
 }
 
-static int read_methods(struct one_reader *r, const char *prefix, struct nic *n)
+static int read_methods(struct one_reader *o, const char *prefix, struct nic *n)
 {
 	static const struct {
 		const char *name;
@@ -202,7 +205,7 @@ static int read_methods(struct one_reader *r, const char *prefix, struct nic *n)
 		{"auto", NIC_SKIP, NIC_AUTO},       {"disable", NIC_SKIP, NIC_SKIP},
 		{"skip", NIC_SKIP, NIC_SKIP},
 	};
-	const char *v4 = get2(r, prefix, "METHOD"), *v6 = get2(r, prefix, "IP6_METHOD");
+	const char *v4 = get2(o, prefix, "METHOD"), *v6 = get2(o, prefix, "IP6_METHOD");
 	bool found4 = !v4, found6 = false;
 	int rc = 0;
 
@@ -221,18 +224,36 @@ static int read_methods(struct one_reader *r, const char *prefix, struct nic *n)
 	}
 	if (!found4) {
 		n->method = NIC_SKIP;
-		rc = one_note(r, "%s_METHOD '%s' is not known: IPv4 is left alone", prefix, v4);
+		rc = reading_note(&o->r, "%s_METHOD '%s' is not known: IPv4 is left alone", prefix,
+				  v4);
 	}
 	if (rc == 0 && !found6) {
 		n->method6 = NIC_SKIP;
-		if (get2(r, prefix, "IP6_METHOD"))
-			rc = one_note(r, "%s_IP6_METHOD '%s' is not known: IPv6 is left alone",
-				      prefix, v6);
+		if (get2(o, prefix, "IP6_METHOD"))
+			rc = reading_note(&o->r,
+					  "%s_IP6_METHOD '%s' is not known: IPv6 is left alone",
+					  prefix, v6);
 	}
 	return rc;
 }
 
-static int read_aliases(struct one_reader *r, const char *prefix, struct nic *n)
+/* An address that others translate: the first IPv4 one is the NIC's public one. */
+static int read_external(struct one_reader *o, const char *alias, struct nic *n)
+{
+	int rc = 0;
+
+	if (!n->public_ipv4)
+		rc = read_gateway(o, alias, "IP", AF_INET, &n->public_ipv4);
+	else if (get2(o, alias, "IP"))
+		rc = reading_item(&o->r, alias, get2(o, alias, "IP"), context_check_ip,
+				  &n->external);
+	if (rc == 0 && get2(o, alias, "IP6"))
+		rc = reading_item(&o->r, alias, get2(o, alias, "IP6"), context_check_ip,
+				  &n->external);
+	return rc;
+}
+
+static int read_aliases(struct one_reader *o, const char *prefix, struct nic *n)
 {
 	int rc = 0;
 
@@ -241,17 +262,17 @@ static int read_aliases(struct one_reader *r, const char *prefix, struct nic *n)
 		const char *external;
 
 		snprintf(alias, sizeof(alias), "%s_ALIAS%u", prefix, i);
-		external = get2(r, alias, "EXTERNAL");
-		if (get2(r, alias, "DETACH"))
+		external = get2(o, alias, "EXTERNAL");
+		if (get2(o, alias, "DETACH"))
 			continue;
 		if (external && strcasecmp(external, "yes") == 0) {
-			rc = read_gateway(r, alias, "IP", AF_INET, &n->public_ipv4);
+			rc = read_external(o, alias, n);
 			continue;
 		}
 		if (n->method == NIC_STATIC)
-			rc = read_ip4(r, alias, n);
+			rc = read_ip4(o, alias, n);
 		if (rc == 0 && n->method6 == NIC_STATIC)
-			rc = read_ip6(r, alias, n);
+			rc = read_ip6(o, alias, n);
 	}
 	return rc;
 }
@@ -265,49 +286,57 @@ static bool has_family(const struct nic *n, bool v6)
 	return false;
 }
 
-static int read_nic(struct one_reader *r, unsigned number)
+static int read_nic(struct one_reader *o, const char *kind, unsigned number)
 {
 	char p[32];
-	struct nic *n = context_add_nic(r->c);
-	int rc;
+	struct nic *n;
+	int rc = reading_nic(&o->r, &n);
 
 	if (!n)
-		return -ENOMEM;
-	snprintf(p, sizeof(p), "ETH%u", number);
-	rc = read_methods(r, p, n);
+		return rc;
+	snprintf(p, sizeof(p), "%s%u", kind, number);
 	if (rc == 0)
-		rc = read_mac(r, p, n);
+		rc = reading_text(&o->r, "ADDRESS",
+				  strcmp(kind, "PCI") ? NULL : get2(o, p, "ADDRESS"),
+				  context_check_pci_address, &n->pci_address);
+	rc = read_methods(o, p, n);
+	if (rc == 0)
+		rc = read_mac(o, p, n);
 	if (rc == 0 && n->method == NIC_STATIC)
-		rc = read_ip4(r, p, n);
+		rc = read_ip4(o, p, n);
 	if (rc == 0 && n->method6 == NIC_STATIC)
-		rc = read_ip6(r, p, n);
+		rc = read_ip6(o, p, n);
 	if (rc == 0)
-		rc = read_aliases(r, p, n);
+		rc = read_aliases(o, p, n);
 	/* Static without an address says nothing about that family. */
 	if (n->method == NIC_STATIC && !has_family(n, false))
 		n->method = NIC_SKIP;
 	if (n->method6 == NIC_STATIC && !has_family(n, true))
 		n->method6 = NIC_SKIP;
 	if (rc == 0 && n->method == NIC_STATIC)
-		rc = read_gateway(r, p, "GATEWAY", AF_INET, &n->gateway);
+		rc = read_gateway(o, p, "GATEWAY", AF_INET, &n->gateway);
 	if (rc == 0 && n->method6 == NIC_STATIC)
-		rc = read_gateway(r, p, "IP6_GATEWAY", AF_INET6, &n->gateway6);
+		rc = read_gateway(o, p, "IP6_GATEWAY", AF_INET6, &n->gateway6);
 	if (rc == 0 && n->method6 == NIC_STATIC)
-		rc = read_gateway(r, p, "GATEWAY6", AF_INET6, &n->gateway6);
+		rc = read_gateway(o, p, "GATEWAY6", AF_INET6, &n->gateway6);
 	if (rc == 0)
-		rc = add_words(r, "DNS", get2(r, p, "DNS"), true, &n->dns);
+		rc = add_words(o, "DNS", get2(o, p, "DNS"), true, &n->dns);
 	if (rc == 0)
-		rc = add_words(r, "DNS", one_get(r, "DNS"), true, &n->dns);
+		rc = add_words(o, "DNS", one_get(o, "DNS"), true, &n->dns);
 	if (rc == 0)
-		rc = add_words(r, "SEARCH_DOMAIN", get2(r, p, "SEARCH_DOMAIN"), false, &n->search);
+		rc = add_words(o, "SEARCH_DOMAIN", get2(o, p, "SEARCH_DOMAIN"), false, &n->search);
 	if (rc == 0)
-		rc = add_words(r, "SEARCH_DOMAIN", one_get(r, "SEARCH_DOMAIN"), false, &n->search);
+		rc = add_words(o, "SEARCH_DOMAIN", one_get(o, "SEARCH_DOMAIN"), false, &n->search);
 	if (rc == 0)
-		rc = read_routes(r, p, n);
+		rc = read_routes(o, p, n);
 	if (rc == 0)
-		rc = read_number(r, p, "MTU", 68, 65535, &n->mtu);
+		rc = read_number(o, p, "MTU", 68, 65535, &n->mtu);
 	if (rc == 0)
-		rc = read_number(r, p, "METRIC", 0, INT32_MAX, &n->metric);
+		rc = read_number(o, p, "METRIC", 0, UINT32_MAX, &n->metric);
+	if (rc == 0)
+		rc = read_number(o, p, "IP6_METRIC", 0, UINT32_MAX, &n->metric6);
+	if (rc == 0)
+		rc = read_number(o, p, "VLAN_ID", 0, 4094, &n->vlan_id);
 	return rc;
 }
 
@@ -316,32 +345,42 @@ bool one_nic_number(const char *name, unsigned *ret)
 	char *end;
 	unsigned long n;
 
-	if (strncmp(name, "ETH", 3) != 0 || name[3] < '0' || name[3] > '9')
+	if ((strncmp(name, "ETH", 3) != 0 && strncmp(name, "PCI", 3) != 0) || name[3] < '0' ||
+	    name[3] > '9')
 		return false;
 	n = strtoul(name + 3, &end, 10);
 	*ret = n > ONE_NICS_MAX ? ONE_NICS_MAX : (unsigned)n;
 	return *end == '_';
 }
 
-int one_read_nics(struct one_reader *r)
+/* Those of one kind, "ETH" or "PCI", in the order of their numbers. */
+static int read_kind(struct one_reader *o, const char *kind)
 {
 	bool there[ONE_NICS_MAX + 1] = {false};
 	int rc = 0;
 
-	for (size_t i = 0; i < r->vars->n; i++) {
-		const char *name = r->vars->v[i].key;
+	for (size_t i = 0; i < o->vars->n; i++) {
+		const char *name = o->vars->v[i].key;
 		unsigned n;
 
-		if (one_nic_number(name, &n) && *r->vars->v[i].value &&
+		if (one_nic_number(name, &n) && !strncmp(name, kind, 3) && *o->vars->v[i].value &&
 		    (str_has_suffix(name, "_MAC") || str_has_suffix(name, "_IP") ||
-		     str_has_suffix(name, "_IP6")))
+		     str_has_suffix(name, "_IP6") || !strcmp(kind, "PCI")))
 			there[n] = true;
 	}
 	for (unsigned n = 0; rc == 0 && n < ONE_NICS_MAX; n++) {
 		if (there[n])
-			rc = read_nic(r, n);
+			rc = read_nic(o, kind, n);
 	}
 	if (rc == 0 && there[ONE_NICS_MAX])
-		rc = one_note(r, "NICs with numbers above %d are left out", ONE_NICS_MAX - 1);
+		rc = reading_note(&o->r, "NICs with numbers above %d are left out",
+				  ONE_NICS_MAX - 1);
 	return rc;
+}
+
+int one_read_nics(struct one_reader *o)
+{
+	int rc = read_kind(o, "ETH");
+
+	return rc ? rc : read_kind(o, "PCI");
 }

@@ -398,6 +398,7 @@ static int write_openstack(const struct context *c, struct tree *docs, struct er
 
 const struct context_dialect dialect_openstack = {
 	.name = "openstack",
+	.image = "config-drive",
 	.volume_id = "config-2",
 	.mark = BASE "meta_data.json",
 	.read = read_openstack,

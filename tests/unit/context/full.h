@@ -42,7 +42,7 @@ static const char full_yaml[] =
 	"  shell: /bin/bash\n"
 	"  primary-group: cloud\n"
 	"  groups: [adm, wheel]\n"
-	"  sudo: ALL=(ALL) NOPASSWD:ALL\n"
+	"  sudo: ALL=(ALL:ALL) ALL\n"
 	"  password: \"o'pen $esame\"\n"
 	"  password-hash: $6$abc$def\n"
 	"  lock-password: false\n"

@@ -44,6 +44,8 @@ static bool is_needed(const struct context_field *table, const struct context_fi
 {
 	if (table == nic_fields && ((const struct nic *)object)->vlan_id)
 		return !strcmp(f->name, "name") || str_has_prefix(f->name, "vlan-");
+	if (table == file_fields && !strcmp(f->name, "name"))
+		return true;
 	return !strcmp(f->name, "instance-id") || !strcmp(f->name, "mac");
 }
 
@@ -79,13 +81,21 @@ static void drop(struct nic *n, const char *row)
 }
 
 /* Of a family that is not set up nothing is said. */
-static void tidy(struct context *c)
+static void tidy(struct context *c, bool lease_is_all)
 {
 	for (size_t i = 0; i < c->n_nics; i++) {
 		struct nic *n = &c->nics[i];
+		bool dhcp = n->method == NIC_DHCP || n->method6 == NIC_DHCP;
 		bool v4 = nic_effective_method(n, false) != NIC_SKIP;
 		bool v6 = nic_effective_method(n, true) != NIC_SKIP;
 
+		if (lease_is_all && dhcp) {
+			drop(n, "addresses");
+			drop(n, "gateway");
+			drop(n, "gateway6");
+		}
+		if (!n->public_ipv4)
+			drop(n, "external-addresses");
 		if (!v4)
 			drop(n, "gateway");
 		if (!v6)
@@ -130,7 +140,7 @@ static void what_is_said_to_be_kept_is(void **state)
 
 			if (round)
 				thin_out(context_fields, (char *)in->context, 1 + round % 7);
-			tidy(in->context);
+			tidy(in->context, !strcmp(dialects()[i]->name, "opennebula"));
 			if (context_validate(in->context, NULL))
 				continue;
 			back = through(dialects()[i], in->context);

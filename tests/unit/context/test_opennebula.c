@@ -69,8 +69,10 @@ static void a_whole_context_is_read(void **state)
 	assert_string_equal(c->ssh_keys.v[1], "ssh-rsa BBBB two");
 	assert_true(c->has_user_data);
 	assert_string_equal(buf_str(&c->user_data), "hi\n");
-	assert_string_equal(context_extra(c, "START_SCRIPT"), "echo hi");
-	assert_int_equal(c->n_extra, 1);
+	assert_int_equal(c->n_scripts, 1);
+	assert_string_equal(c->scripts[0].name, "start-script");
+	assert_string_equal(buf_str(&c->scripts[0].content), "echo hi");
+	assert_int_equal(c->n_extra, 0);
 	assert_int_equal(c->n_nics, 2);
 	assert_string_equal(n->mac, "02:00:c0:a8:00:05");
 	assert_int_equal(n->method, NIC_STATIC);
