@@ -6,10 +6,7 @@
 
 /* In the order in which --help names them. */
 const struct context_dialect *const context_dialects[] = {
-	&dialect_opennebula,
-	&dialect_nocloud,
-	&dialect_openstack,
-	NULL,
+	&dialect_yaml, &dialect_opennebula, &dialect_nocloud, &dialect_openstack, NULL,
 };
 
 const struct context_dialect *context_dialect(const char *name)
@@ -43,6 +40,8 @@ bool dialect_keeps(const struct context_dialect *d, const char *path)
 	for (size_t i = 0; d->fields[i]; i++) {
 		size_t len = strlen(d->fields[i]);
 
+		if (!len)
+			return true;
 		if (!strncmp(plain, d->fields[i], len) && (!plain[len] || plain[len] == '.'))
 			return true;
 	}
@@ -75,4 +74,20 @@ int dialect_read(const struct context_dialect *d, const struct tree *docs, const
 		return err_wrap(e, "%s", d->name);
 	*ret = STEAL(c);
 	return 0;
+}
+
+static int add_lost(void *arg, const char *path, enum field_difference how)
+{
+	return how == DIFF_ADDED ? 0 : strlist_add(arg, path);
+}
+
+int dialect_lost(const struct context_dialect *d, const struct context *c, const struct tree *docs,
+		 struct strlist *ret, struct err *e)
+{
+	AUTO(context_free) struct context *back = NULL;
+	int rc = dialect_read(d, docs, d->name, NULL, &back, e);
+
+	if (rc)
+		return rc;
+	return context_compare(c, back, add_lost, ret) ? err_nomem(e) : 0;
 }

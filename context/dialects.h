@@ -4,6 +4,7 @@
  * reader makes a context of a sealed tree (context/imds.h) of them, a writer the tree of a context.
  * Trees come from and go to folders, ISO images and HTTP.
  *
+ *	yaml         instance.yaml: metadata-server.yaml(5)
  *	opennebula   context.sh, and what lies beside it on the image
  *	nocloud      meta-data, user-data, vendor-data, network-config
  *	openstack    openstack/latest/meta_data.json, network_data.json, user_data ...: a config
@@ -31,7 +32,7 @@ struct context_dialect {
 	int (*write)(const struct context *c, struct tree *docs, struct err *e);
 	/*
 	 * The rows (context/fields.h) that it has room for, and so come back as they were: NULL at
-	 * the end; "nics.mtu" is a row of a struct, "users" all of its rows.
+	 * the end; "nics.mtu" is a row of a struct, "users" all of its rows, "" everything.
 	 */
 	const char *const *fields;
 };
@@ -50,6 +51,14 @@ int dialect_read(const struct context_dialect *d, const struct tree *docs, const
 /* Is there room for what a path of context_compare ("nics[0].mtu") names? */
 bool dialect_keeps(const struct context_dialect *d, const char *path);
 
+/*
+ * What of c does not come back from documents that the dialect wrote of it: paths, as
+ * context_compare gives them. Errors: as of read.
+ */
+int dialect_lost(const struct context_dialect *d, const struct context *c, const struct tree *docs,
+		 struct strlist *ret, struct err *e);
+
+extern const struct context_dialect dialect_yaml;
 extern const struct context_dialect dialect_opennebula;
 extern const struct context_dialect dialect_nocloud;
 extern const struct context_dialect dialect_openstack;

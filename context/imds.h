@@ -162,6 +162,9 @@ int instance_parse_yaml(const char *name, const char *filename, const void *data
 int instance_write_json(const struct instance *in, bool pretty, struct buf *out, struct err *e);
 /* The same of a context alone. */
 int context_write_json(const struct context *c, bool pretty, struct buf *out, struct err *e);
+/* The same as a member of a document that is being written (lib/json.h). */
+struct jsonw;
+void context_put_json(struct jsonw *w, const char *key, const struct context *c);
 
 /* ---- session tokens (IMDSv2) -------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ extern const struct cli_command list_command;
 extern const struct cli_command show_command;
 extern const struct cli_command get_command;
 extern const struct cli_command iso_command;
+extern const struct cli_command convert_command;
 extern const struct cli_command event_command;
 extern const struct cli_command status_command;
 extern const struct cli_command reload_command;

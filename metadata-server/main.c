@@ -5,14 +5,21 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		serve_command, check_command, list_command,   show_command,   get_command,
-		iso_command,   event_command, reload_command, status_command, {0},
+		serve_command, check_command,   list_command,  show_command,   get_command,
+		iso_command,   convert_command, event_command, reload_command, status_command,
+		{0},
 	};
 
 	static const struct cli_value values[] = {
-		{"INSTANCE", CLI_VALUE_FILE, NULL},       {"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
-		{"SOCKET", CLI_VALUE_FILE, NULL},         {"OUT.iso", CLI_VALUE_FILE, NULL},
-		{"KIND", CLI_VALUE_ONE_OF, "opennebula"}, {0},
+		{"INSTANCE", CLI_VALUE_FILE, NULL},
+		{"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
+		{"SOCKET", CLI_VALUE_FILE, NULL},
+		{"OUT.iso", CLI_VALUE_FILE, NULL},
+		{"KIND", CLI_VALUE_ONE_OF, "opennebula nocloud config-drive"},
+		{"DIALECT", CLI_VALUE_ONE_OF, "yaml opennebula nocloud openstack"},
+		{"INPUT", CLI_VALUE_FILE, NULL},
+		{"OUTPUT", CLI_VALUE_FILE, NULL},
+		{0},
 	};
 	const struct cli_program server = {
 		.name = "metadata-server",

@@ -42,13 +42,18 @@ int instance_write_json(const struct instance *in, bool pretty, struct buf *out,
 	return jsonw_end(&w, e);
 }
 
+void context_put_json(struct jsonw *w, const char *key, const struct context *c)
+{
+	jsonw_object(w, key);
+	bind_write(w, context_fields, c);
+	jsonw_close(w);
+}
+
 int context_write_json(const struct context *c, bool pretty, struct buf *out, struct err *e)
 {
 	struct jsonw w;
 
 	jsonw_begin(&w, out, pretty);
-	jsonw_object(&w, NULL);
-	bind_write(&w, context_fields, c);
-	jsonw_close(&w);
+	context_put_json(&w, NULL, c);
 	return jsonw_end(&w, e);
 }

@@ -133,7 +133,7 @@ static void what_is_said_to_be_kept_is(void **state)
 {
 	(void)state;
 	for (size_t i = 0; dialects()[i]; i++) {
-		for (unsigned round = 0; round < 200; round++) {
+		for (unsigned round = 0; round < 60; round++) {
 			AUTO(instance_free) struct instance *in = full_instance();
 			AUTO(context_free) struct context *back = NULL;
 			struct differences x = {.d = dialects()[i]};
@@ -205,8 +205,9 @@ static void what_is_not_said_to_be_kept_is_lost(void **state)
 		struct differences x = {.d = dialects()[i]};
 
 		assert_int_equal(context_compare(in->context, back, each_row, &x), 0);
-		strip_numbers(x.lost.data);
-		count_rows(x.d, context_fields, "", x.lost.data);
+		if (x.lost.len)
+			strip_numbers(x.lost.data);
+		count_rows(x.d, context_fields, "", buf_str(&x.lost));
 		buf_release(&x.lost);
 	}
 }
@@ -220,6 +221,8 @@ static void every_field_that_is_named_exists(void **state)
 			const struct context_field *f = context_field(context_fields, top);
 			const char *dot = strchr(*p, '.');
 
+			if (!**p)
+				continue; /* everything */
 			if (!f || (dot && !context_field(f->fields, dot + 1)))
 				fail_msg("%s: no row '%s'", dialects()[i]->name, *p);
 		}
