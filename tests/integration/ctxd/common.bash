@@ -21,6 +21,7 @@ context() {
 tree() {
 	rm -rf tree
 	mkdir -p tree/{etc,root,run,home/ops,sys/class/net,sbin}
+	printf '%s\n' root:x:0: ops:x:1000: >tree/etc/group
 	cat >tree/etc/passwd <<-END
 	root:x:0:0:root:/root:/bin/sh
 	nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin

@@ -87,10 +87,10 @@ web1() {
 	has "$output" "left to cloud-init"
 	[ ! -e tree/root/.ssh ]
 	tree none
-	(web1 && echo "USERNAME=nowhere") | context
-	run -1 local_
-	has "$output" "no account 'nowhere'"
-	[ "$(cat tree/etc/hostname)" = web1 ]
+	(web1 && echo "USERNAME=new") | context
+	local_
+	grep -q '^new:' tree/etc/passwd
+	grep -q 'ssh-rsa BBBB' tree/home/new/.ssh/authorized_keys
 	(web1 && echo "USERNAME=bad") | context
 	run -1 local_
 	has "$output" "malformed"
