@@ -6,10 +6,12 @@
 #include "catalog/import.h"
 #include "lib/fs.h"
 #include "lib/log.h"
+#include "lib/stop.h"
 #include "lib/str.h"
 
 #define OVERLAYS_MAX 64
 #define WORKERS_MAX 64
+#define SECONDS_MAX 4000000
 #define RECORD_LIMIT (1u << 20)
 
 struct args {
@@ -30,6 +32,9 @@ enum {
 	OPT_NO_BOOTABLE,
 	OPT_COMPRESS,
 	OPT_WORKERS,
+	OPT_COPY,
+	OPT_TIMEOUT,
+	OPT_ATTEMPT_TIMEOUT,
 };
 
 /* Returns 0 or a negative errno for a value that is wrong. */
@@ -75,6 +80,19 @@ static int take_option(struct args *a, int opt, struct err *e)
 		rc = str_to_u64(optarg, 1, WORKERS_MAX, &n, e);
 		if (rc == 0)
 			a->import.workers = (unsigned)n;
+		return rc;
+	case OPT_COPY:
+		a->import.copy = true;
+		return 0;
+	case OPT_TIMEOUT:
+		rc = str_to_u64(optarg, 1, SECONDS_MAX, &n, e);
+		if (rc == 0)
+			stop_after((unsigned)n);
+		return rc;
+	case OPT_ATTEMPT_TIMEOUT:
+		rc = str_to_u64(optarg, 1, SECONDS_MAX / 1000, &n, e);
+		if (rc == 0)
+			a->cloud.attempt_timeout_s = (unsigned)n;
 		return rc;
 	case OPT_STORE:
 		a->store_dir = optarg;
@@ -130,6 +148,9 @@ int cmd_import(const struct cli_command *self, int argc, char **argv)
 		{"no-bootable", no_argument, NULL, OPT_NO_BOOTABLE},
 		{"compress", required_argument, NULL, OPT_COMPRESS},
 		{"workers", required_argument, NULL, OPT_WORKERS},
+		{"copy", no_argument, NULL, OPT_COPY},
+		{"timeout", required_argument, NULL, OPT_TIMEOUT},
+		{"attempt-timeout", required_argument, NULL, OPT_ATTEMPT_TIMEOUT},
 		{"output", required_argument, NULL, 'o'},
 		{0},
 	};

@@ -31,7 +31,10 @@ static const char defaults[] = "sources:\n"
 			       "    url: https://cloud.debian.org/images/cloud/bookworm/latest/\n"
 			       "  debian-13:\n"
 			       "    type: directory\n"
-			       "    url: https://cloud.debian.org/images/cloud/trixie/latest/\n";
+			       "    url: https://cloud.debian.org/images/cloud/trixie/latest/\n"
+			       "  opennebula:\n"
+			       "    type: opennebula\n"
+			       "    url: https://marketplace.opennebula.io/\n";
 
 #define TEXT(name, member)                                                                         \
 	{                                                                                          \

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "catalog/ami.h"
 #include "catalog/fetch_file.h"
 #include "catalog/remote.h"
 #include "catalog/target.h"
@@ -17,11 +18,16 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
+#define COPY_JOURNAL "copy.json"
+
 /* One import on its way. */
 struct job {
+	struct catalog *catalog;
 	struct session session; /* with the image's source */
 	const struct import_opts *opts;
 	struct catalog_image image;
+	struct catalog_image wanted; /* what was asked for, where image is another in its place */
+	char *copy_journal;          /* path; NULL: no copy was asked for */
 	char *name;
 	const struct delivery_type *delivery; /* NULL: as a file */
 	struct store_import *import;
@@ -39,6 +45,8 @@ struct job {
 static void job_release(struct job *j)
 {
 	catalog_image_release(&j->image);
+	catalog_image_release(&j->wanted);
+	free(j->copy_journal);
 	target_free(j->target);
 	fetch_report_release(&j->report);
 	boot_report_release(&j->boot);
@@ -101,6 +109,30 @@ static int default_name(struct job *j, struct err *e)
 	return j->name ? 0 : err_nomem(e);
 }
 
+/* What the command line says of fetching. */
+static void set_up_session(const struct job *j, struct session *s)
+{
+	s->private_key = j->opts->private_key;
+	s->certificate = j->opts->certificate;
+	s->require_signature = j->opts->require_signature;
+	s->workers = j->opts->workers;
+}
+
+/* What belongs to the marketplace is not to be carried away: neither its snapshot nor a copy can be
+ * had, and to say so now spares the wait. */
+static int refuse_marketplace(const struct catalog_image *im, struct err *e)
+{
+	if (!im->marketplace &&
+	    !(im->owner_alias && strcmp(im->owner_alias, "aws-marketplace") == 0))
+		return 0;
+	return err_set(
+		e, EACCES,
+		"image '%s' is of the marketplace (product code %s): its seller's terms let "
+		"it run in EC2 alone, and AWS refuses to give out its snapshot, to copy or to "
+		"export it; ask the seller for an image of another form",
+		im->id, or_dash(im->product_codes));
+}
+
 static int look_up(struct job *j, struct catalog *c, struct err *e)
 {
 	struct catalog_image *im = &j->image;
@@ -108,15 +140,15 @@ static int look_up(struct job *j, struct catalog *c, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	j->session.private_key = j->opts->private_key;
-	j->session.certificate = j->opts->certificate;
-	j->session.require_signature = j->opts->require_signature;
-	j->session.workers = j->opts->workers;
+	set_up_session(j, &j->session);
 	log_info("%s: '%s', %s%s%s%s%s", im->id, or_dash(im->name), or_dash(im->architecture),
 		 im->root_device_type ? ", " : "", im->root_device_type ? im->root_device_type : "",
 		 im->virtualization ? ", " : "", im->virtualization ? im->virtualization : "");
 	if (im->state && strcmp(im->state, "available") != 0 && strcmp(im->state, "active") != 0)
 		return err_set(e, EAGAIN, "image '%s' is '%s', not 'available'", im->id, im->state);
+	rc = refuse_marketplace(im, e);
+	if (rc < 0)
+		return rc;
 	j->delivery = find_delivery(im->delivery);
 	if (!j->delivery && im->delivery != DELIVERY_FILE)
 		return err_set(e, ENOTSUP, "image '%s' cannot be fetched: %s", im->id,
@@ -238,7 +270,7 @@ static int look_at_disk(struct job *j, struct err *e)
 	return rc;
 }
 
-static int fetch_as_file(struct job *j, struct err *e)
+static int fetch_file_once(struct job *j, struct err *e)
 {
 	AUTO(remote_file_release) struct remote_file remote = {0};
 	const char *dir = store_import_dir(j->import);
@@ -253,12 +285,133 @@ static int fetch_as_file(struct job *j, struct err *e)
 	return rc < 0 ? rc : look_at_disk(j, e);
 }
 
+/* Once more with a new token, if the one that there was has become too old. */
+static int fetch_as_file(struct job *j, struct err *e)
+{
+	int rc = fetch_file_once(j, e);
+
+	if (rc != -EACCES || !j->session.token || !j->kept)
+		return rc;
+	log_info("%s; asking for a new token", e ? e->msg : "refused");
+	explicit_bzero(j->session.token, strlen(j->session.token));
+	free(STEAL(j->session.token));
+	if (j->target)
+		target_free(STEAL(j->target));
+	return fetch_file_once(j, e);
+}
+
+/* ---- a snapshot that is not ours --------------------------------------------------------------- */
+
+static int use_download(struct job *j, const struct err *why, struct err *e)
+{
+	AUTO(session_close) struct session s = {0};
+	AUTO(catalog_image_release) struct catalog_image im = {0};
+	int rc = ami_find_download(j->catalog, j->image.id, &s, &im, e);
+
+	if (rc < 0)
+		return rc;
+	log_info("%s", why->msg);
+	log_info("'%s' is taken in its place: source '%s' tells that it is the same image (%s)",
+		 im.url, s.source->name, im.id);
+	set_up_session(j, &s);
+	session_close(&j->session);
+	j->session = s;
+	s = (struct session){0};
+	j->wanted = j->image;
+	j->image = im;
+	im = (struct catalog_image){0};
+	j->delivery = NULL;
+	if (j->target)
+		target_free(STEAL(j->target));
+	return fetch_as_file(j, e);
+}
+
+static int use_copy(struct job *j, struct err *e)
+{
+	AUTO(catalog_image_release) struct catalog_image copy = {0};
+	int rc;
+
+	j->copy_journal = path_join(store_import_dir(j->import), COPY_JOURNAL);
+	if (!j->copy_journal)
+		return err_nomem(e);
+	rc = ami_copy(&j->session, &j->image, j->copy_journal, &copy, e);
+	if (rc < 0)
+		return rc;
+	j->wanted = j->image;
+	j->image = copy;
+	copy = (struct catalog_image){0};
+	if (j->target)
+		target_free(STEAL(j->target));
+	return fetch_by_delivery(j, e);
+}
+
+static int explain_snapshot(const struct job *j, const struct err *why, const struct err *no_copy,
+			    struct err *e)
+{
+	return err_set(
+		e, EACCES,
+		"%s. The EBS direct APIs read only snapshots that are one's own or shared with "
+		"one's account, not public ones; and %s. What can be done: "
+		"import --copy, which copies the AMI to your account for as long as it is "
+		"read, if its owner lets it be copied; ask the owner to share snapshot '%s'; "
+		"add a source that has the vendor's own download (catalog source add), or give "
+		"its address in place of the AMI",
+		why->msg, no_copy->msg, j->image.snapshot);
+}
+
+/* The snapshot, or what can stand in its place if it is not ours to read. */
+static int fetch_snapshot(struct job *j, struct err *e)
+{
+	struct err why = {0}, no_download = {0};
+	int rc = fetch_by_delivery(j, &why);
+
+	if (rc == 0)
+		return 0;
+	/* A snapshot by its own id is no AMI, and has no twin. */
+	if ((rc != -EACCES && rc != -ENOENT) || j->kept || !j->session.source ||
+	    strcmp(j->image.id, j->image.snapshot) == 0) {
+		if (e)
+			*e = why;
+		return rc;
+	}
+	rc = use_download(j, &why, &no_download);
+	if (rc != -ENOENT || !j->delivery) {
+		if (rc < 0 && e)
+			*e = no_download;
+		return rc;
+	}
+	if (!j->opts->copy)
+		return explain_snapshot(j, &why, &no_download, e);
+	log_info("%s", why.msg);
+	return use_copy(j, e);
+}
+
+/* Whatever came of it: a copy that was made costs money. */
+static int remove_copy(struct job *j)
+{
+	AUTO_FREE char *journal = path_join(store_import_dir(j->import), COPY_JOURNAL);
+	struct err e;
+	int rc;
+
+	if (!journal || !j->session.aws || access(journal, F_OK) < 0)
+		return 0;
+	stop_hold(true);
+	rc = ami_remove_copy(&j->session, journal, &e);
+	stop_hold(false);
+	if (rc < 0)
+		log_warn("%s; the same command tries it again", e.msg);
+	return rc;
+}
+
 static int fetch(struct job *j, struct err *e)
 {
 	j->disk = path_join(store_import_dir(j->import), STORE_DISK);
 	if (!j->disk)
 		return err_nomem(e);
-	return j->delivery ? fetch_by_delivery(j, e) : fetch_as_file(j, e);
+	if (!j->delivery)
+		return fetch_as_file(j, e);
+	return j->image.delivery == DELIVERY_SNAPSHOT ? fetch_snapshot(j, e)
+						      : fetch_by_delivery(j, e);
 }
 
 /* A bare partition that was converted as it is: a disk around it, in place of it. */
@@ -430,6 +583,11 @@ static int json_source(const struct job *j, struct jsonw *w, struct err *e)
 		jsonw_string(w, "region", aws_region(s->aws));
 	jsonw_string(w, "delivery", j->delivery ? j->delivery->name : "file");
 	catalog_image_json(w, &j->image);
+	if (j->wanted.id) {
+		jsonw_object(w, "in-place-of");
+		catalog_image_json(w, &j->wanted);
+		jsonw_close(w);
+	}
 	jsonw_close(w);
 	return 0;
 }
@@ -525,7 +683,7 @@ static int run_steps(struct job *j, struct err *e)
 int import_image(struct catalog *c, struct store *store, const struct import_opts *o,
 		 char **ret_name, struct err *e)
 {
-	AUTO(job_release) struct job j = {.opts = o};
+	AUTO(job_release) struct job j = {.opts = o, .catalog = c};
 	int rc = o->name ? store_check_name(o->name, e) : 0;
 
 	if (rc == 0)
@@ -539,6 +697,14 @@ int import_image(struct catalog *c, struct store *store, const struct import_opt
 	if (rc)
 		return rc;
 	rc = run_steps(&j, e);
+	/* What was read of a copy is of no use when that is gone. */
+	if (j.copy_journal)
+		j.kept = false;
+	if (remove_copy(&j) < 0 && rc < 0) {
+		/* With the journal it is found again. */
+		store_import_close(j.import);
+		return rc;
+	}
 	if (rc < 0 && worth_keeping(&j, rc)) {
 		store_import_close(j.import);
 		log_info("what was fetched is kept: the same command goes on from there");

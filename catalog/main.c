@@ -61,7 +61,13 @@ static const struct cli_command commands[] = {
 			"      --no-bootable           leave a bare partition without a boot "
 			"loader\n"
 			"      --compress zlib|zstd    compress the disk (not resumable in parts)\n"
+			"      --copy                  copy an AMI that cannot be read otherwise; "
+			"the copy is\n"
+			"                              removed at the end\n"
 			"      --workers N             parallel downloads\n"
+			"      --timeout SECONDS       of all of it; what was fetched is kept\n"
+			"      --attempt-timeout SECONDS\n"
+			"                              of one request\n"
 			"  -o, --output text|json      print the image's record\n" CLOUD_HELP
 				STORE_HELP,
 		.run = cmd_import,
@@ -173,8 +179,8 @@ int main(int argc, char **argv)
 	static const struct cli_program catalog = {
 		.name = "catalog",
 		.about = "Finds images of other clouds, brings them home, runs them.",
-		.features =
-			"sources: ec2, simplestreams, directory; deliveries: s3-bundle, ebs, file",
+		.features = "sources: ec2, ebs, s3, simplestreams, opennebula, glance, directory; "
+			    "deliveries: s3-bundle, ebs, file",
 		.commands = commands,
 	};
 

@@ -48,4 +48,24 @@ int simplestreams_index(const char *name, const void *json, size_t len, stream_f
 int simplestreams_products(const char *name, const void *json, size_t len, const char *base,
 			   image_fn *fn, void *ctx, struct err *e);
 
+/* The marketplace's list of appliances; base is the URL of the service. */
+int opennebula_json(const char *name, const void *json, size_t len, const char *base, image_fn *fn,
+		    void *ctx, struct err *e);
+/* An appliance as YAML; id is what its images are called by. */
+int opennebula_yaml(const char *name, const void *yaml, size_t len, const char *id, image_fn *fn,
+		    void *ctx, struct err *e);
+
+/* A page of Glance's list; *ret_next: where the next one is, the caller's, NULL at the end. */
+int glance_images(const char *name, const void *json, size_t len, const char *endpoint,
+		  image_fn *fn, void *ctx, char **ret_next, struct err *e);
+/* The endpoint of the image service in Keystone's answer; region NULL: any. Errors: ENOENT. */
+int keystone_endpoint(const char *name, const void *json, size_t len, const char *region,
+		      char **ret, struct err *e);
+
+/* An <item> of DescribeImages. */
+int ec2_image(const struct xml_node *item, struct catalog_image *im, struct err *e);
+/* A page of ListObjectsV2; *ret_next: its continuation token, NULL at the end. */
+int s3_objects(const char *name, const void *xml, size_t len, const char *bucket, image_fn *fn,
+	       void *ctx, char **ret_next, struct err *e);
+
 #endif

@@ -85,5 +85,9 @@ void session_close(struct session *s)
 	httpc_free(s->http);
 	aws_free(s->aws);
 	cache_close(s->cache);
+	if (s->token)
+		explicit_bzero(s->token, strlen(s->token));
+	free(s->token);
+	free(s->endpoint);
 	*s = (struct session){0};
 }

@@ -120,6 +120,7 @@ struct session {
 	unsigned workers;            /* parallel downloads; 0: the delivery's default */
 	unsigned attempt_timeout_ms; /* of one request of a fetch; 0: the delivery's default */
 	struct progress *progress;
+	char *token, *endpoint; /* of Glance; NULL: not asked for yet */
 };
 /* For `note` of requests: shows what is waited for, on a terminal behind the bar, else as a line.
  * opaque: struct session. */

@@ -9,7 +9,8 @@
 #define GUARD_SLOTS 16
 #define GUARD_PATH 4096
 
-static volatile sig_atomic_t stop_signal;
+static volatile sig_atomic_t stop_signal, held;
+static unsigned limit_s;
 
 /* The handler reads paths only of slots whose flag is set; a flag is set after its path. */
 static struct {
@@ -49,21 +50,45 @@ void stop_install(void)
 	sigaction(SIGXFSZ, &sa, NULL);
 }
 
+/* The time is over: a request, but never an end at once. */
+static void on_alarm(int sig)
+{
+	if (!stop_signal)
+		stop_signal = sig;
+}
+
+void stop_after(unsigned seconds)
+{
+	struct sigaction sa = {.sa_handler = on_alarm};
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGALRM, &sa, NULL);
+	limit_s = seconds;
+	alarm(seconds);
+}
+
+void stop_hold(bool hold)
+{
+	held = hold;
+}
+
 bool stop_requested(void)
 {
-	return stop_signal != 0;
+	return stop_signal != 0 && !held;
 }
 
 int stop_check(struct err *e)
 {
-	if (!stop_signal)
+	if (!stop_requested())
 		return 0;
+	if (stop_signal == SIGALRM)
+		return err_set(e, ECANCELED, "it took longer than %u s", limit_s);
 	return err_set(e, ECANCELED, "stopped by signal %d", (int)stop_signal);
 }
 
 int stop_exit_status(int status)
 {
-	return stop_signal ? 128 + (int)stop_signal : status;
+	return stop_signal && stop_signal != SIGALRM ? 128 + (int)stop_signal : status;
 }
 
 int stop_guard_file(const char *path)

@@ -15,6 +15,16 @@ void stop_install(void);
 bool stop_requested(void);
 /* 0, or -ECANCELED with "stopped by signal N". */
 int stop_check(struct err *e);
+/*
+ * From then on it is as after a signal: stop_check says that it took longer than `seconds`, with
+ * ECANCELED; the exit status stays that of a failure. 0: no limit any more.
+ */
+void stop_after(unsigned seconds);
+/*
+ * While it is held, for cleaning up in order, a request that came already is not seen; a second
+ * signal ends the process as ever.
+ */
+void stop_hold(bool hold);
 /* 128 + signal if one came, else status. */
 int stop_exit_status(int status);
 /* Files to unlink if a second signal ends the process; used by lib/fs.c. Slots are few: 16. */

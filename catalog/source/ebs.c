@@ -6,6 +6,7 @@
  *
  * A fetch is resumable: what was written ends at a block, and listing starts behind it.
  */
+#include <ctype.h>
 #include <stdio.h>
 
 #include "catalog/source.h"
@@ -21,6 +22,7 @@
 #define TOKEN_MAX 1024
 #define LIST_PAGE "1000"
 #define PAGES_MAX 100000
+#define ATTEMPT_TIMEOUT_MS 120000
 #define CHECKPOINT_BYTES (128 * MIB)
 
 struct block {
@@ -83,6 +85,12 @@ static void fetch_release(struct fetch *f)
 	free(f->next_token);
 }
 DEFINE_AUTO_STRUCT(struct fetch, fetch_release);
+
+/* Of one request. */
+static unsigned attempt_timeout(const struct session *s)
+{
+	return s->attempt_timeout_ms ? s->attempt_timeout_ms : ATTEMPT_TIMEOUT_MS;
+}
 
 /* ---- listing -------------------------------------------------------------------------------- */
 
@@ -190,7 +198,7 @@ static int list_page(struct fetch *f, struct err *e)
 		.query = query,
 		.n_query = 1,
 		.max_body = 8 * MIB,
-		.total_timeout_ms = 120000,
+		.total_timeout_ms = attempt_timeout(f->session),
 		.note = session_note,
 		.note_opaque = f->session,
 	};
@@ -274,7 +282,7 @@ static int fetch_block(void *job, unsigned worker, struct err *e)
 		.n_query = ARRAY_SIZE(query),
 		.sink = &sink,
 		.max_sink = f->block_size,
-		.total_timeout_ms = 120000,
+		.total_timeout_ms = attempt_timeout(f->session),
 		.note = session_note,
 		.note_opaque = f->session,
 	};
@@ -428,6 +436,113 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 		rc = err_nomem(e);
 	return rc;
 }
+
+/* ---- as a source ---------------------------------------------------------------------------- */
+
+#define LIST_PAGES_MAX 1000
+
+static bool ebs_owns(const char *id)
+{
+	return str_has_prefix(id, "snap-");
+}
+
+/* A snapshot by its id: whether there is one, the fetch finds out, with fewer rights. */
+static int ebs_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
+{
+	AUTO(catalog_image_release)
+	struct catalog_image im = {.delivery = DELIVERY_SNAPSHOT};
+	size_t n = ebs_owns(id) ? strlen(id + 5) : 0;
+	bool ok = n == 8 || n == 17;
+	int rc;
+
+	(void)s;
+	for (const char *p = id + 5; ok && *p; p++)
+		ok = isxdigit((unsigned char)*p);
+	if (!ok)
+		return err_set(e, EINVAL,
+			       "'%s' is not the id of a snapshot: 'snap-' and 8 or 17 hex digits",
+			       id);
+	rc = image_set(&im.id, id, e);
+	if (rc == 0)
+		rc = image_set(&im.snapshot, id, e);
+	if (rc < 0)
+		return rc;
+	*ret = im;
+	im = (struct catalog_image){0};
+	return 0;
+}
+
+/* An <item> of DescribeSnapshots. */
+static int take_snapshot(const struct xml_node *item, image_fn *fn, void *ctx, struct err *e)
+{
+	AUTO(catalog_image_release)
+	struct catalog_image im = {.delivery = DELIVERY_SNAPSHOT};
+	const char *id, *status = xml_child_text(item, "status", "");
+	uint64_t gib = 0;
+	int rc = xml_need_text(item, "snapshotId", &id, e);
+
+	if (rc == 0)
+		rc = xml_need_u64(item, "volumeSize", 0, 65536, &gib, e);
+	if (rc == 0)
+		rc = image_set(&im.id, id, e);
+	if (rc == 0)
+		rc = image_set(&im.snapshot, id, e);
+	if (rc == 0)
+		rc = image_set(&im.name, xml_child_text(item, "description", NULL), e);
+	if (rc == 0)
+		rc = image_set(&im.owner, xml_child_text(item, "ownerId", NULL), e);
+	if (rc == 0)
+		rc = image_set(&im.creation_date, xml_child_text(item, "startTime", NULL), e);
+	if (rc == 0)
+		rc = image_set(&im.state, strcmp(status, "completed") == 0 ? "available" : status,
+			       e);
+	im.snapshot_size = gib * GIB;
+	return rc < 0 ? rc : fn(ctx, &im);
+}
+
+static int ebs_list(struct session *s, const struct list_filter *f, image_fn *fn, void *ctx,
+		    struct err *e)
+{
+	AUTO_FREE char *token = NULL;
+
+	for (unsigned page = 0; page < LIST_PAGES_MAX; page++) {
+		AUTO(xml_free) struct xml_node *root = NULL;
+		const struct aws_param params[] = {
+			{"Owner.1", f->n_owners ? f->owners[0] : "self"},
+			{"MaxResults", "1000"},
+			{"NextToken", token},
+		};
+		const struct xml_node *set;
+		const char *next;
+		int rc = aws_ec2(s->aws, s->http, "DescribeSnapshots", params,
+				 ARRAY_SIZE(params) - (token == NULL), &root, NULL, e);
+
+		if (rc < 0)
+			return err_wrap(e, "listing snapshots");
+		set = xml_child(root, "snapshotSet");
+		for (const struct xml_node *i = xml_child(set, "item"); i && rc == 0;
+		     i = xml_next(i, "item"))
+			rc = take_snapshot(i, fn, ctx, e);
+		next = xml_child_text(root, "nextToken", "");
+		if (rc != 0 || !*next)
+			return rc;
+		free(token);
+		token = strdup(next);
+		if (!token)
+			return err_nomem(e);
+	}
+	return err_set(e, EFBIG, "listing snapshots: more than %d pages", LIST_PAGES_MAX);
+}
+
+const struct source_type source_ebs = {
+	.name = "ebs",
+	.summary = "snapshots of EBS",
+	.keys = "region endpoint-url profile owners",
+	.aws = true,
+	.owns = ebs_owns,
+	.find = ebs_find,
+	.list = ebs_list,
+};
 
 const struct delivery_type delivery_ebs = {
 	.kind = DELIVERY_SNAPSHOT,

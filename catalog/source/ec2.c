@@ -5,24 +5,36 @@
  * An instance-store image is delivered as a bundle: imageLocation is BUCKET/KEY of its manifest.
  * An EBS image is delivered as the snapshot that its root device (rootDeviceName) maps to.
  * Elements that are not known here are ignored; names are matched without their namespace.
+ *
+ * "ssm:/aws/service/..." is the AMI that the parameter of that name holds, by GetParameter of SSM
+ * (2014-11-06): so vendors tell their newest.
  */
 #include <ctype.h>
 
-#include "catalog/source.h"
+#include "catalog/parse.h"
+#include "lib/json.h"
 #include "lib/str.h"
 
 #define PAGE_SIZE "500" /* MaxResults of DescribeImages: 5 to 1000 */
 #define PAGES_MAX 2000
+#define EMPTY_PAGES_MAX 20
+
+#define SSM "ssm:"
+
+static bool is_image_id(const char *id)
+{
+	return str_has_prefix(id, "ami-") || str_has_prefix(id, "emi-");
+}
 
 static bool ec2_owns(const char *id)
 {
-	return str_has_prefix(id, "ami-") || str_has_prefix(id, "emi-");
+	return is_image_id(id) || str_has_prefix(id, SSM);
 }
 
 /* ami- and 8 or 17 hex digits; Eucalyptus uses emi- and upper case. */
 static int check_id(const char *id, struct err *e)
 {
-	size_t n = ec2_owns(id) ? strlen(id + 4) : 0;
+	size_t n = is_image_id(id) ? strlen(id + 4) : 0;
 	bool ok = n == 8 || n == 17;
 
 	for (const char *p = id + 4; ok && *p; p++)
@@ -111,7 +123,7 @@ static int take_product_codes(const struct xml_node *item, struct catalog_image 
 }
 
 /* An <item> of imagesSet. */
-static int read_item(const struct xml_node *item, struct catalog_image *im, struct err *e)
+int ec2_image(const struct xml_node *item, struct catalog_image *im, struct err *e)
 {
 	const struct {
 		const char *name;
@@ -155,14 +167,72 @@ static int read_item(const struct xml_node *item, struct catalog_image *im, stru
 	return im->why_not ? 0 : err_nomem(e);
 }
 
+/* What a public parameter holds. */
+static int ask_ssm(struct session *s, const char *name, char **ret, struct err *e)
+{
+	static const struct httpc_header headers[] = {
+		{"Content-Type", "application/x-amz-json-1.1"},
+		{"X-Amz-Target", "AmazonSSM.GetParameter"},
+	};
+	AUTO(value_free) struct value *root = NULL;
+	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+	AUTO_BUF body = BUF_INIT;
+	struct aws_request req = {
+		.method = HTTPC_POST,
+		.service = "ssm",
+		.headers = headers,
+		.n_headers = ARRAY_SIZE(headers),
+		.max_body = MIB,
+		.note = session_note,
+		.note_opaque = s,
+	};
+	const struct value *v;
+	const char *text;
+	struct jsonw w;
+	int rc;
+
+	jsonw_begin(&w, &body, false);
+	jsonw_object(&w, NULL);
+	jsonw_string(&w, "Name", name);
+	jsonw_close(&w);
+	rc = jsonw_end(&w, e);
+	req.body = body.data;
+	req.body_len = body.len;
+	if (rc == 0)
+		rc = aws_send(s->aws, s->http, &req, &r, NULL, e);
+	if (rc == 0)
+		rc = json_parse("GetParameter", r.body.data, r.body.len, NULL, &root, e);
+	if (rc < 0)
+		return err_wrap(e, "the parameter '%s'", name);
+	v = value_path(root, "Parameter/Value");
+	rc = v ? value_string(v, &text, e) : err_set(e, EBADMSG, "GetParameter gave no value");
+	if (rc == 0 && !is_image_id(text))
+		rc = err_set(e, EINVAL, "the parameter '%s' is '%s', no AMI", name, text);
+	return rc < 0 ? rc : image_set(ret, text, e);
+}
+
+static int ec2_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e);
+
+static int find_by_parameter(struct session *s, const char *name, struct catalog_image *ret,
+			     struct err *e)
+{
+	AUTO_FREE char *id = NULL;
+	int rc = ask_ssm(s, name, &id, e);
+
+	return rc < 0 ? rc : ec2_find(s, id, ret, e);
+}
+
 static int ec2_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
 {
 	const struct aws_param params[] = {{"ImageId.1", id}};
 	AUTO(xml_free) struct xml_node *root = NULL;
 	AUTO(catalog_image_release) struct catalog_image im = {0};
 	const struct xml_node *item;
-	int rc = check_id(id, e);
+	int rc;
 
+	if (str_has_prefix(id, SSM))
+		return find_by_parameter(s, id + strlen(SSM), ret, e);
+	rc = check_id(id, e);
 	if (rc < 0)
 		return rc;
 	rc = aws_ec2(s->aws, s->http, "DescribeImages", params, ARRAY_SIZE(params), &root, NULL, e);
@@ -171,7 +241,7 @@ static int ec2_find(struct session *s, const char *id, struct catalog_image *ret
 	item = xml_path(root, "imagesSet/item");
 	if (!item)
 		return err_set(e, ENOENT, "image '%s' is not known to this cloud", id);
-	rc = read_item(item, &im, e);
+	rc = ec2_image(item, &im, e);
 	if (rc < 0)
 		return rc;
 	if (strcmp(im.id, id) != 0)
@@ -227,6 +297,7 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		    int (*fn)(void *ctx, const struct catalog_image *im), void *ctx, struct err *e)
 {
 	AUTO_FREE char *token = NULL;
+	unsigned empty = 0;
 
 	for (unsigned page = 0; page < PAGES_MAX; page++) {
 		AUTO(xml_free) struct xml_node *root = NULL;
@@ -246,7 +317,7 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		     i = xml_next(i, "item")) {
 			AUTO(catalog_image_release) struct catalog_image im = {0};
 
-			rc = read_item(i, &im, e);
+			rc = ec2_image(i, &im, e);
 			if (rc == 0)
 				rc = fn(ctx, &im);
 			if (rc != 0)
@@ -256,6 +327,12 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		next = xml_child_text(root, "nextToken", "");
 		if (!*next)
 			return 0;
+		if (token && strcmp(token, next) == 0 && !xml_child(set, "item"))
+			empty++;
+		else
+			empty = 0;
+		if (empty > EMPTY_PAGES_MAX)
+			return err_set(e, EPROTO, "listing images: page after page is empty");
 		free(token);
 		token = strdup(next);
 		if (!token)

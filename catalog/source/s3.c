@@ -1,99 +1,186 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EC2 bundles in S3: the manifest, then its parts, fetched in parallel ahead of the one pass that
- * opens them. A dropped part is resumed where it broke off (lib/aws.h); a bundle as a whole is one
- * gzip stream, so an interrupted fetch starts anew.
+ * A bucket of S3, or what lies below a prefix in it, by ListObjectsV2: image files, and EC2 bundles
+ * by their manifests (*.manifest.xml). An image's id is its key, or s3://BUCKET/KEY.
  */
 #include "lib/s3.h"
-#include "bundle/bundle.h"
-#include "catalog/source.h"
+#include "catalog/parse.h"
 #include "lib/str.h"
 
-/* The signature, if there is something to check it by; says so in the report if not. */
-static int check_signature(const struct session *s, const struct manifest *m,
-			   struct fetch_report *report, struct err *e)
-{
-	int rc;
+#define PAGE_LIMIT (8 * MIB)
+#define PAGES_MAX 10000
+#define TOKEN_MAX 4096
 
-	if (!s->certificate) {
-		if (s->require_signature)
-			return err_set(e, EACCES,
-				       "the manifest's signature cannot be checked: no certificate "
-				       "is given (--cert, EC2_CERT)");
-		rc = buf_adds(&report->warnings,
-			      "the manifest's signature was not checked: no certificate is given "
-			      "(--cert, EC2_CERT)\n");
-		return rc < 0 ? err_nomem(e) : 0;
-	}
-	rc = manifest_verify(m, s->certificate, e);
-	if (rc < 0)
-		return rc;
-	return buf_adds(&report->verified, "manifest signature (RSA, SHA-1)\n") < 0 ? err_nomem(e)
-										    : 0;
+static bool s3_owns(const char *id)
+{
+	return s3_url_is(id);
 }
 
-static int fetch_manifest(struct session *s, const struct catalog_image *im, struct manifest **ret,
-			  struct err *e)
+static const char *base_name(const char *key)
 {
-	AUTO_BUF text = BUF_INIT;
-	AUTO_FREE char *origin = str_format("s3://%s/%s", im->bucket, im->key);
-	int rc;
+	const char *slash = strrchr(key, '/');
 
-	if (!origin)
-		return err_nomem(e);
-	rc = s3_get(s->aws, s->http, im->bucket, im->key, MANIFEST_LIMIT, NULL, &text, e);
-	if (rc < 0)
-		return rc;
-	return manifest_parse(text.data, text.len, origin, ret, e);
+	return slash ? slash + 1 : key;
 }
 
-static int open_parts(struct session *s, const struct catalog_image *im, const struct manifest *m,
-		      const struct bundle_secret *secret, const struct bundle_sink *sink,
-		      struct progress *p, struct err *e)
+static bool is_manifest(const char *key)
 {
-	AUTO(part_source_s3_free) struct part_source parts = {0};
-	int rc = part_source_s3(s->aws, im->bucket, im->key, m, s->workers, p, &parts, e);
-
-	return rc < 0 ? rc : bundle_ec2_open(m, secret, &parts, sink, p, e);
+	return str_has_suffix(key, ".manifest.xml");
 }
 
-static int fetch_bundle(struct session *s, const struct catalog_image *im,
-			const struct fetch_sink *sink, struct fetch_report *report, struct err *e)
+/* What there is at bucket and key, whose key is not empty. */
+static int fill(const char *bucket, const char *key, struct catalog_image *im, struct err *e)
 {
-	AUTO(manifest_free) struct manifest *m = NULL;
-	AUTO(bundle_secret_wipe) struct bundle_secret secret = {0};
-	struct bundle_sink out = {.write = sink->write, .ctx = sink->ctx};
-	uint64_t position = 0;
-	int rc = fetch_manifest(s, im, &m, e);
+	const char *name = base_name(key);
+	int rc = image_set(&im->bucket, bucket, e);
 
-	if (rc < 0)
-		return rc;
-	rc = check_signature(s, m, report, e);
-	if (rc == 0 && !s->private_key)
-		rc = err_set(e, ENOKEY,
-			     "the bundle is encrypted for its owner: give the private key "
-			     "(--private-key, EC2_PRIVATE_KEY)");
 	if (rc == 0)
-		rc = manifest_decrypt_secret(m, s->private_key, &secret, e);
+		rc = image_set(&im->key, key, e);
+	if (rc == 0)
+		rc = image_set(&im->name, name, e);
+	if (rc == 0)
+		rc = guess_by_name(name, im, e);
 	if (rc < 0)
-		return err_wrap(e, "'s3://%s/%s'", im->bucket, im->key);
-	rc = sink->begin(sink->ctx, m->size, &position, e);
-	if (rc == 0) {
-		struct progress *p = progress_start("fetching", m->bundled_size);
-
-		rc = open_parts(s, im, m, &secret, &out, p, e);
-		progress_end(p, rc == 0);
+		return rc;
+	if (is_manifest(key)) {
+		im->delivery = DELIVERY_BUNDLE;
+		im->location = str_format("%s/%s", bucket, key);
+		return im->location ? 0 : err_nomem(e);
 	}
-	if (rc == 0 && buf_adds(&report->verified, "part digests (SHA-1)\nbundled size\n"
-						   "image digest (SHA-1 of the tar stream)\n"
-						   "image size\n") < 0)
-		rc = err_nomem(e);
+	im->delivery = DELIVERY_FILE;
+	im->url = str_format("s3://%s/%s", bucket, key);
+	rc = im->url ? image_set(&im->format, format_by_name(name), e) : err_nomem(e);
 	return rc;
 }
 
-const struct delivery_type delivery_s3_bundle = {
-	.kind = DELIVERY_BUNDLE,
-	.name = "s3-bundle",
-	.resumable = false,
-	.fetch = fetch_bundle,
+/* ---- listing -------------------------------------------------------------------------------- */
+
+static int take_object(const struct xml_node *node, const char *bucket, image_fn *fn, void *ctx,
+		       struct err *e)
+{
+	AUTO(catalog_image_release) struct catalog_image im = {0};
+	const char *key;
+	int rc = xml_need_text(node, "Key", &key, e);
+
+	if (rc < 0)
+		return rc;
+	if (!is_manifest(key) && !name_is_image(base_name(key)))
+		return 0;
+	rc = fill(bucket, key, &im, e);
+	if (rc == 0)
+		rc = image_set(&im.id, key, e);
+	if (rc == 0)
+		rc = image_set(&im.creation_date, xml_child_text(node, "LastModified", NULL), e);
+	if (rc == 0)
+		rc = xml_need_u64(node, "Size", 0, INT64_MAX, &im.size, e);
+	if (rc == 0 && is_manifest(key))
+		im.size = 0; /* the manifest's alone */
+	return rc < 0 ? rc : fn(ctx, &im);
+}
+
+int s3_objects(const char *name, const void *xml, size_t len, const char *bucket, image_fn *fn,
+	       void *ctx, char **ret_next, struct err *e)
+{
+	AUTO(xml_free) struct xml_node *root = NULL;
+	const char *token;
+	int rc = xml_parse(name, xml, len, NULL, &root, e);
+
+	if (rc < 0)
+		return rc;
+	for (const struct xml_node *c = xml_child(root, "Contents"); c && rc == 0;
+	     c = xml_next(c, "Contents"))
+		rc = take_object(c, bucket, fn, ctx, e);
+	if (rc != 0 || strcmp(xml_child_text(root, "IsTruncated", "false"), "true") != 0)
+		return rc;
+	rc = xml_need_text(root, "NextContinuationToken", &token, e);
+	if (rc == 0 && (!*token || strlen(token) > TOKEN_MAX))
+		rc = xml_err(root, e, EBADMSG, "it has a next page, but no token for that");
+	return rc < 0 ? rc : image_set(ret_next, token, e);
+}
+
+static int list_page(struct session *s, const char *token, struct httpc_response *r, struct err *e)
+{
+	struct aws_param query[4] = {{"list-type", "2"}, {"max-keys", "1000"}};
+	struct aws_request req = {
+		.method = HTTPC_GET,
+		.service = "s3",
+		.bucket = s->source->bucket,
+		.path = "/",
+		.query = query,
+		.n_query = 2,
+		.max_body = PAGE_LIMIT,
+		.note = session_note,
+		.note_opaque = s,
+	};
+
+	if (s->source->prefix)
+		query[req.n_query++] = (struct aws_param){"prefix", s->source->prefix};
+	if (token)
+		query[req.n_query++] = (struct aws_param){"continuation-token", token};
+	return aws_send(s->aws, s->http, &req, r, NULL, e);
+}
+
+static int s3_list(struct session *s, const struct list_filter *f, image_fn *fn, void *ctx,
+		   struct err *e)
+{
+	const char *bucket = s->source->bucket;
+	AUTO_FREE char *token = NULL;
+
+	(void)f;
+	if (!bucket)
+		return err_set(e, EINVAL, "the source names no bucket");
+	for (unsigned page = 0; page < PAGES_MAX; page++) {
+		AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+		AUTO_FREE char *next = NULL;
+		int rc = list_page(s, token, &r, e);
+
+		if (rc == 0)
+			rc = s3_objects("ListObjectsV2", r.body.data, r.body.len, bucket, fn, ctx,
+					&next, e);
+		if (rc < 0)
+			return err_wrap(e, "listing 's3://%s/%s'", bucket,
+					s->source->prefix ? s->source->prefix : "");
+		if (rc != 0 || !next)
+			return rc;
+		if (token && strcmp(token, next) == 0)
+			return err_set(e, EPROTO, "listing 's3://%s': a page is its own next one",
+				       bucket);
+		free(token);
+		token = STEAL(next);
+	}
+	return err_set(e, EFBIG, "listing 's3://%s': more than %d pages", bucket, PAGES_MAX);
+}
+
+/* By its key, or by the whole address. What there is, the fetch finds out. */
+static int s3_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
+{
+	AUTO(catalog_image_release) struct catalog_image im = {0};
+	AUTO(s3_url_release) struct s3_url url = {0};
+	int rc;
+
+	if (!s3_url_is(id) && !s->source->bucket)
+		return err_set(e, EINVAL, "the source names no bucket");
+	rc = s3_url_is(id) ? s3_url_parse(id, &url, e) : 0;
+	if (rc < 0)
+		return rc;
+	if (s3_url_is(id) && !*url.key)
+		return err_set(e, EINVAL, "'%s' is a bucket, no object in it", id);
+	rc = fill(url.bucket ? url.bucket : s->source->bucket, url.bucket ? url.key : id, &im, e);
+	if (rc == 0)
+		rc = image_set(&im.id, id, e);
+	if (rc < 0)
+		return rc;
+	*ret = im;
+	im = (struct catalog_image){0};
+	return 0;
+}
+
+const struct source_type source_s3 = {
+	.name = "s3",
+	.summary = "image files and EC2 bundles in a bucket of S3",
+	.keys = "bucket prefix region endpoint-url profile",
+	.aws = true,
+	.owns = s3_owns,
+	.find = s3_find,
+	.list = s3_list,
 };

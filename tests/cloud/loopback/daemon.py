@@ -25,10 +25,12 @@ from .control import Control
 from .ebs import Ebs
 from .ec2 import Ec2
 from .faults import Faults
+from .glance import Glance
 from .httpd import Log, Server
 from .images import Images
 from .s3proxy import S3Proxy
 from .snapshots import Snapshots, write_json
+from .ssm import Ssm
 from .web import Web
 
 START_SECONDS = 60
@@ -241,6 +243,8 @@ class Daemon:
             "ec2": Server("ec2", Ec2(images, snapshots, self.region, secret, swift_port), faults, log, Ec2.prepare),
             "ebs": Server("ebs", Ebs(snapshots, self.region, secret), faults, log),
             "s3": Server("s3", S3Proxy(swift_port), faults, log),
+            "ssm": Server("ssm", Ssm(path_in(self.state, "ssm.json"), self.region), faults, log),
+            "glance": Server("glance", Glance(path_in(self.state, "glance")), faults, log),
             "web": Server("web", Web(path_in(self.state, "web")), faults, log),
             "control": Server("control", Control(key, faults, images, snapshots)),
         }
@@ -261,6 +265,8 @@ class Daemon:
             "AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:%d" % ports["ec2"],
             "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:%d" % ports["s3"],
             "AWS_ENDPOINT_URL_EBS": "http://127.0.0.1:%d" % ports["ebs"],
+            "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:%d" % ports["ssm"],
+            "CLOUD_OPENSTACK": "http://127.0.0.1:%d" % ports["glance"],
             "CLOUD_WEB": "http://127.0.0.1:%d" % ports["web"],
         }
         temporary = path_in(self.state, "env.new")

@@ -176,6 +176,7 @@ class Ec2:
         self.actions = {
             "DescribeImages": self.describe_images, "DescribeSnapshots": self.describe_snapshots,
             "RegisterImage": self.register_image, "DeregisterImage": self.deregister_image,
+            "CopyImage": self.copy_image, "DeleteSnapshot": self.delete_snapshot,
         }
 
     @staticmethod
@@ -300,7 +301,7 @@ class Ec2:
             found = [i for i in found if self.executable_by(i, users, caller)]
         found = [i for i in found if all(f.matches(i) for f in filters)]
         part, token = self.page(params, "images", found, conduct, limit)
-        return {"imagesSet": [describe_image(i) for i in part], "nextToken": token}
+        return {"imagesSet": [describe_image(dict(i, state=self.state_of(i))) for i in part], "nextToken": token}
 
     def register_image(self, caller, params, _conduct):
         attributes = {"owner-id": caller.account, "name": params.get("Name"), "description": params.get("Description"),
@@ -345,10 +346,10 @@ class Ec2:
                 raise Failure("InvalidParameterValue", "Value (%s) for parameter %s is invalid." % (attributes[key], key))
 
     @staticmethod
-    def tags_of(params):
+    def tags_of(params, resource="image"):
         tags = {}
         for n in params.indexes("TagSpecification"):
-            if params.get("TagSpecification.%d.ResourceType" % n) == "image":
+            if params.get("TagSpecification.%d.ResourceType" % n) == resource:
                 for m in params.indexes("TagSpecification.%d.Tag" % n):
                     prefix = "TagSpecification.%d.Tag.%d." % (n, m)
                     tags[params.get(prefix + "Key", "")] = params.get(prefix + "Value", "")
@@ -441,7 +442,63 @@ class Ec2:
         self.images.change(image, state="deregistered")
         return {"return": True}
 
+    def copy_image(self, caller, params, _conduct):
+        """A copy in the caller's account: the snapshot's blocks are the source's. Some owners do not let that be."""
+        source = self.find_image(caller, params.get("SourceImageId") or "")
+        region, name, about = params.get("SourceRegion"), params.get("Name"), params.get("Description")
+        token = params.get("ClientToken")
+        tags, snapshot_tags = self.tags_of(params), self.tags_of(params, "snapshot")
+        self.end_of_params(params)
+        if region != self.region:
+            raise Failure("InvalidRequest", "The region '%s' is not known here" % region)
+        for image in self.images.all():
+            if token and image.get("client-token") == token and image["owner-id"] == caller.account:
+                return {"imageId": image["id"]}
+        if source["product-codes"] or "no-copy" in source["tags"]:
+            raise Failure("InvalidRequest", "You do not have permission to access the storage of this ami")
+        mapping = []
+        for entry in source["mapping"]:
+            entry = dict(entry)
+            if "snapshot-id" in entry:
+                old = self.snapshots.get(entry["snapshot-id"])
+                meta = {"owner": caller.account, "volume_size": old.meta["volume_size"], "parent": old.id,
+                        "timeout": 60, "description": "Copied for DestinationAmi", "tags": snapshot_tags,
+                        "encrypted": False, "client_token": (token or "") + entry["device-name"]}
+                snapshot, _ = self.snapshots.create(**meta)
+                with snapshot.lock:
+                    snapshot.meta["completes_at"] = time.time() + 0.6
+                    snapshot.save()
+                entry["snapshot-id"] = snapshot.id
+            mapping.append(entry)
+        copied = {k: v for k, v in source.items() if k not in ("id", "creation-date", "location")}
+        copied.update({"owner-id": caller.account, "owner-alias": None, "is-public": False, "launch-permissions": [],
+                       "name": name, "description": about, "mapping": mapping, "tags": tags, "client-token": token,
+                       "location": "%s/%s" % (caller.account, name), "state": "available",
+                       "source-image-id": source["id"], "source-image-region": region})
+        try:
+            return {"imageId": self.images.add(**copied)["id"]}
+        except ValueError as taken:
+            raise Failure("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s" % (name, taken)) from None
+
+    def state_of(self, image):
+        """A copy is pending until its snapshots are there."""
+        if image["state"] != "available" or not image["source-image-id"]:
+            return image["state"]
+        snapshots = [self.snapshots.get(m["snapshot-id"]) for m in image["mapping"] if "snapshot-id" in m]
+        return "pending" if any(s and s.status() == "pending" for s in snapshots) else "available"
+
     # Snapshots
+
+    def delete_snapshot(self, caller, params, _conduct):
+        snapshot_id = params.get("SnapshotId") or ""
+        self.end_of_params(params)
+        snapshot = self.find_snapshot(caller, snapshot_id, own=True)
+        for image in self.images.all():
+            if image["state"] != "deregistered" and any(m.get("snapshot-id") == snapshot_id for m in image["mapping"]):
+                raise Failure("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s"
+                              % (snapshot_id, image["id"]))
+        self.snapshots.remove(snapshot)
+        return {"return": True}
 
     def find_snapshot(self, caller, snapshot_id, own=False):
         if not re.fullmatch("snap-([0-9a-f]{8}|[0-9a-f]{17})", snapshot_id):

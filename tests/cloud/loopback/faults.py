@@ -11,8 +11,7 @@ from xml.sax.saxutils import escape
 from .httpd import Response
 
 # kind -> (services, options besides --service --match --count --skip, what it does)
-ALL = ("ec2", "ebs", "s3", "web")
-CLOUD = ("ec2", "ebs", "s3")
+ALL = ("ec2", "ebs", "s3", "ssm", "glance", "web")
 KINDS = {
     "hangup": (ALL, (), "close the connection without any answer"),
     "drop": (ALL, ("bytes", "reset"), "full Content-Length, but close after BYTES of the body (default: half)"),
@@ -232,34 +231,41 @@ ERRORS = {  # kind -> service -> (status, code, message, reason of EBS)
         "ec2": (503, "RequestLimitExceeded", "Request limit exceeded.", None),
         "ebs": (400, "RequestThrottledException", "The number of requests exceeds the limit.", "ACCOUNT_THROTTLED"),
         "s3": (503, "SlowDown", "Please reduce your request rate.", None),
+        "ssm": (400, "ThrottlingException", "Rate exceeded", None),
         "web": (429, "Too Many Requests", "Slow down.", None)},
     "expired": {
         "ec2": (400, "RequestExpired", "Request has expired.", None),
         "ebs": (403, "ExpiredTokenException", "The security token included in the request is expired", None),
         "s3": (400, "ExpiredToken", "The provided token has expired.", None),
+        "ssm": (400, "ExpiredTokenException", "The security token included in the request is expired", None),
         "web": (401, "Unauthorized", "The token has expired.", None)},
     "denied": {
         "ec2": (403, "UnauthorizedOperation", "You are not authorized to perform this operation.", None),
         "ebs": (403, "AccessDeniedException", "You are not authorized to perform this operation.",
                 "UNAUTHORIZED_ACCOUNT"),
         "s3": (403, "AccessDenied", "Access Denied", None),
+        "ssm": (400, "AccessDeniedException", "not authorized", None),
         "web": (403, "Forbidden", "Not for you.", None)},
     "missing": {
         "ec2": (400, "InvalidAMIID.NotFound", "The image id does not exist", None),
         "ebs": (404, "ResourceNotFoundException", "The snapshot does not exist.", "SNAPSHOT_NOT_FOUND"),
         "s3": (404, "NoSuchKey", "The specified key does not exist.", None),
+        "ssm": (400, "ParameterNotFound", "", None),
         "web": (404, "Not Found", "Nothing is here.", None)},
 }
 STATUS_CODES = {  # of the kind 'status'
     "ec2": {500: "InternalError", 503: "Unavailable"},
     "ebs": {500: "InternalServerException", 503: "ServiceUnavailableException"},
     "s3": {500: "InternalError", 503: "ServiceUnavailable"},
+    "ssm": {500: "InternalServerError"},
     "web": {},
 }
 
 
 def error_for(service, fault, request):
     kind = fault.kind
+    if service == "glance":
+        service = "web"
     if kind == "status":
         status = fault.number("status", 500)
         code = STATUS_CODES[service].get(status, "InternalError")
@@ -294,7 +300,10 @@ def error(service, status, code, message, reason=None, request=None, region=None
             document["Reason"] = reason
         return Response(status, [("Content-Type", "application/json"), ("x-amzn-RequestId", REQUEST_ID),
                                  ("x-amzn-ErrorType", code)], json.dumps(document).encode())
-    if service == "web":
+    if service == "ssm":
+        return Response(status, [("Content-Type", "application/x-amz-json-1.1")],
+                        json.dumps({"__type": code, "message": message}).encode())
+    if service in ("glance", "web"):
         return Response(status, [("Content-Type", "text/plain")], ("%s: %s\n" % (code, message)).encode())
     headers = [("Content-Type", "application/xml"), ("x-amz-request-id", "LOOPBACK0000001")]
     more = ""

