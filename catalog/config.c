@@ -38,7 +38,7 @@ static const char defaults[] = "sources:\n"
 
 #define TEXT(name, member)                                                                         \
 	{                                                                                          \
-		.key = name, .type = FIELD_TEXT, .offset = offsetof(struct source, member)         \
+		.key = (name), .type = FIELD_TEXT, .offset = offsetof(struct source, member)       \
 	}
 
 /* All keys of all kinds; which of them a kind has, its struct source_type says. */
@@ -185,7 +185,7 @@ static int take_source(struct config *c, const struct value *map, struct err *e)
 	AUTO(source_free) struct source *s = NULL;
 	const struct value *type = value_get(map, "type");
 	const struct source_type *t;
-	const char *name;
+	const char *name = "";
 	struct value_field bound[ARRAY_SIZE(fields) + 1] = {
 		{.key = "type", .type = FIELD_VALUE, .offset = sizeof(struct source)}};
 	struct {

@@ -196,7 +196,7 @@ static int take_appliance(const struct value *app, const char *base, image_fn *f
 {
 	const struct value *files = value_get(app, "files"), *id_value = value_get(app, "_id");
 	const char *id = text_of(id_value, "$oid"), *type = text_of(app, "type");
-	size_t n = 0;
+	size_t n = 0, count = files ? files->n_items : 0;
 	int rc = 0;
 
 	if (!id && id_value)
@@ -205,12 +205,12 @@ static int take_appliance(const struct value *app, const char *base, image_fn *f
 		return 0;
 	if (files && files->kind != VALUE_LIST)
 		return value_err(files, e, EBADMSG, "files are a list");
-	if (files && files->n_items > FILES_MAX)
+	if (count > FILES_MAX)
 		return value_err(files, e, EFBIG, "more than %d files", FILES_MAX);
 	value_foreach (file, files) {
 		if (rc != 0)
 			break;
-		rc = take_service_file(app, id, file, n++, files->n_items, base, fn, ctx, e);
+		rc = take_service_file(app, id, file, n++, count, base, fn, ctx, e);
 	}
 	return rc;
 }
@@ -245,7 +245,7 @@ int opennebula_yaml(const char *name, const void *yaml, size_t len, const char *
 {
 	AUTO(value_free) struct value *root = NULL;
 	const struct value *images;
-	size_t n = 0;
+	size_t n = 0, count;
 	int rc = yaml_parse(name, yaml, len, &limits, &root, e);
 
 	if (rc == 0)
@@ -253,9 +253,10 @@ int opennebula_yaml(const char *name, const void *yaml, size_t len, const char *
 	if (rc < 0)
 		return rc;
 	images = value_get(root, "images");
+	count = images ? images->n_items : 0;
 	if (images && images->kind != VALUE_LIST)
 		return value_err(images, e, EBADMSG, "images are a list");
-	if (images && images->n_items > FILES_MAX)
+	if (count > FILES_MAX)
 		return value_err(images, e, EFBIG, "more than %d images", FILES_MAX);
 	value_foreach (file, images) {
 		AUTO(catalog_image_release) struct catalog_image im = {0};
@@ -265,7 +266,7 @@ int opennebula_yaml(const char *name, const void *yaml, size_t len, const char *
 			break;
 		if (!url)
 			continue;
-		im.id = images->n_items == 1 ? strdup(id) : str_format("%s/%zu", id, n);
+		im.id = count == 1 ? strdup(id) : str_format("%s/%zu", id, n);
 		n++;
 		rc = im.id ? take_common(root, file, &im, e) : err_nomem(e);
 		if (rc == 0)

@@ -163,9 +163,9 @@ static int s3_find(struct session *s, const char *id, struct catalog_image *ret,
 	rc = s3_url_is(id) ? s3_url_parse(id, &url, e) : 0;
 	if (rc < 0)
 		return rc;
-	if (s3_url_is(id) && !*url.key)
+	if (url.key && !*url.key)
 		return err_set(e, EINVAL, "'%s' is a bucket, no object in it", id);
-	rc = fill(url.bucket ? url.bucket : s->source->bucket, url.bucket ? url.key : id, &im, e);
+	rc = fill(url.bucket ? url.bucket : s->source->bucket, url.key ? url.key : id, &im, e);
 	if (rc == 0)
 		rc = image_set(&im.id, id, e);
 	if (rc < 0)
