@@ -133,6 +133,8 @@ DEFINE_AUTO_STRUCT(struct part_source, part_source_s3_free);
 struct bundle_sink {
 	int (*write)(void *ctx, const void *data, size_t len, uint64_t off, struct err *e);
 	void *ctx;
+	/* Before the first write: the image's size, once it is known. NULL: nobody asks. */
+	int (*begin)(void *ctx, uint64_t size, struct err *e);
 };
 /* A sink that writes into w at dst_offset; the bundle does not finish w. */
 struct bundle_writer {

@@ -95,6 +95,9 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 		rc = str_to_u64(arg, 1, 1024, &n, e);
 		m->threads = (unsigned)n;
 		return rc;
+	case 'c':
+		m->compress = true;
+		return 0;
 	case 'p':
 		m->name = arg;
 		return 0;
@@ -193,6 +196,7 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 		{"cpus", required_argument, NULL, OPT_CPUS},
 		{"memory", required_argument, NULL, OPT_MEMORY},
 		{"prefix", required_argument, NULL, 'p'},
+		{"compress", no_argument, NULL, 'c'},
 		{"user", required_argument, NULL, 'u'},
 		{"arch", required_argument, NULL, 'r'},
 		{"key", required_argument, NULL, 'k'},
@@ -214,7 +218,7 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 	struct err e = {0};
 	int opt;
 
-	while ((opt = cli_getopt(self, argc, argv, "f:j:p:u:r:k:B:", longopts)) != -1) {
+	while ((opt = cli_getopt(self, argc, argv, "f:j:p:cu:r:k:B:", longopts)) != -1) {
 		if (take_option(c, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}

@@ -55,6 +55,10 @@ int make_file(const char *name, int *ret_fd, struct err *e);
  */
 int make_copy(struct make *m, struct image *disk, const char *name, const char *format,
 	      uint64_t size, struct image_create_opts *o, struct err *e);
+/* A new file with these bytes; its name is the output's with this suffix in place of its own. */
+int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e);
+/* For prepare: all properties are of the form KEY=VALUE, in UTF-8. Errors: EINVAL. */
+int make_check_properties(struct make *m, struct err *e);
 /* The output's own file name. */
 const char *make_output_name(const struct make *m);
 
@@ -81,7 +85,8 @@ struct bundle_format {
 	size_t most_images; /* that one delivery can have */
 	/* Here, first: are all options there that are needed? *own is made. */
 	int (*prepare)(struct make *m, struct err *e);
-	/* In the sandbox, the disks are open. What it is to tell `complete` is in shared memory. */
+	/* In the sandbox, the disks are open. What it is to tell `complete` is in shared memory.
+	 * NULL: such deliveries are opened, not made. */
 	int (*run)(struct make *m, struct err *e);
 	/* Here, when all is well, before anything has a name. NULL: nothing is left to do. */
 	int (*complete)(struct make *m, struct err *e);
@@ -102,6 +107,11 @@ const struct bundle_format *bundle_format_by_name(const char *name);
 
 extern const struct bundle_format bundle_format_ec2;
 extern const struct bundle_format bundle_format_ova;
+extern const struct bundle_format bundle_format_gce;
+extern const struct bundle_format bundle_format_azure;
+extern const struct bundle_format bundle_format_openstack;
+extern const struct bundle_format bundle_format_opennebula;
+extern const struct bundle_format bundle_format_image;
 
 /* Memory that a confined child shares with this process, all zero; NULL when there is none. */
 void *shared_memory(size_t len);

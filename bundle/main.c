@@ -8,12 +8,13 @@ static const struct cli_command commands[] = {
 		"create",
 		"--for FORMAT [OPTION]... IMAGE... OUTPUT",
 		"make the form in which a cloud wants an image",
-		"      --for FORMAT            ec2, ova\n"
+		"      --for FORMAT            ec2, ova, gce, azure, openstack or opennebula\n"
 		"  -f, --format FMT            format of IMAGE (default: recognised by "
 		"content)\n" OPEN_HELP "  -j, --threads N             how many threads compress\n"
 		"      --force                 replace files that exist\n"
 		"  -p, --prefix NAME           name of the image and its files\n"
-		"      --property KEY=VALUE    a property of the image (ova)\n"
+		"      --property KEY=VALUE    a property of the image (not ec2, gce, azure)\n"
+		"  -c, --compress              compressed clusters (openstack, opennebula)\n"
 		"      --cpus N                processors of the machine (default: 1)\n"
 		"      --memory SIZE           memory of the machine (default: 2G)\n"
 		"  -u, --user NUMBER           account, 12 digits (default: $EC2_USER_ID)\n"
@@ -33,7 +34,7 @@ static const struct cli_command commands[] = {
 		"                              what it is (default: machine)\n"
 		"      --style amazon|euca2ools\n"
 		"                              whose manifest it looks like (default: euca2ools)\n"
-		"      --dense                 no sparse archive\n"
+		"      --dense                 no sparse archive (ec2, gce)\n"
 		"      --part-size SIZE        bytes of a part (default: 10M)\n"
 		"      --enc-key HEX           AES key (default: random)\n"
 		"      --enc-iv HEX            AES initial vector (default: random)\n",
@@ -72,7 +73,7 @@ int main(int argc, char **argv)
 		{"BUNDLE", CLI_VALUE_FILE, NULL},
 		{"IMAGE", CLI_VALUE_FILE, NULL},
 		{"IMAGE...", CLI_VALUE_FILE, NULL},
-		{"FORMAT", CLI_VALUE_ONE_OF, "ec2 ova"},
+		{"FORMAT", CLI_VALUE_ONE_OF, "ec2 ova gce azure openstack opennebula"},
 		{"FMT", CLI_VALUE_ONE_OF, "raw qcow2 vmdk vhd vdi"},
 		{"OUTPUT", CLI_VALUE_FILE, NULL},
 		{0},
@@ -80,7 +81,8 @@ int main(int argc, char **argv)
 	static const struct cli_program bundle = {
 		.name = "bundle",
 		.about = "Makes, opens and checks images in the form in which clouds deliver them.",
-		.features = "formats: ec2 (instance store, manifest 2007-10-10)",
+		.features = "formats: ec2 (instance store, manifest 2007-10-10) ova gce azure "
+			    "openstack opennebula",
 		.commands = commands,
 		.values = values,
 	};

@@ -4,7 +4,7 @@
 
 #include "bundle/make.h"
 #include "imgconv/confine.h"
-#include "lib/log.h"
+#include "lib/str.h"
 
 enum {
 	ASK_FILE = CONFINE_OWN
@@ -57,6 +57,28 @@ int make_copy(struct make *m, struct image *disk, const char *name, const char *
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
 	return rc;
+}
+
+int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e)
+{
+	const char *own = make_output_name(m), *dot = strrchr(own, '.');
+	int stem = (int)(dot && dot != own ? (size_t)(dot - own) : strlen(own));
+	AUTO_FREE char *name = str_format("%.*s%s", stem, own, suffix);
+	AUTO_FD int fd = -1;
+	int rc = name ? make_file(name, &fd, e) : err_nomem(e);
+
+	return rc < 0 ? rc : fs_write(fd, data, len, e);
+}
+
+int make_check_properties(struct make *m, struct err *e)
+{
+	for (size_t i = 0; i < m->a->n_properties; i++) {
+		const char *p = m->a->properties[i], *equals = strchr(p, '=');
+
+		if (!equals || equals == p || !utf8_valid(p, strlen(p)))
+			return err_set(e, EINVAL, "property '%s' is not of the form KEY=VALUE", p);
+	}
+	return 0;
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -95,13 +95,17 @@ static int begin_data(struct tar_reader *t, struct err *e)
 {
 	int rc = tar_map_check(&t->map, t->size, t->stored, e);
 
+	if (rc == 0 && t->sink.begin)
+		rc = t->sink.begin(t->sink.ctx, t->size, e);
 	if (rc == 0)
 		skip_empty_extents(t);
 	return rc;
 }
 
-static int check_size(const struct tar_reader *t, uint64_t size, struct err *e)
+static int check_size(struct tar_reader *t, uint64_t size, struct err *e)
 {
+	if (t->size == TAR_SIZE_ANY && size <= INT64_MAX)
+		t->size = size;
 	if (size != t->size)
 		return err_set(e, EBADMSG, "file has %" PRIu64 " bytes, not %" PRIu64, size,
 			       t->size);

@@ -9,9 +9,11 @@
 
 struct tar_reader;
 
+#define TAR_SIZE_ANY UINT64_MAX
+
 /*
- * The archive must hold one file of exactly `size` bytes (holes included). sink is copied; NULL:
- * the bytes go nowhere.
+ * The archive must hold one file of exactly `size` bytes (holes included; TAR_SIZE_ANY: what the
+ * archive says). sink is copied; NULL: the bytes go nowhere.
  */
 int tar_reader_new(uint64_t size, const struct bundle_sink *sink, struct tar_reader **ret,
 		   struct err *e);

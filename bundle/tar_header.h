@@ -23,6 +23,7 @@ struct tar_map {
 /* Errors: EFBIG over TAR_MAP_LIMIT, ENOMEM. */
 int tar_map_add(struct tar_map *m, uint64_t start, uint64_t length, struct err *e);
 void tar_map_release(struct tar_map *m);
+DEFINE_AUTO_STRUCT(struct tar_map, tar_map_release);
 /*
  * Extents ascend, do not overlap, lie within `size` and add up to `stored` bytes; each but the last
  * is whole blocks. Errors: EBADMSG.

@@ -246,6 +246,18 @@ static void release(struct make *m)
 	free(own);
 }
 
+/* ---- recognising ----------------------------------------------------------------------------- */
+
+/* All XML that is nobody else's: what is wrong with it, the manifest's reader says. */
+static bool probe(const struct bundle_head *h)
+{
+	size_t at = h->len >= 3 && !memcmp(h->data, "\xef\xbb\xbf", 3) ? 3 : 0;
+
+	while (at < h->len && h->data[at] && strchr(" \t\r\n", h->data[at]))
+		at++;
+	return h->len < 18 || (at < h->len && h->data[at] == '<');
+}
+
 const struct bundle_format bundle_format_ec2 = {
 	.name = "ec2",
 	.summary = "instance-store bundle: encrypted parts, a signed manifest",
@@ -255,4 +267,5 @@ const struct bundle_format bundle_format_ec2 = {
 	.run = run,
 	.complete = complete,
 	.release = release,
+	.probe = probe,
 };

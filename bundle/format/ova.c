@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "bundle/machine.h"
 #include "bundle/ova.h"
 #include "bundle/tar_write.h"
 #include "lib/json.h"
@@ -44,16 +45,9 @@ DEFINE_AUTO_STRUCT(struct making, making_release);
 
 static int prepare(struct make *m, struct err *e)
 {
-	for (size_t i = 0; i < m->a->n_properties; i++) {
-		const char *equals = strchr(m->a->properties[i], '=');
-
-		if (!equals || equals == m->a->properties[i])
-			return err_set(e, EINVAL, "property '%s' is not of the form KEY=VALUE",
-				       m->a->properties[i]);
-	}
 	if (!name_is_plain(m->a->name) || strlen(m->a->name) > TAR_NAME_MAX - 20)
 		return err_set(e, EINVAL, "the name '%s' is no short plain file name", m->a->name);
-	return 0;
+	return make_check_properties(m, e);
 }
 
 static int describe_disk(struct making *k, size_t i, struct err *e)
@@ -90,22 +84,14 @@ static int describe_properties(struct making *k, struct err *e)
 	return 0;
 }
 
-/* UEFI alone where there is no other way. */
 static int describe_boot(struct making *k, struct err *e)
 {
-	AUTO(image_layout_release) struct image_layout l = {0};
-	AUTO(image_boot_release) struct image_boot b = {0};
-	struct err why = {0};
+	AUTO(machine_release) struct machine machine = {0};
+	int rc = machine_read(k->m->disks[0], &machine, e);
 
-	/* What is no disk with partitions that make sense is not looked into. */
-	if (image_layout_read(k->m->disks[0], &l, &why) < 0)
-		return 0;
-	if (image_boot_read(k->m->disks[0], &l, 0, &b, e) < 0)
-		return e->code == ECANCELED ? -ECANCELED : -ENOMEM;
-	k->ovf.is_efi = b.n_efi && !b.bios;
-	if (b.os && utf8_valid(b.os, strlen(b.os)))
-		k->ovf.os = strdup(b.os);
-	return 0;
+	k->ovf.is_efi = machine.needs_uefi;
+	k->ovf.os = STEAL(machine.os);
+	return rc;
 }
 
 static int describe(struct making *k, struct err *e)

@@ -174,7 +174,7 @@ sum() { sha1sum <t | cut -c -40; }
 	tar_of d
 	pack_tar folder 4194304 <t
 	cannot_open "tar at 0x[0-9a-f]+: member of type '5' is no regular file" folder/p.manifest.xml
-	ln -s /etc/passwd link
+	ln -s nothing link
 	tar --format=gnu -cf t link
 	pack_tar link.d 4194304 <t
 	cannot_open "member of type '2' is no regular file" link.d/p.manifest.xml
@@ -214,7 +214,7 @@ sum() { sha1sum <t | cut -c -40; }
 	: >no.xml
 	cannot_open "no.xml" no.xml
 	cannot_open "missing.xml" missing.xml
-	head -c 17000000 /dev/zero >no.xml
+	{ printf '<' && head -c 17000000 /dev/zero; } >no.xml
 	cannot_open "no.xml" no.xml
 	sed -i 's|2007-10-10|2010-01-01|' $m
 	cannot_open "version '2010-01-01'" $m
@@ -273,7 +273,7 @@ sum() { sha1sum <t | cut -c -40; }
 
 @test "wrong command lines end with status 2" {
 	local args
-	for args in "" "open" "open a" "open a b" "open -k k a b c" "open --nonsense" "nonsense" "info" \
+	for args in "" "open" "open a" "open $m b" "open -k k a b c" "open --nonsense" "nonsense" "info" \
 		"verify" "info -o xml $m" "open -k keys/user.key.pem $m -"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$BUNDLE" $args

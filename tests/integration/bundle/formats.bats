@@ -1,0 +1,82 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What Google, Azure, OpenStack and OpenNebula take: as GNU tar, gzip and qemu-img see it.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	make_image image
+	cp image big
+	truncate -s 30000000 big
+	cp big mib
+	truncate -s 29M mib
+}
+
+setup() { cd "$BATS_FILE_TMPDIR" || return; }
+
+@test "gce: disk.raw of whole GiB, sparse, in an archive that GNU tar reads" {
+	"$BUNDLE" create --for gce image x.tar.gz
+	gzip -t x.tar.gz
+	[ "$(tar -tzf x.tar.gz)" = disk.raw ]
+	[ "$(gzip -dc x.tar.gz | head -c 265 | tail -c 8 | tr -d '\0')" = "ustar  " ]
+	tar -xzf x.tar.gz
+	[ "$(stat -c %s disk.raw)" = 1073741824 ]
+	[ "$(stat -c %b disk.raw)" -le 8000 ]
+	cmp -n 4194304 image disk.raw
+	"$BUNDLE" verify x.tar.gz
+	"$BUNDLE" open -O qcow2 x.tar.gz x.qcow2
+	qemu-img compare -f raw -F qcow2 disk.raw x.qcow2
+	rm disk.raw
+}
+
+@test "gce: what GNU tar makes, with and without its blessing" {
+	truncate -s 1G disk.raw
+	dd if=image of=disk.raw conv=notrunc,sparse bs=4096 status=none
+	tar --format=oldgnu -Sczf theirs.tar.gz disk.raw
+	"$BUNDLE" verify theirs.tar.gz
+	"$BUNDLE" open theirs.tar.gz theirs.raw
+	cmp disk.raw theirs.raw
+	truncate -s 5M disk.raw
+	tar --format=oldgnu -Sczf odd.tar.gz disk.raw
+	refuses "no whole GiB" verify odd.tar.gz
+	tar --format=pax -czf pax.tar.gz ./disk.raw
+	"$BUNDLE" open pax.tar.gz pax.raw
+	cmp disk.raw pax.raw
+	rm disk.raw
+}
+
+@test "azure: a fixed VHD of whole MiB" {
+	"$BUNDLE" create --for azure big az.vhd
+	[ "$(stat -c %s az.vhd)" = $((29 * 1048576 + 512)) ]
+	[ "$(tail -c 512 az.vhd | head -c 8)" = conectix ]
+	qemu-img compare -f raw -F vpc mib az.vhd
+	"$BUNDLE" verify az.vhd
+	"$BUNDLE" open az.vhd az.raw
+	cmp mib az.raw
+	refuses "from 20 MiB" create --for azure image never.vhd
+}
+
+@test "openstack: a QCOW2 and the body that makes its record" {
+	"$BUNDLE" create --for openstack -p web -c --memory 512M --property os_distro=debian \
+		--property hw_disk_bus=scsi image os.qcow2
+	qemu-img check os.qcow2
+	qemu-img compare -f raw -F qcow2 image os.qcow2
+	python3 -c 'import json
+j = json.load(open("os.json"))
+assert j["name"] == "web" and j["disk_format"] == "qcow2" and j["container_format"] == "bare"
+assert j["min_disk"] == 1 and j["min_ram"] == 512 and j["os_distro"] == "debian"
+assert j["hw_disk_bus"] == "scsi" and j["hw_firmware_type"] == "bios"'
+	"$BUNDLE" verify os.qcow2
+}
+
+@test "opennebula: a QCOW2 and templates of image and machine" {
+	"$BUNDLE" create --for opennebula -p 'a "b" \c' --cpus 2 --property 'USER_DATA=x"y' image one.qcow2
+	qemu-img compare -f raw -F qcow2 image one.qcow2
+	grep -qxF 'NAME = "a \"b\" \\c"' one.image
+	grep -qxF "PATH = \"$PWD/one.qcow2\"" one.image
+	grep -qxF 'VCPU = "2"' one.vm
+	grep -qF 'USER_DATA = "x\"y" ]' one.vm
+	refuses "upper-case" create --for opennebula --property lower=1 image never.qcow2
+}
