@@ -10,24 +10,29 @@ static const struct part *const parts[] = {
 	&part_cloudinit, /* after network: says whether cloud-init is to leave that alone */
 };
 
-/* Installed, and not switched off in one of the ways that it documents. */
-static bool has_cloud_init(const struct guest *g)
+static const struct part *const final_parts[] = {
+	&part_scripts, &part_ready, /* says that all else was done */
+};
+
+bool apply_has_cloud_init(const struct guest *g)
 {
 	return (guest_exists(g, "/usr/bin/cloud-init") || guest_exists(g, "/bin/cloud-init")) &&
 	       guest_exists(g, "/etc/cloud") && !guest_exists(g, "/etc/cloud/cloud-init.disabled");
 }
 
-int apply_context(struct apply *a, struct err *e)
+static int apply_all(struct apply *a, const struct part *const *list, size_t n, struct err *e)
 {
 	int rc = 0;
 
-	a->has_cloud_init = has_cloud_init(a->g);
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+	a->has_cloud_init = apply_has_cloud_init(a->g);
+	for (size_t i = 0; i < n; i++) {
 		struct err mine;
 
-		if (parts[i]->apply(a, &mine) == 0)
+		if (list[i] == &part_network && a->network_is_guests)
 			continue;
-		err_wrap(&mine, "%s", parts[i]->name);
+		if (list[i]->apply(a, &mine) >= 0)
+			continue;
+		err_wrap(&mine, "%s", list[i]->name);
 		if (rc == 0)
 			*e = mine;
 		else
@@ -37,12 +42,22 @@ int apply_context(struct apply *a, struct err *e)
 	return rc;
 }
 
+int apply_context(struct apply *a, struct err *e)
+{
+	return apply_all(a, parts, ARRAY_SIZE(parts), e);
+}
+
+int apply_final(struct apply *a, struct err *e)
+{
+	return apply_all(a, final_parts, ARRAY_SIZE(final_parts), e);
+}
+
 int apply_nothing(struct guest *g, struct err *e)
 {
 	struct apply a = {.g = g};
 	int rc = 0;
 
-	a.has_cloud_init = has_cloud_init(g);
+	a.has_cloud_init = apply_has_cloud_init(g);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		struct err mine;
 

@@ -12,8 +12,9 @@
 struct apply {
 	struct guest *g;
 	const struct context *c;
-	bool has_cloud_init; /* the guest's own cloud-init will run, and read what ctxd serves */
-	bool running;        /* the boot is over: what is changed is to take effect now */
+	bool has_cloud_init;    /* the guest's own cloud-init will run, and read what ctxd serves */
+	bool network_is_guests; /* the context came by it: it is up, and stays as it is */
+	bool running;           /* the boot is over: what is changed is to take effect now */
 	bool network_configured; /* by ctxd: set by the network part, for those after it */
 };
 
@@ -32,10 +33,16 @@ struct part {
 };
 
 extern const struct part part_hostname, part_settings, part_users, part_ssh, part_network,
-	part_cloudinit, part_grow, part_swap, part_mounts, part_files;
+	part_cloudinit, part_grow, part_swap, part_mounts, part_files, part_scripts, part_ready;
 
-/* Runs all parts. Failures are logged and the first one returned, when all had their turn. */
+/* Installed, and not switched off in one of the ways that it documents. */
+bool apply_has_cloud_init(const struct guest *g);
+/*
+ * The parts that are there before the network, or (final) those that need it. Failures are logged
+ * and the first one returned, when all had their turn.
+ */
 int apply_context(struct apply *a, struct err *e);
+int apply_final(struct apply *a, struct err *e);
 /* What `leave` says, of all parts. */
 int apply_nothing(struct guest *g, struct err *e);
 

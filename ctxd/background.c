@@ -129,3 +129,15 @@ int background_stop(const struct guest *g, struct err *e)
 		return err_errno(e, errno, "'%s'", path);
 	return 0;
 }
+
+int background_detach(struct err *e)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_errno(e, errno, "fork");
+	if (pid > 0)
+		_exit(0);
+	setsid();
+	return 0;
+}

@@ -23,4 +23,7 @@ int background_running(const struct guest *g, int *ret_pid, struct err *e);
 /* Ends it, if it runs, and waits for that. Errors: ETIMEDOUT it did not end in five seconds. */
 int background_stop(const struct guest *g, struct err *e);
 
+/* Goes on in a child, in a session of its own; the caller's process ends with success. */
+int background_detach(struct err *e);
+
 #endif

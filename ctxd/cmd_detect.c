@@ -3,40 +3,34 @@
 #include <stdio.h>
 
 #include "ctxd/commands.h"
+#include "lib/json.h"
 
-/* RFC 8259 section 7; bytes above 0x7f are given as they are when the terminal's text is UTF-8. */
-static void print_string(const char *s)
+static int print_json(const struct detection *d, struct err *e)
 {
-	putchar('"');
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+	AUTO_BUF out = BUF_INIT;
+	struct jsonw w;
+	int rc;
 
-		if (c == '"' || c == '\\')
-			printf("\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			printf("\\u%04x", c);
-		else
-			putchar(c);
-	}
-	putchar('"');
-}
-
-static void print_json(const struct detection *d)
-{
-	printf("{\n  \"found\": %s", d->found ? "true" : "false");
+	jsonw_begin(&w, &out, true);
+	jsonw_object(&w, NULL);
+	jsonw_bool(&w, "found", d->found);
 	if (d->found) {
-		printf(",\n  \"kind\": \"opennebula\",\n  \"where\": ");
-		print_string(d->where);
+		jsonw_string(&w, "kind", d->dialect->name);
+		jsonw_string(&w, "where", d->where);
 	}
-	printf(",\n  \"steps\": [");
+	jsonw_array(&w, "steps");
 	for (size_t i = 0; i < d->n_steps; i++) {
-		printf("%s\n    {\"what\": ", i ? "," : "");
-		print_string(d->steps[i].what);
-		printf(", \"why\": ");
-		print_string(d->steps[i].why);
-		putchar('}');
+		jsonw_object(&w, NULL);
+		jsonw_string(&w, "what", d->steps[i].what);
+		jsonw_string(&w, "why", d->steps[i].why);
+		jsonw_close(&w);
 	}
-	printf("%s]\n}\n", d->n_steps ? "\n  " : "");
+	jsonw_close(&w);
+	jsonw_close(&w);
+	rc = jsonw_end(&w, e);
+	if (rc == 0)
+		fputs(buf_str(&out), stdout);
+	return rc;
 }
 
 static void print_text(const struct detection *d, bool explain)
@@ -44,10 +38,14 @@ static void print_text(const struct detection *d, bool explain)
 	for (size_t i = 0; explain && i < d->n_steps; i++)
 		printf("%s: %s\n", d->steps[i].what, d->steps[i].why);
 	if (d->found)
-		printf("%sopennebula %s\n", explain ? "found: " : "", d->where);
+		printf("%s%s %s\n", explain ? "found: " : "", d->dialect->name, d->where);
 	else
 		printf("%snone\n", explain ? "found: " : "");
 }
+
+enum {
+	OPT_NETWORK = 512,
+};
 
 int cmd_detect(const struct cli_command *self, int argc, char **argv)
 {
@@ -58,6 +56,7 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
 		{"dev", required_argument, NULL, OPT_DEV},
 		{"wait", required_argument, NULL, OPT_WAIT},
 		{"force", no_argument, NULL, OPT_FORCE},
+		{"network", no_argument, NULL, OPT_NETWORK},
 		{0},
 	};
 	AUTO(guest_release) struct guest g = GUEST_INIT;
@@ -81,6 +80,8 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
 			rc = set_wait(&o, optarg, &e);
 		else if (opt == OPT_FORCE)
 			o.force = true;
+		else if (opt == OPT_NETWORK)
+			o.network = true;
 	}
 	if (rc < 0)
 		return cli_usage(self, "%s", e.msg);
@@ -88,9 +89,9 @@ int cmd_detect(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "no argument is expected");
 	if (detect(&o, &d, &e) < 0)
 		return cli_fail(&e);
-	if (output == CLI_JSON)
-		print_json(&d);
-	else
+	if (output == CLI_TEXT)
 		print_text(&d, explain);
+	else if (print_json(&d, &e) < 0)
+		return cli_fail(&e);
 	return cli_finish(d.found ? EXIT_OK : EXIT_FOUND);
 }

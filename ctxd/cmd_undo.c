@@ -4,6 +4,7 @@
 
 #include "ctxd/apply.h"
 #include "ctxd/commands.h"
+#include "ctxd/hotplug.h"
 #include "ctxd/loopback.h"
 #include "ctxd/state.h"
 
@@ -11,6 +12,8 @@ static int run(struct guest *g, struct err *e)
 {
 	int rc = apply_nothing(g, e);
 
+	if (rc == 0)
+		rc = hotplug_forget(g, e);
 	if (rc == 0)
 		rc = guest_undo(g, e);
 	if (rc >= 0)

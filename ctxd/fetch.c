@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading hostile media apart: see ctxd/fetch.h.
+ * Reading what is hostile apart: see ctxd/fetch.h.
  *
  * The child keeps two descriptors, the medium and a pipe, and cannot get another one
- * (RLIMIT_NOFILE 0), so it can open no file and no socket, nor load anything. Through the pipe it
- * sends one byte and the rest: 'C' and a context (ctxd/wire.h), or 'E' and a message.
+ * (RLIMIT_NOFILE 0), so it can open no file and no socket, nor load anything; where it asks a
+ * metadata service, it can have a third one, for a connection. Through the pipe it sends one byte
+ * and the rest: 'C' and a context (ctxd/wire.h), or 'E' and a message.
  */
 #include "ctxd/fetch.h"
 
@@ -20,12 +21,15 @@
 #include <time.h>
 
 #include "context/iso.h"
-#include "context/opennebula.h"
-#include "context/shellvars.h"
+#include "ctxd/crawl.h"
+#include "ctxd/fat.h"
+#include "ctxd/userdata.h"
 #include "ctxd/wire.h"
 #include "lib/fs.h"
 
 #define TIMEOUT_MS 15000
+#define NETWORK_TIMEOUT_MS 60000
+#define DOCS_MAX (16 * MIB) /* bytes of all documents */
 #define CPU_SECONDS 5
 #define MEMORY (128 * MIB)
 #define NOBODY 65534
@@ -70,13 +74,13 @@ static bool keep_two(int in, int out)
  * The sanitizers' run-time library needs memory and descriptors of its own, so with them some
  * bounds are left out.
  */
-static bool confine(void)
+static bool confine(rlim_t descriptors)
 {
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return false;
 	if (!limit(RLIMIT_CPU, CPU_SECONDS) || !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, 0))
 		return false;
-	if (!SANITIZED && (!limit(RLIMIT_AS, MEMORY) || !limit(RLIMIT_NOFILE, 0)))
+	if (!SANITIZED && (!limit(RLIMIT_AS, MEMORY) || !limit(RLIMIT_NOFILE, descriptors)))
 		return false;
 	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
 			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
@@ -84,40 +88,76 @@ static bool confine(void)
 	return true;
 }
 
-static int parse(enum media media, const char *where, struct buf *out, struct err *e)
+static int add_doc(void *arg, const char *path, const void *data, size_t len, struct err *e)
 {
-	AUTO_BUF text = BUF_INIT;
-	AUTO(context_free) struct context *c = NULL;
-	struct strlist notes = {0};
-	char source[256];
-	int rc;
+	return tree_add(arg, 0, path, data, len, e);
+}
 
-	if (media == MEDIA_ISO)
-		rc = iso_read_file(0, where, OPENNEBULA_FILE, SHELLVARS_FILE_MAX, &text, e);
-	else
-		rc = fs_read_fd(0, where, SHELLVARS_FILE_MAX, &text, e);
+/* The documents, sealed. */
+static int gather(const struct detection *d, struct tree **ret, struct err *e)
+{
+	AUTO(tree_free) struct tree *docs = NULL;
+	int rc = tree_new(&docs, e);
+
 	if (rc < 0)
 		return rc;
-	snprintf(source, sizeof(source), "opennebula %s", where);
-	rc = opennebula_read(buf_str(&text), text.len, source, &notes, &c, e);
-	if (rc < 0)
-		err_wrap(e, "'%s' in '%s'", OPENNEBULA_FILE, where);
+	if (d->media == MEDIA_ISO)
+		rc = iso_walk(0, d->where, DOCS_MAX, add_doc, docs, e);
+	else if (d->media == MEDIA_FAT)
+		rc = fat_walk(0, d->where, DOCS_MAX, add_doc, docs, e);
 	else
-		rc = wire_encode(c, &notes, out, e);
-	strlist_release(&notes);
+		rc = crawl(d->dialect->name, d->url, docs, e);
+	if (rc == 0)
+		rc = tree_seal(docs, e);
+	if (rc == 0)
+		*ret = STEAL(docs);
 	return rc;
 }
 
-static void child(enum media media, int in, int out, const char *where)
+/* What was said beside the documents counts where they say nothing. */
+static int add_hints(const struct detection *d, struct context *c, struct err *e)
+{
+	int rc = 0;
+
+	if (d->instance_id && context_check_instance_id(d->instance_id, NULL) == 0)
+		rc = context_set(&c->instance_id, d->instance_id);
+	if (rc == 0 && d->hostname && !c->hostname &&
+	    context_check_hostname(d->hostname, NULL) == 0)
+		rc = context_set(&c->hostname, d->hostname);
+	return rc < 0 ? err_nomem(e) : 0;
+}
+
+static int parse(const struct detection *d, const struct fetch_opts *o, struct buf *out,
+		 struct err *e)
+{
+	AUTO(tree_free) struct tree *docs = NULL;
+	AUTO(context_free) struct context *c = NULL;
+	AUTO(strlist_release) struct strlist notes = {0};
+	char source[256];
+	int rc = d->media == MEDIA_DOCS ? 0 : gather(d, &docs, e);
+
+	if (rc < 0)
+		return rc;
+	snprintf(source, sizeof(source), "%s %s", d->dialect->name, d->where);
+	rc = dialect_read(d->dialect, docs ? docs : d->docs, source, &notes, &c, e);
+	if (rc < 0)
+		return err_wrap(e, "'%s'", d->where);
+	rc = add_hints(d, c, e);
+	if (rc == 0 && o->with_user_data)
+		rc = userdata_expand(c, &notes, e);
+	return rc < 0 ? rc : wire_encode(c, &notes, out, e);
+}
+
+static void child(const struct detection *d, const struct fetch_opts *o, int in, int out)
 {
 	AUTO_BUF message = BUF_INIT;
 	struct err e;
 
-	if (!keep_two(in, out) || !confine())
+	if (!keep_two(in, out) || !confine(d->media == MEDIA_HTTP ? 3 : 0))
 		_exit(2);
 	if (buf_addc(&message, 'C') < 0)
 		_exit(2);
-	if (parse(media, where, &message, &e) < 0) {
+	if (parse(d, o, &message, &e) < 0) {
 		buf_clear(&message);
 		if (buf_addf(&message, "E%c%s", (char)e.code, e.msg) < 0)
 			_exit(2);
@@ -136,9 +176,9 @@ static int64_t now_ms(void)
 }
 
 /* All that comes through the pipe, until its end or the time is over. */
-static int receive(int fd, struct buf *message, struct err *e)
+static int receive(int fd, unsigned timeout_ms, struct buf *message, struct err *e)
 {
-	int64_t end = now_ms() + TIMEOUT_MS;
+	int64_t end = now_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -151,7 +191,7 @@ static int receive(int fd, struct buf *message, struct err *e)
 		if (ready < 0)
 			return err_errno(e, errno, "waiting for the reader");
 		if (ready == 0)
-			return err_set(e, ETIMEDOUT, "not read within %d s", TIMEOUT_MS / 1000);
+			return err_set(e, ETIMEDOUT, "not read within %u s", timeout_ms / 1000);
 		if (buf_reserve(message, 64 * KIB) < 0)
 			return err_nomem(e);
 		n = read(fd, message->data + message->len, 64 * KIB);
@@ -195,9 +235,11 @@ static int take(const struct buf *message, const char *where, struct context **r
 	return 0;
 }
 
-int fetch_context(enum media media, int fd, const char *where, struct context **ret,
+int fetch_context(const struct detection *d, const struct fetch_opts *o, struct context **ret,
 		  struct strlist *notes, struct err *e)
 {
+	bool network = d->media == MEDIA_HTTP;
+	AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	AUTO_BUF message = BUF_INIT;
 	AUTO_FD int from = -1;
 	int ends[2], status = 0, rc;
@@ -209,11 +251,12 @@ int fetch_context(enum media media, int fd, const char *where, struct context **
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0)
-		child(media, fd, ends[1], where);
+		/* Where there is neither, the pipe's other end is as good as /dev/null. */
+		child(d, o, d->fd >= 0 ? d->fd : null >= 0 ? null : ends[0], ends[1]);
 	close(ends[1]);
 	if (pid < 0)
 		return err_errno(e, errno, "starting the reader");
-	rc = receive(from, &message, e);
+	rc = receive(from, network ? NETWORK_TIMEOUT_MS : TIMEOUT_MS, &message, e);
 	if (rc < 0)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -221,6 +264,6 @@ int fetch_context(enum media media, int fd, const char *where, struct context **
 	if (rc == 0)
 		rc = judge(status, e);
 	if (rc < 0)
-		return err_wrap(e, "%s", where);
-	return take(&message, where, ret, notes, e);
+		return err_wrap(e, "%s", d->where);
+	return take(&message, d->where, ret, notes, e);
 }

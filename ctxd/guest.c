@@ -8,6 +8,7 @@
  */
 #include "ctxd/guest.h"
 
+#include <dirent.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -54,6 +55,22 @@ int guest_read(const struct guest *g, const char *path, struct buf *out, struct 
 		return err_set(e, EINVAL, "'%s' is no regular file", full);
 	rc = fs_read_file(full, GUEST_FILE_MAX, out, e);
 	return rc < 0 ? rc : 1;
+}
+
+int guest_names(const struct guest *g, const char *path, struct strlist *ret)
+{
+	AUTO_FREE char *full = guest_path(g, path);
+	DIR *dir = full ? opendir(full) : NULL;
+	struct dirent *d;
+	int rc = full ? 0 : -ENOMEM;
+
+	while (dir && rc == 0 && (d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			rc = strlist_add(ret, d->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return rc;
 }
 
 int guest_tell(struct guest *g, struct err *e, const char *fmt, ...)

@@ -42,6 +42,8 @@ char *guest_path(const struct guest *g, const char *path);
 bool guest_exists(const struct guest *g, const char *path);
 /* The whole file into out. Returns 1, 0 if there is none, or an error. */
 int guest_read(const struct guest *g, const char *path, struct buf *out, struct err *e);
+/* The names in a folder of the guest, none if it is not there. 0 or -ENOMEM. */
+int guest_names(const struct guest *g, const char *path, struct strlist *ret);
 /* Adds a line to what was done. */
 int guest_tell(struct guest *g, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 

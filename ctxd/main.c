@@ -18,6 +18,33 @@ static const struct cli_command commands[] = {
 		cmd_local,
 	},
 	{
+		"network",
+		"[OPTION]...",
+		"ask the cloud's metadata service, if nothing was found before, and apply",
+		"  -n, --dry-run               print what would change, change nothing\n"
+		"      --dev DIR               image files in DIR stand for the disks\n"
+		"      --force                 also where cloud-init would ask it\n" ROOT_HELP,
+		cmd_network,
+	},
+	{
+		"final",
+		"[OPTION]...",
+		"run the context's scripts and say that the machine is ready",
+		"  -n, --dry-run               print what would be run, run nothing\n" ROOT_HELP,
+		cmd_final,
+	},
+	{
+		"update",
+		"[OPTION]...",
+		"look again, when a medium, a NIC or a disk has changed, and apply at once",
+		"  -n, --dry-run               print what would change, change nothing\n"
+		"      --dev DIR               image files in DIR stand for the disks\n"
+		"      --force                 take also what is hardly the platform's\n"
+		"      --settle                first wait until no more devices change\n"
+		"      --background            return at once\n" ROOT_HELP,
+		cmd_update,
+	},
+	{
 		"imds",
 		"[OPTION]...",
 		"serve the context that was found at http://169.254.169.254/",
@@ -32,7 +59,9 @@ static const struct cli_command commands[] = {
 		"[OPTION]...",
 		"say where the context is (exit status 3: there is none)",
 		"  -e, --explain               show all that was looked at\n"
-		"  -o, --output text|json      how to show it\n" FIND_HELP,
+		"  -o, --output text|json      how to show it\n"
+		"      --network               also which metadata service there should "
+		"be\n" FIND_HELP,
 		cmd_detect,
 	},
 	{
@@ -51,7 +80,7 @@ int main(int argc, char **argv)
 		.name = "ctxd",
 		.about = "Finds a guest's context, applies it, and serves it on to what expects "
 			 "EC2.",
-		.features = "sources: opennebula (ISO image, folder /context)",
+		.features = "sources: opennebula, nocloud, openstack (media, HTTP)",
 		.commands = commands,
 	};
 

@@ -3,5 +3,5 @@ ctxd_LIBS := context lib
 ctxd_PKGS := libevent_core libcrypt
 ctxd_STATIC := 1
 # nettle has the token's cipher, crypt hashes passwords.
-ctxd_LDLIBS := -levent_core -lnettle -lcrypt
+ctxd_LDLIBS := -levent_core -lnettle -lcrypt -lyaml -ljansson -lexpat
 ctxd_MAN := ctxd.8

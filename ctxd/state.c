@@ -35,9 +35,22 @@ int state_load(const struct guest *g, struct context **ret, struct err *e)
 
 int state_remove(struct guest *g, struct err *e)
 {
-	AUTO_FREE char *dir = guest_path(g, STATE_DIR);
+	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT), *dir = guest_path(g, STATE_DIR);
 
-	if (!dir)
+	if (!path || !dir)
 		return err_nomem(e);
-	return g->dry_run ? 0 : fs_remove_tree(dir, e);
+	if (!g->dry_run && unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_errno(e, errno, "removing '%s'", path);
+	if (!g->dry_run)
+		rmdir(dir); /* but what else of the boot is there stays */
+	return 0;
+}
+
+int state_mark_booted(struct guest *g, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(g, STATE_BOOTED);
+
+	if (!path)
+		return err_nomem(e);
+	return g->dry_run ? 0 : fs_write_file(path, "", 0, 0600, e);
 }

@@ -11,10 +11,12 @@
 
 #define STATE_DIR "/run/ctxd"
 #define STATE_CONTEXT STATE_DIR "/context"
+#define STATE_BOOTED STATE_DIR "/booted" /* the final stage was reached */
 
 int state_save(struct guest *g, const struct context *c, struct err *e);
 /* Errors: ENOENT there is none, EBADMSG. */
 int state_load(const struct guest *g, struct context **ret, struct err *e);
 int state_remove(struct guest *g, struct err *e);
+int state_mark_booted(struct guest *g, struct err *e);
 
 #endif

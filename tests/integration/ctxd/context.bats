@@ -82,7 +82,7 @@ both() {
 	tree netplan
 	context
 	cp ctx/context.sh .
-	"$CTXD" local -q --root tree --dev media
+	"$CTXD" local -q --root tree --dev media 2>/dev/null
 	: >log
 	"$CTXD" imds --root tree --listen 127.0.0.1:0 2>log &
 	pid=$!

@@ -23,18 +23,73 @@ detect() { "$CTXD" detect --root tree --dev media "$@"; }
 }
 
 @test "other media are looked at and left" {
-	genisoimage -quiet -V cidata -o media/a ctx
+	genisoimage -quiet -V holidays -o media/a ctx
 	truncate -s 1M media/b
 	printf short >media/c
 	mkfs.ext4 -q -L CONTEXT -d ctx media/d 2M
 	run -3 detect --explain
-	has "$output" "media/a: ISO 9660 volume 'cidata'"
+	has "$output" "media/a: ISO 9660 volume 'holidays'"
 	has "$output" "media/b: no ISO 9660 volume"
 	has "$output" "media/c: no ISO 9660 volume"
 	has "$output" "media/d: no ISO 9660 volume"
 	has "$output" "found: none"
 	run -3 detect
 	[ "$output" = none ]
+}
+
+@test "each kind of medium is known, on ISO 9660 and on FAT" {
+	mkdir -p seed drive/openstack/latest
+	printf 'instance-id: i-1\n' >seed/meta-data
+	: >seed/user-data
+	echo '{"uuid": "u"}' >drive/openstack/latest/meta_data.json
+	genisoimage -quiet -V cidata -R -o media/x seed
+	[ "$(detect)" = "nocloud media/x" ]
+	genisoimage -quiet -V config-2 -R -o media/x drive
+	[ "$(detect)" = "openstack media/x" ]
+	for label in cidata CIDATA config-2; do
+		rm media/x
+		mkfs.fat -C -n $label media/x 1024 >/dev/null 2>&1
+		run -0 detect -e
+		has "$output" "media/x: FAT volume '$label'"
+	done
+	rm media/x
+	mkfs.fat -C -n PHOTOS media/x 1024 >/dev/null
+	run -3 detect -e
+	has "$output" "media/x: FAT volume 'PHOTOS'"
+}
+
+@test "the command line and the firmware say where NoCloud's documents are" {
+	mkdir -p tree/proc tree/sys/class/dmi/id
+	echo 'BOOT_IMAGE=/vmlinuz ds=nocloud;h=web1;i=i-7 quiet' >tree/proc/cmdline
+	[ "$(detect)" = "nocloud /proc/cmdline" ]
+	echo 'ds=nocloud-net;s=http://192.0.2.1/seed quiet' >tree/proc/cmdline
+	run -3 detect -e
+	has "$output" "/proc/cmdline: nocloud at http://192.0.2.1/seed/, when the network is there"
+	[ "$(detect --network)" = "nocloud http://192.0.2.1/seed/" ]
+	for s in https://192.0.2.1/ http://example.org/ http://192.0.2.1@example.org/; do
+		echo "ds=nocloud;s=$s" >tree/proc/cmdline
+		run -3 detect -e --network
+		has "$output" "/proc/cmdline: nocloud: '$s'"
+	done
+	echo 'ds=ec2' >tree/proc/cmdline
+	run -3 detect -e
+	has "$output" "'ds=ec2' is not for ctxd"
+	echo quiet >tree/proc/cmdline
+	echo 'ds=nocloud;h=web2' >tree/sys/class/dmi/id/product_serial
+	[ "$(detect)" = "nocloud serial number" ]
+}
+
+@test "a metadata service is taken to be there only where the firmware names its cloud" {
+	mkdir -p tree/sys/class/dmi/id
+	run -3 detect --network -e
+	has "$output" "machine: it names no cloud with a metadata service"
+	echo 'OpenStack Nova' >tree/sys/class/dmi/id/product_name
+	run -3 detect
+	[ "$(detect --network)" = "openstack http://169.254.169.254/" ]
+	echo 7783-7084-3265-9085-8269-3286-77 >tree/sys/class/dmi/id/chassis_asset_tag
+	echo x >tree/sys/class/dmi/id/product_name
+	run -3 detect --network -e
+	has "$output" "Microsoft Azure: its service is not one that ctxd reads"
 }
 
 @test "a CD-ROM comes before a disk" {
@@ -79,7 +134,7 @@ detect() { "$CTXD" detect --root tree --dev media "$@"; }
 	END
 	rm media/a*
 	run -3 detect -o json
-	[ "$(jq -r '.found, .steps[0].why' <<<"$output")" = $'false\nno ISO 9660 volume' ]
+	[ "$(jq -r '.found, .steps[0].why' <<<"$output")" = $'false\nno ISO 9660 volume, and no FAT volume' ]
 }
 
 @test "wrong usage says so" {

@@ -391,7 +391,7 @@ write /etc/cloud/cloud.cfg.d/91-ctxd.cfg" ]
 	touch ctx/other
 	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx
 	run -1 local_
-	has "$output" "no file 'context.sh'"
+	has "$output" "there is no 'context.sh'"
 	printf 'A=\000' >ctx/context.sh
 	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx
 	run -1 local_

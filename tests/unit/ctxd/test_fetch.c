@@ -3,9 +3,11 @@
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 
 #include "context/iso.h"
+#include "context/opennebula.h"
 #include "ctxd/fetch.h"
 
 static int memory(const void *data, size_t len)
@@ -27,6 +29,18 @@ static int image(const char *name, const char *text)
 	return memory(b.data, b.len);
 }
 
+/* Reads fd as if it had been found at /dev/test. */
+static int fetch(enum media media, int fd, struct context **ret, struct strlist *notes,
+		 struct err *e)
+{
+	static char where[] = "/dev/test";
+	struct detection d = {
+		.dialect = &dialect_opennebula, .media = media, .fd = fd, .where = where};
+	struct fetch_opts o = {0};
+
+	return fetch_context(&d, &o, ret, notes, e);
+}
+
 static void an_image_becomes_a_context(void **state)
 {
 	AUTO_FD int fd = image("context.sh", "SET_HOSTNAME='web1'\nX=$(id)\n");
@@ -35,7 +49,7 @@ static void an_image_becomes_a_context(void **state)
 	struct err e;
 
 	(void)state;
-	if (fetch_context(MEDIA_ISO, fd, "/dev/test", &c, &notes, &e) < 0)
+	if (fetch(MEDIA_ISO, fd, &c, &notes, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(c->source, "opennebula /dev/test");
 	assert_string_equal(c->hostname, "web1");
@@ -43,16 +57,47 @@ static void an_image_becomes_a_context(void **state)
 	strlist_release(&notes);
 }
 
-static void a_folders_file_becomes_a_context(void **state)
+static void documents_in_memory_become_a_context(void **state)
 {
-	AUTO_FD int fd = memory("SET_HOSTNAME='web1'\n", 20);
+	AUTO(detection_release) struct detection d = {.fd = -1};
 	AUTO(context_free) struct context *c = NULL;
+	struct fetch_opts o = {.with_user_data = true};
+	AUTO(strlist_release) struct strlist notes = {0};
+	static const char user_data[] =
+		"#cloud-config\n"
+		"write_files:\n"
+		"- {path: /etc/x, content: aGk=, encoding: b64, "
+		"permissions: '0600', owner: root:adm}\n"
+		"- {path: relative, content: x}\n"
+		"runcmd: [echo hi, [touch, it's]]\n"
+		"users: [default, {name: ops, groups: 'adm, wheel', sudo: true}]\n"
+		"packages: [x]\n";
 	struct err e;
 
 	(void)state;
-	if (fetch_context(MEDIA_FOLDER, fd, "/context/context.sh", &c, NULL, &e) < 0)
+	d.hostname = strdup("hinted");
+	assert_return_code(detect_add_doc(&d, "meta-data", "instance-id: i-1\n", 17, &e), 0);
+	assert_return_code(detect_add_doc(&d, "user-data", user_data, sizeof(user_data) - 1, &e),
+			   0);
+	assert_return_code(tree_seal(d.docs, &e), 0);
+	assert_int_equal(detect_found(&d, "nocloud", MEDIA_DOCS, "hints", &e), 1);
+	if (fetch_context(&d, &o, &c, &notes, &e) < 0)
 		fail_msg("%s", e.msg);
-	assert_string_equal(c->hostname, "web1");
+	assert_string_equal(c->source, "nocloud hints");
+	assert_string_equal(c->instance_id, "i-1");
+	assert_string_equal(c->hostname, "hinted");
+	assert_int_equal(c->n_files, 1);
+	assert_string_equal(c->files[0].path, "/etc/x");
+	assert_string_equal(buf_str(&c->files[0].content), "hi");
+	assert_int_equal(c->files[0].mode, 0600);
+	assert_string_equal(c->files[0].owner, "root:adm");
+	assert_int_equal(c->n_scripts, 1);
+	assert_string_equal(buf_str(&c->scripts[0].content),
+			    "#!/bin/sh\necho hi\n'touch' 'it'\\''s' \n");
+	assert_int_equal(c->n_users, 1);
+	assert_int_equal(c->users[0].groups.n, 2);
+	assert_string_equal(c->users[0].sudo, "ALL=(ALL) NOPASSWD:ALL");
+	assert_int_equal(notes.n, 2);
 }
 
 static void fails(enum media media, int fd, int code, const char *part)
@@ -60,7 +105,7 @@ static void fails(enum media media, int fd, int code, const char *part)
 	AUTO(context_free) struct context *c = NULL;
 	struct err e;
 
-	assert_int_equal(fetch_context(media, fd, "/dev/test", &c, NULL, &e), -code);
+	assert_int_equal(fetch(media, fd, &c, NULL, &e), -code);
 	assert_null(c);
 	if (!strstr(e.msg, part) || !strstr(e.msg, "/dev/test"))
 		fail_msg("'%s' lacks '%s'", e.msg, part);
@@ -69,31 +114,29 @@ static void fails(enum media media, int fd, int code, const char *part)
 
 static void what_cannot_be_read_is_told_with_its_reason(void **state)
 {
-	AUTO_FREE char *large = malloc(2 * MIB);
-
 	(void)state;
-	assert_non_null(large);
-	memset(large, '#', 2 * MIB);
 	fails(MEDIA_ISO, image("other.sh", ""), ENOENT, "context.sh");
 	fails(MEDIA_ISO, memory("x", 1), EBADMSG, "ISO 9660");
-	fails(MEDIA_FOLDER, memory("A=1\0", 4), EBADMSG, "NUL");
-	fails(MEDIA_FOLDER, memory(large, 2 * MIB), EFBIG, "larger");
 }
 
 static void the_reader_cannot_read_what_it_was_not_given(void **state)
 {
-	int fd = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
+	AUTO_FD int sound = image("context.sh", "A=1\n");
+	char path[64];
+	int fd;
 
 	(void)state;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", sound);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	assert_return_code(fd, errno);
-	fails(MEDIA_FOLDER, fd, EBADF, "reading");
+	fails(MEDIA_ISO, fd, EBADF, "reading");
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_becomes_a_context),
-		cmocka_unit_test(a_folders_file_becomes_a_context),
+		cmocka_unit_test(documents_in_memory_become_a_context),
 		cmocka_unit_test(what_cannot_be_read_is_told_with_its_reason),
 		cmocka_unit_test(the_reader_cannot_read_what_it_was_not_given),
 	};

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ctxd update: after the boot, when a medium, a NIC or a disk changed. */
+#include "ctxd/background.h"
+#include "ctxd/coldplug.h"
+#include "ctxd/commands.h"
+#include "ctxd/stages.h"
+
+#define SETTLE_MS 10000
+
+enum {
+	OPT_SETTLE = 512,
+	OPT_BACKGROUND,
+};
+
+/* One change seldom comes alone: a NIC that is added changes the medium, too. */
+static void settle(void)
+{
+	AUTO(coldplug_free) struct coldplug *events = NULL;
+	bool settled = false;
+
+	if (coldplug_watch(SETTLE_MS, &events, NULL) < 0)
+		return;
+	while (!settled && coldplug_wait(events, &settled, NULL) == 0)
+		;
+}
+
+static int run(struct guest *g, const struct detect_opts *o, bool wait, struct err *e)
+{
+	int rc;
+
+	if (wait)
+		settle();
+	rc = stage_update(g, o, e);
+	stage_tell(g);
+	return rc;
+}
+
+int cmd_update(const struct cli_command *self, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"dry-run", no_argument, NULL, 'n'},
+		{"root", required_argument, NULL, OPT_ROOT},
+		{"dev", required_argument, NULL, OPT_DEV},
+		{"force", no_argument, NULL, OPT_FORCE},
+		{"settle", no_argument, NULL, OPT_SETTLE},
+		{"background", no_argument, NULL, OPT_BACKGROUND},
+		{0},
+	};
+	AUTO(guest_release) struct guest g = GUEST_INIT;
+	struct detect_opts o = {.g = &g};
+	bool wait = false, background = false;
+	struct err e;
+	int opt, rc = 0;
+
+	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "n", options)) != -1) {
+		if (opt == 'n')
+			g.dry_run = true;
+		else if (opt == OPT_ROOT)
+			rc = set_root(&g, optarg, &e);
+		else if (opt == OPT_DEV)
+			o.dev = optarg;
+		else if (opt == OPT_FORCE)
+			o.force = true;
+		else if (opt == OPT_SETTLE)
+			wait = true;
+		else if (opt == OPT_BACKGROUND)
+			background = true;
+	}
+	if (rc < 0)
+		return cli_usage(self, "%s", e.msg);
+	if (optind != argc)
+		return cli_usage(self, "no argument is expected");
+	if (background && background_detach(&e) < 0)
+		return cli_fail(&e);
+	rc = run(&g, &o, wait, &e);
+	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+}

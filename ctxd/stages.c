@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stages of a boot: see ctxd/stages.h. */
+#include "ctxd/stages.h"
+
+#include <stdio.h>
+
+#include "ctxd/apply.h"
+#include "ctxd/fetch.h"
+#include "ctxd/hotplug.h"
+#include "ctxd/relabel.h"
+#include "ctxd/state.h"
+#include "lib/log.h"
+#include "lib/str.h"
+
+void stage_tell(const struct guest *g)
+{
+	for (size_t i = 0; i < g->told.n; i++) {
+		if (g->dry_run)
+			puts(g->told.v[i]);
+		else
+			log_info("%s", g->told.v[i]);
+	}
+}
+
+static void tell_context(const struct detection *d, const struct context *c,
+			 const struct strlist *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		log_warn("%s: %s", d->where, notes->v[i]);
+	log_info("context from %s: instance %s, host name %s, %zu key(s), %zu NIC(s), %zu bytes of "
+		 "user data",
+		 c->source, c->instance_id ? c->instance_id : "unknown",
+		 c->hostname ? c->hostname : "not given", c->ssh_keys.n, c->n_nics,
+		 c->user_data.len);
+}
+
+static int apply_found(struct guest *g, const struct detection *d, bool running, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL;
+	AUTO(strlist_release) struct strlist notes = {0};
+	struct fetch_opts o = {.with_user_data = !apply_has_cloud_init(g)};
+	struct apply a = {.g = g, .running = running, .network_is_guests = d->media == MEDIA_HTTP};
+	int rc = fetch_context(d, &o, &c, &notes, e);
+
+	if (rc < 0)
+		return rc;
+	tell_context(d, c, &notes);
+	a.c = c;
+	rc = state_save(g, c, e);
+	if (rc == 0)
+		rc = hotplug_watch(g, e);
+	return rc < 0 ? rc : apply_context(&a, e);
+}
+
+/* Also after a failure: what was written is to be known. */
+static int finish(struct guest *g, int rc, struct err *e)
+{
+	struct err mine;
+
+	relabel(g);
+	if (guest_save_list(g, &mine) < 0) {
+		if (rc == 0)
+			*e = mine;
+		rc = -e->code;
+	}
+	return rc;
+}
+
+static void explain(const struct detection *d)
+{
+	for (size_t i = 0; i < d->n_steps; i++)
+		log_debug("%s: %s", d->steps[i].what, d->steps[i].why);
+}
+
+static int run_local(struct guest *g, const struct detect_opts *o, bool running, struct err *e)
+{
+	AUTO(detection_release) struct detection d = {.fd = -1};
+	int rc = detect(o, &d, e);
+
+	if (rc < 0)
+		return rc;
+	explain(&d);
+	if (d.found)
+		return finish(g, apply_found(g, &d, running, e), e);
+	log_info("no context on this machine: its own ways are left to it");
+	rc = state_remove(g, e);
+	if (rc == 0)
+		rc = hotplug_forget(g, e);
+	if (rc == 0)
+		rc = apply_nothing(g, e);
+	return finish(g, rc, e);
+}
+
+int stage_local(struct guest *g, const struct detect_opts *o, struct err *e)
+{
+	return run_local(g, o, false, e);
+}
+
+static int run_network(struct guest *g, const struct detect_opts *o, struct err *e)
+{
+	AUTO(detection_release) struct detection d = {.fd = -1};
+	struct detect_opts with = *o;
+	int rc;
+
+	with.network = true;
+	with.wait_ms = 0;
+	rc = detect(&with, &d, e);
+	if (rc < 0)
+		return rc;
+	explain(&d);
+	if (!d.found) {
+		log_info("no metadata service is to be asked");
+		return 0;
+	}
+	return finish(g, apply_found(g, &d, false, e), e);
+}
+
+int stage_network(struct guest *g, const struct detect_opts *o, struct err *e)
+{
+	if (guest_exists(g, STATE_CONTEXT)) {
+		log_debug("there is a context already");
+		return 0;
+	}
+	/* On a cloud that it knows, the guest's own cloud-init asks the service itself. */
+	if (apply_has_cloud_init(g) && !o->force) {
+		log_info("metadata services are left to cloud-init");
+		return 0;
+	}
+	return run_network(g, o, e);
+}
+
+int stage_final(struct guest *g, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL;
+	struct apply a = {.g = g};
+	int rc;
+
+	if (!guest_exists(g, STATE_CONTEXT))
+		return 0;
+	rc = state_load(g, &c, e);
+	if (rc < 0)
+		return rc;
+	a.c = c;
+	rc = state_mark_booted(g, e);
+	if (rc == 0)
+		rc = apply_final(&a, e);
+	return finish(g, rc, e);
+}
+
+int stage_update(struct guest *g, const struct detect_opts *o, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL;
+	bool by_network = false;
+	int rc;
+
+	if (!guest_exists(g, STATE_BOOTED)) {
+		log_debug("the boot is not over: it does all that is to be done");
+		return 0;
+	}
+	if (guest_exists(g, STATE_CONTEXT)) {
+		rc = state_load(g, &c, e);
+		if (rc < 0)
+			return rc;
+		by_network = strstr(c->source, " http://") != NULL;
+	}
+	rc = by_network ? run_network(g, o, e) : run_local(g, o, true, e);
+	return rc < 0 ? rc : stage_final(g, e);
+}
