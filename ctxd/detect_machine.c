@@ -111,15 +111,22 @@ static bool default_gateway(const struct guest *g, char out[46])
 {
 	AUTO_BUF text = BUF_INIT;
 	char *save = NULL;
-	unsigned dst, gw;
 
 	if (!read_sys(g, "/proc/net/route", &text))
 		return false;
 	for (char *line = strtok_r(text.data, "\n", &save); line;
 	     line = strtok_r(NULL, "\n", &save)) {
+		char *in = NULL, *dst, *word;
+		uint32_t gw;
 		unsigned char b[4];
 
-		if (sscanf(line, "%*s %x %x", &dst, &gw) != 2 || dst || !gw)
+		strtok_r(line, "\t ", &in);
+		dst = strtok_r(NULL, "\t ", &in);
+		word = strtok_r(NULL, "\t ", &in);
+		if (!word || strcmp(dst, "00000000") != 0)
+			continue;
+		gw = (uint32_t)strtoul(word, NULL, 16);
+		if (!gw)
 			continue;
 		memcpy(b, &gw, sizeof(b));
 		snprintf(out, 46, "%u.%u.%u.%u", b[0], b[1], b[2], b[3]);

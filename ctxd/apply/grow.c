@@ -68,8 +68,10 @@ DEFINE_AUTO_STRUCT(struct target, target_release);
 static int take_line(char *line, struct target *t, dev_t *dev)
 {
 	char *save = NULL, *w[64];
-	unsigned n = 0, dash = 0, major, minor;
+	unsigned n = 0, dash = 0;
+	uint64_t major, minor;
 	struct stat st;
+	char *colon;
 
 	for (char *p = strtok_r(line, " ", &save); p && n < ARRAY_SIZE(w);
 	     p = strtok_r(NULL, " ", &save)) {
@@ -77,10 +79,16 @@ static int take_line(char *line, struct target *t, dev_t *dev)
 			dash = n;
 		w[n++] = p;
 	}
-	if (!dash || dash + 2 >= n || strcmp(w[4], t->mount) != 0 ||
-	    sscanf(w[2], "%u:%u", &major, &minor) != 2)
+	if (!dash || dash + 2 >= n || strcmp(w[4], t->mount) != 0)
 		return 0;
-	*dev = makedev(major, minor);
+	colon = strchr(w[2], ':');
+	if (!colon)
+		return 0;
+	*colon = '\0';
+	if (str_to_u64(w[2], 0, UINT32_MAX, &major, NULL) < 0 ||
+	    str_to_u64(colon + 1, 0, UINT32_MAX, &minor, NULL) < 0)
+		return 0;
+	*dev = makedev((unsigned)major, (unsigned)minor);
 	if (major == 0 && stat(w[dash + 2], &st) == 0 && S_ISBLK(st.st_mode))
 		*dev = st.st_rdev;
 	free(t->type);
