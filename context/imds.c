@@ -17,7 +17,7 @@
  */
 #include <stdio.h>
 
-#include "context/imds.h"
+#include "context/answer.h"
 #include "lib/str.h"
 
 #define HEADER_TTL "X-aws-ec2-metadata-token-ttl-seconds"
@@ -90,43 +90,14 @@ int imds_path(struct http_slice target, struct buf *out, struct err *e)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-struct answer {
-	const struct http_request *rq;
-	const struct instance *in;
-	const struct imds_env *env;
-	struct http_response *res;
-	const char *why;
-	struct err *e;
-};
-
-static int refuse(struct answer *a, int status, const char *why)
+/* The token's path is answered without a body. */
+static int refuse_token_method(struct answer *a)
 {
-	a->why = why;
-	return http_response_error(a->res, status) ? err_nomem(a->e) : 0;
-}
+	int rc = answer_refuse_method(a, "OPTIONS, PUT");
 
-static int header(struct answer *a, const char *name, const char *value)
-{
-	return http_response_header(a->res, name, value) ? err_nomem(a->e) : 0;
-}
-
-static int refuse_method(struct answer *a, const char *allow, bool empty)
-{
-	int rc = refuse(a, 405, "method is not allowed");
-
-	if (empty) {
-		http_response_clear(a->res);
-		a->res->status = 405;
-	}
-	return rc ? rc : header(a, "Allow", allow);
-}
-
-static int header_number(struct answer *a, const char *name, unsigned value)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", value);
-	return header(a, name, text);
+	buf_clear(&a->res->headers);
+	buf_clear(&a->res->body);
+	return rc ? rc : answer_header(a, "Allow", "OPTIONS, PUT");
 }
 
 static const char *instance_id(const struct answer *a)
@@ -143,21 +114,21 @@ static int put_token(struct answer *a)
 	int rc;
 
 	if (http_field_find(a->rq, HEADER_FORWARDED, NULL))
-		return refuse(a, 403, "a token asked for through a proxy (X-Forwarded-For)");
+		return answer_refuse(a, 403, "a token asked for through a proxy (X-Forwarded-For)");
 	ttl = http_field_find(a->rq, HEADER_TTL, &n);
 	if (n != 1 || !ttl->value.len || ttl->value.len >= sizeof(text))
-		return refuse(a, 400, "a token asked for without one TTL");
+		return answer_refuse(a, 400, "a token asked for without one TTL");
 	memcpy(text, ttl->value.p, ttl->value.len);
 	text[ttl->value.len] = '\0';
 	if (strlen(text) != ttl->value.len || str_to_u64(text, 1, TOKEN_MAX_TTL, &seconds, NULL))
-		return refuse(a, 400, "a token's TTL is not 1 to 21600 seconds");
+		return answer_refuse(a, 400, "a token's TTL is not 1 to 21600 seconds");
 	rc = token_issue(a->env->key, instance_id(a), a->env->now, (unsigned)seconds, token, a->e);
 	if (rc)
 		return rc;
 	a->res->status = 200;
 	a->res->hop_limit = a->in->imds.hop_limit;
-	rc = header(a, "Content-Type", "text/plain");
-	rc = rc ? rc : header_number(a, HEADER_TTL, (unsigned)seconds);
+	rc = answer_header(a, "Content-Type", "text/plain");
+	rc = rc ? rc : answer_header_number(a, HEADER_TTL, (unsigned)seconds);
 	if (!rc && buf_adds(&a->res->body, token))
 		rc = err_nomem(a->e);
 	return rc;
@@ -167,12 +138,12 @@ static int answer_token(struct answer *a, bool latest)
 {
 	if (http_slice_is(a->rq->method, "PUT"))
 		return latest ? put_token(a)
-			      : refuse(a, 403, "a token asked for by a version but latest");
+			      : answer_refuse(a, 403, "a token asked for by a version but latest");
 	if (http_slice_is(a->rq->method, "OPTIONS") && latest) {
 		a->res->status = 200;
-		return header(a, "Allow", "OPTIONS, PUT");
+		return answer_header(a, "Allow", "OPTIONS, PUT");
 	}
-	return refuse_method(a, "OPTIONS, PUT", true);
+	return refuse_token_method(a);
 }
 
 /* What the token says: 0 go on (*left 0: there was none), 1 refused. */
@@ -191,7 +162,10 @@ static int check_token(struct answer *a, unsigned *left, bool *refused)
 	    token_check(a->env->key, instance_id(a), a->env->now, f->value.p, f->value.len, left))
 		return 0;
 	*refused = true;
-	return refuse(a, 401, !f ? "no token" : n > 1 ? "several tokens" : "token is not valid");
+	return answer_refuse(a, 401,
+			     !f      ? "no token"
+			     : n > 1 ? "several tokens"
+				     : "token is not valid");
 }
 
 /* EC2 lists the top of a version without slashes, and nothing else. */
@@ -254,8 +228,9 @@ static int ask_host(struct answer *a, enum imds_made what)
 	}
 	if (rc == -ENOMEM)
 		return err_nomem(a->e);
-	return what == IMDS_CREDENTIALS ? refuse(a, 404, "there are no credentials for the role")
-					: err_set(a->e, why.code, "%s", why.msg);
+	return what == IMDS_CREDENTIALS
+		       ? answer_refuse(a, 404, "there are no credentials for the role")
+		       : err_set(a->e, why.code, "%s", why.msg);
 }
 
 static int serve_made(struct answer *a, const char *path)
@@ -267,7 +242,7 @@ static int serve_made(struct answer *a, const char *path)
 	if (!strcmp(path, IAM "info")) {
 		rc = ec2_iam_info(c, a->env->now, &a->res->body, a->e);
 	} else if (made_kind(path, &what)) {
-		return refuse(a, 404, NULL);
+		return answer_refuse(a, 404, NULL);
 	} else if (what == IMDS_CREDENTIALS && !c->iam_role.credential_process) {
 		rc = ec2_credentials(c, a->env->now, &a->res->body, a->e);
 	} else {
@@ -278,7 +253,7 @@ static int serve_made(struct answer *a, const char *path)
 	if (rc)
 		return rc;
 	a->res->status = 200;
-	return header(a, "Content-Type", "text/plain");
+	return answer_header(a, "Content-Type", "text/plain");
 }
 
 static int serve_path(struct answer *a, unsigned version, const char *path)
@@ -290,7 +265,7 @@ static int serve_path(struct answer *a, unsigned version, const char *path)
 	if (kind < 0)
 		return err_nomem(a->e);
 	if (kind == TREE_NONE)
-		return refuse(a, 404, NULL);
+		return answer_refuse(a, 404, NULL);
 	if (kind == TREE_MADE_LEAF)
 		return serve_made(a, path);
 	if (kind == TREE_LEAF && buf_add(&a->res->body, leaf.p, leaf.len))
@@ -298,8 +273,8 @@ static int serve_path(struct answer *a, unsigned version, const char *path)
 	if (kind == TREE_DIRECTORY && !*path)
 		drop_slashes(&a->res->body);
 	a->res->status = 200;
-	return header(a, "Content-Type",
-		      strcmp(path, "user-data") ? "text/plain" : "application/octet-stream");
+	return answer_header(a, "Content-Type",
+			     strcmp(path, "user-data") ? "text/plain" : "application/octet-stream");
 }
 
 static int serve(struct answer *a, const char *path)
@@ -317,21 +292,21 @@ static int serve(struct answer *a, const char *path)
 		if (ec2_list_versions(&a->res->body))
 			return err_nomem(a->e);
 		a->res->status = 200;
-		rc = header(a, "Content-Type", "text/plain");
+		rc = answer_header(a, "Content-Type", "text/plain");
 	} else if (ec2_version(path, version_len, &version)) {
 		rc = serve_path(a, version, rest);
 	} else {
-		rc = refuse(a, 404, NULL);
+		rc = answer_refuse(a, 404, NULL);
 	}
 	if (!rc && left)
-		rc = header_number(a, HEADER_TTL, left);
+		rc = answer_header_number(a, HEADER_TTL, left);
 	if (rc || a->res->status != 200)
 		return rc;
-	rc = header(a, "Accept-Ranges", "none");
+	rc = answer_header(a, "Accept-Ranges", "none");
 	if (rc || !a->in->modified)
 		return rc;
 	http_date(a->in->modified, date);
-	return header(a, "Last-Modified", date);
+	return answer_header(a, "Last-Modified", date);
 }
 
 /* Is path VERSION/api/token? *ret_latest: and the version is "latest". */
@@ -344,15 +319,45 @@ static bool is_token_path(const char *path, bool *ret_latest)
 	return !strcmp(path + len, "/api/token") && ec2_version(path, len, &version);
 }
 
-static int answer_path(struct answer *a, const char *path)
+/* EC2's paths: those below a version, and the list of these. */
+static int answer_ec2(struct answer *a, const char *path)
 {
 	bool latest;
 
 	if (is_token_path(path, &latest))
 		return answer_token(a, latest);
-	if (!http_slice_is(a->rq->method, "GET") && !http_slice_is(a->rq->method, "HEAD"))
-		return refuse_method(a, "GET, HEAD", false);
+	if (!answer_is_get(a))
+		return answer_refuse_method(a, "GET, HEAD");
 	return serve(a, path);
+}
+
+/* Other dialects have first components of their own. */
+static const struct {
+	const char *name;
+	enum instance_dialect dialect;
+	int (*answer)(struct answer *a, const char *path);
+} others[] = {
+	{"openstack", DIALECT_OPENSTACK, answer_openstack},
+	{"nocloud", DIALECT_NOCLOUD, answer_nocloud},
+};
+
+static int answer_path(struct answer *a, const char *path)
+{
+	size_t len = strcspn(path, "/");
+	unsigned speaks = instance_dialects(a->in);
+	int rc;
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		if (strlen(others[i].name) != len || strncmp(path, others[i].name, len) != 0)
+			continue;
+		if (!(speaks & others[i].dialect))
+			return answer_refuse(a, 404, "the instance does not speak that dialect");
+		return others[i].answer(a, path + len + (path[len] == '/'));
+	}
+	if ((speaks & DIALECT_CLOUDSTACK) && !strncmp(path, "latest/", 7) && answer_is_get(a) &&
+	    answer_cloudstack(a, path + 7, &rc))
+		return rc;
+	return speaks & DIALECT_EC2 ? answer_ec2(a, path) : answer_refuse(a, 404, NULL);
 }
 
 int imds_answer(const struct http_request *rq, const struct instance *in,
@@ -365,11 +370,11 @@ int imds_answer(const struct http_request *rq, const struct instance *in,
 	int rc;
 
 	if (!in->imds.enabled && !env->trusted) {
-		rc = refuse(&a, 403, "the service is disabled for this instance");
+		rc = answer_refuse(&a, 403, "the service is disabled for this instance");
 	} else {
 		rc = imds_path(rq->target, &path, &bad);
 		if (rc == -EBADMSG)
-			rc = refuse(&a, 400, "the path is malformed");
+			rc = answer_refuse(&a, 400, "the path is malformed");
 		else if (rc)
 			rc = err_nomem(e);
 		else

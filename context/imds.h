@@ -81,6 +81,14 @@ int ec2_list_versions(struct buf *out);
 
 /* ---- instance ----------------------------------------------------------------------------- */
 
+/* What can be asked for by HTTP. */
+enum instance_dialect {
+	DIALECT_EC2 = 1,
+	DIALECT_OPENSTACK = 2,
+	DIALECT_NOCLOUD = 4,
+	DIALECT_CLOUDSTACK = 8,
+};
+
 /* How the EC2 dialect is to answer for this instance. */
 enum imds_tokens {
 	IMDS_TOKENS_OPTIONAL,
@@ -120,6 +128,7 @@ struct instance {
 	struct context *context;
 	struct instance_identify identify;
 	struct imds_policy imds;
+	unsigned dialects; /* enum instance_dialect; 0: it was not said */
 	uint64_t modified; /* Unix seconds, for Last-Modified; 0: none is sent */
 	struct tree *ec2;  /* by instance_render */
 	/* The host's own, freed with the instance and when it is rendered again. */
@@ -136,6 +145,14 @@ void instance_free(struct instance *in);
 /* One more owner, who calls instance_free too. Returns in. */
 struct instance *instance_ref(struct instance *in);
 DEFINE_AUTO(struct instance *, instance_free);
+/* Its name in YAML, NULL at the end; and the other way, 0 or -ENOENT. */
+const char *instance_dialect_name(size_t i, unsigned *bit);
+int instance_dialect_bit(const char *name, unsigned *bit);
+/*
+ * What it speaks. Where it was not said: everything; but where tokens are required EC2 alone, since
+ * the others would hand out the same to who has none.
+ */
+unsigned instance_dialects(const struct instance *in);
 /* Makes the trees that are served; again after a change. */
 int instance_render(struct instance *in, struct err *e);
 

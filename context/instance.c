@@ -51,6 +51,41 @@ void instance_free(struct instance *in)
 	free(in);
 }
 
+const char *instance_dialect_name(size_t i, unsigned *bit)
+{
+	static const struct {
+		const char *name;
+		enum instance_dialect bit;
+	} names[] = {
+		{"ec2", DIALECT_EC2},
+		{"openstack", DIALECT_OPENSTACK},
+		{"nocloud", DIALECT_NOCLOUD},
+		{"cloudstack", DIALECT_CLOUDSTACK},
+	};
+
+	if (i >= ARRAY_SIZE(names))
+		return NULL;
+	*bit = names[i].bit;
+	return names[i].name;
+}
+
+int instance_dialect_bit(const char *name, unsigned *bit)
+{
+	const char *s;
+
+	for (size_t i = 0; (s = instance_dialect_name(i, bit)); i++)
+		if (!strcmp(s, name))
+			return 0;
+	return -ENOENT;
+}
+
+unsigned instance_dialects(const struct instance *in)
+{
+	if (in->dialects)
+		return in->dialects;
+	return in->imds.tokens == IMDS_TOKENS_REQUIRED ? DIALECT_EC2 : UINT32_MAX;
+}
+
 int instance_render(struct instance *in, struct err *e)
 {
 	struct tree *t;

@@ -12,8 +12,8 @@
  *
  * Not read: seedfrom, network-interfaces.
  */
+#include "context/dialect/nocloud.h"
 #include "context/bind.h"
-#include "context/dialects.h"
 #include "context/netconfig.h"
 #include "lib/yaml.h"
 
@@ -202,7 +202,13 @@ static int read_nocloud(const struct tree *docs, const char *source, struct strl
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-static int write_meta_data(const struct context *c, struct buf *out, struct err *e)
+/* What people put into a context for their own programs may be a secret. */
+static bool is_private(const char *fact)
+{
+	return !strcmp(fact, "extra") || !strcmp(fact, "cluster");
+}
+
+static int write_meta_data(const struct context *c, bool image, struct buf *out, struct err *e)
 {
 	struct jsonw w;
 
@@ -221,18 +227,18 @@ static int write_meta_data(const struct context *c, struct buf *out, struct err 
 	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
 		const struct context_field *f = context_field(context_fields, facts[i]);
 
-		if (context_field_given(f, c))
+		if (context_field_given(f, c) && (image || !is_private(facts[i])))
 			bind_write_field(&w, f, c);
 	}
 	jsonw_close(&w);
 	return jsonw_end(&w, e);
 }
 
-static int write_nocloud(const struct context *c, struct tree *docs, struct err *e)
+int nocloud_write_docs(const struct context *c, struct tree *docs, bool image, struct err *e)
 {
 	AUTO_BUF meta = BUF_INIT;
 	AUTO_BUF network = BUF_INIT;
-	int rc = write_meta_data(c, &meta, e);
+	int rc = write_meta_data(c, image, &meta, e);
 
 	rc = rc ? rc : tree_add(docs, 0, "meta-data", meta.data, meta.len, e);
 	rc = rc ? rc : tree_add(docs, 0, "user-data", buf_str(&c->user_data), c->user_data.len, e);
@@ -243,6 +249,11 @@ static int write_nocloud(const struct context *c, struct tree *docs, struct err 
 		return rc;
 	rc = netconfig_write(c, &network, e);
 	return rc ? rc : tree_add(docs, 0, "network-config", network.data, network.len, e);
+}
+
+static int write_nocloud(const struct context *c, struct tree *docs, struct err *e)
+{
+	return nocloud_write_docs(c, docs, true, e);
 }
 
 const struct context_dialect dialect_nocloud = {

@@ -307,7 +307,7 @@ static void put_files(struct jsonw *w, const struct context *c)
 		jsonw_close(w);
 }
 
-static int write_meta_data(const struct context *c, struct buf *out, struct err *e)
+static int write_meta_data(const struct context *c, bool drive, struct buf *out, struct err *e)
 {
 	AUTO_BUF seed = BUF_INIT;
 	struct jsonw w;
@@ -324,7 +324,8 @@ static int write_meta_data(const struct context *c, struct buf *out, struct err 
 	jsonw_u64(&w, "launch_index", c->launch_index);
 	put(&w, "availability_zone", c->availability_zone);
 	put(&w, "project_id", c->account_id);
-	put(&w, "admin_pass", c->default_user.password);
+	if (drive)
+		put(&w, "admin_pass", c->default_user.password);
 	if (c->n_tags)
 		jsonw_object(&w, "meta");
 	for (size_t i = 0; i < c->n_tags; i++)
@@ -374,7 +375,7 @@ static int write_files(const struct context *c, struct tree *docs, struct err *e
 	return rc;
 }
 
-static int write_openstack(const struct context *c, struct tree *docs, struct err *e)
+int openstack_write_docs(const struct context *c, struct tree *docs, bool drive, struct err *e)
 {
 	AUTO_BUF meta = BUF_INIT;
 	AUTO_BUF network = BUF_INIT;
@@ -382,7 +383,7 @@ static int write_openstack(const struct context *c, struct tree *docs, struct er
 
 	if (!c->instance_id)
 		return err_set(e, EINVAL, "OpenStack's metadata need an instance-id");
-	rc = write_meta_data(c, &meta, e);
+	rc = write_meta_data(c, drive, &meta, e);
 	rc = rc ? rc : tree_add(docs, 0, BASE "meta_data.json", meta.data, meta.len, e);
 	if (!rc && c->has_user_data && c->user_data.len)
 		rc = tree_add(docs, 0, BASE "user_data", c->user_data.data, c->user_data.len, e);
@@ -394,6 +395,11 @@ static int write_openstack(const struct context *c, struct tree *docs, struct er
 	return rc ? rc
 		  : tree_add(docs, 20151015, BASE "network_data.json", network.data, network.len,
 			     e);
+}
+
+static int write_openstack(const struct context *c, struct tree *docs, struct err *e)
+{
+	return openstack_write_docs(c, docs, true, e);
 }
 
 const struct context_dialect dialect_openstack = {

@@ -21,4 +21,10 @@
 int openstack_read_network(struct reading *r, const struct value *doc);
 int openstack_write_network(const struct context *c, struct buf *out, struct err *e);
 
+/*
+ * All documents of OpenStack into a tree that is not sealed. drive: with what only config drives
+ * have. Errors: EINVAL what cannot be said; ENOMEM.
+ */
+int openstack_write_docs(const struct context *c, struct tree *docs, bool drive, struct err *e);
+
 #endif

@@ -5,6 +5,7 @@
  *	the keys of context_fields (context/fields.c), of which instance-id is required
  *	NAME | NAME-base64 | NAME-file       for each that holds any bytes
  *	identify: {interface, address, mac, trust}
+ *	dialects: [ec2 | openstack | nocloud | cloudstack ...]
  *	imds: {enabled, tokens, hop-limit, instance-tags}
  *
  * What the text may look like is in lib/yaml.h. Unknown keys are faults, and all faults are
@@ -137,6 +138,26 @@ static int on_imds(const struct value *v, void *object, struct err *e)
 
 /* ---- the whole ----------------------------------------------------------------------------- */
 
+static int on_dialects(const struct value *v, void *object, struct err *e)
+{
+	struct yaml_reader *r = object;
+	int rc = value_expect(v, VALUE_LIST, e);
+
+	if (!rc && !v->n_items)
+		rc = value_err(v, e, EBADMSG, "is empty");
+	value_foreach (item, v) {
+		unsigned bit = 0;
+		const char *s;
+
+		rc = rc ? rc : value_string(item, &s, e);
+		if (!rc && instance_dialect_bit(s, &bit))
+			rc = value_err(item, e, EBADMSG,
+				       "is not one of: ec2, openstack, nocloud, cloudstack");
+		r->in->dialects |= bit;
+	}
+	return rc;
+}
+
 static int on_instance_id(const struct value *v, void *object, struct err *e)
 {
 	struct yaml_reader *r = object;
@@ -150,6 +171,7 @@ static const struct value_field keys[] = {
 	{"instance-id", FIELD_CUSTOM, .required = true, .handler = on_instance_id},
 	{"identify", FIELD_CUSTOM, .handler = on_identify},
 	{"imds", FIELD_CUSTOM, .handler = on_imds},
+	{"dialects", FIELD_CUSTOM, .handler = on_dialects},
 	{0},
 };
 

@@ -23,6 +23,20 @@ static void identify(struct jsonw *w, const struct instance_identify *id)
 	jsonw_close(w);
 }
 
+static void dialects(struct jsonw *w, unsigned bits)
+{
+	const char *name;
+	unsigned bit;
+
+	if (!bits)
+		return;
+	jsonw_array(w, "dialects");
+	for (size_t i = 0; (name = instance_dialect_name(i, &bit)); i++)
+		if (bits & bit)
+			jsonw_string(w, NULL, name);
+	jsonw_close(w);
+}
+
 int instance_write_json(const struct instance *in, bool pretty, struct buf *out, struct err *e)
 {
 	struct jsonw w;
@@ -31,6 +45,7 @@ int instance_write_json(const struct instance *in, bool pretty, struct buf *out,
 	jsonw_object(&w, NULL);
 	bind_write(&w, context_fields, in->context);
 	identify(&w, &in->identify);
+	dialects(&w, in->dialects);
 	jsonw_object(&w, "imds");
 	jsonw_bool(&w, "enabled", in->imds.enabled);
 	jsonw_string(&w, "tokens",

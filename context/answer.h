@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One request to the metadata service while it is answered, and how the dialects that are served
+ * by HTTP find each other: imds_answer chooses by the first component of the path.
+ */
+#ifndef CONTEXT_ANSWER_H
+#define CONTEXT_ANSWER_H
+
+#include "context/imds.h"
+
+struct answer {
+	const struct http_request *rq;
+	const struct instance *in;
+	const struct imds_env *env;
+	struct http_response *res;
+	const char *why; /* static; for the log, if it is refused */
+	struct err *e;
+};
+
+/* All return 0 or -ENOMEM. */
+
+/* An error page; why may be NULL. */
+int answer_refuse(struct answer *a, int status, const char *why);
+int answer_refuse_method(struct answer *a, const char *allow);
+int answer_header(struct answer *a, const char *name, const char *value);
+int answer_header_number(struct answer *a, const char *name, unsigned value);
+bool answer_is_get(const struct answer *a); /* or HEAD */
+/* 200 with these bytes. */
+int answer_bytes(struct answer *a, const char *type, const void *data, size_t len);
+
+/*
+ * What the query has for a name, decoded, into out (at most size - 1 bytes); false if it is not
+ * there, too long, or malformed.
+ */
+bool answer_query(const struct answer *a, const char *name, char *out, size_t size);
+
+/*
+ * The dialects below a first component of their own; path is what is behind that, "" for itself.
+ */
+int answer_openstack(struct answer *a, const char *path);
+int answer_nocloud(struct answer *a, const char *path);
+/*
+ * CloudStack's names stand among EC2's: true and *rc set if path (behind "latest/") is one, which
+ * is then answered.
+ */
+bool answer_cloudstack(struct answer *a, const char *path, int *rc);
+
+#endif
