@@ -7,6 +7,7 @@
  *	yaml         instance.yaml: metadata-server.yaml(5)
  *	opennebula   context.sh, and what lies beside it on the image
  *	nocloud      meta-data, user-data, vendor-data, network-config
+ *	ovf          ovf-env.xml
  *	openstack    openstack/latest/meta_data.json, network_data.json, user_data ...: a config
  *	             drive, and what OpenStack serves by HTTP
  */
@@ -62,5 +63,6 @@ extern const struct context_dialect dialect_yaml;
 extern const struct context_dialect dialect_opennebula;
 extern const struct context_dialect dialect_nocloud;
 extern const struct context_dialect dialect_openstack;
+extern const struct context_dialect dialect_ovf;
 
 #endif

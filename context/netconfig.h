@@ -15,10 +15,10 @@
 int netconfig_read(struct reading *r, const struct value *doc);
 
 /*
- * Appends a version 2, as JSON (which is YAML). NICs that are to be left alone are not in it.
- * Errors: ENOMEM.
+ * Appends a version 2, as JSON (which is YAML); outer: with the key "network" around it. NICs that
+ * are to be left alone are not in it. Errors: ENOMEM.
  */
-int netconfig_write(const struct context *c, struct buf *out, struct err *e);
+int netconfig_write(const struct context *c, bool outer, struct buf *out, struct err *e);
 /* Is there a NIC that it would tell about? */
 bool netconfig_has_nics(const struct context *c);
 

@@ -162,13 +162,15 @@ static void vlan(struct jsonw *w, const struct context *c, size_t i)
 	jsonw_close(w);
 }
 
-int netconfig_write(const struct context *c, struct buf *out, struct err *e)
+int netconfig_write(const struct context *c, bool outer, struct buf *out, struct err *e)
 {
 	bool vlans = false;
 	struct jsonw w;
 
 	jsonw_begin(&w, out, true);
 	jsonw_object(&w, NULL);
+	if (outer)
+		jsonw_object(&w, "network");
 	jsonw_u64(&w, "version", 2);
 	jsonw_object(&w, "ethernets");
 	for (size_t i = 0; i < c->n_nics; i++) {
@@ -184,6 +186,8 @@ int netconfig_write(const struct context *c, struct buf *out, struct err *e)
 		if (is_vlan(c, &c->nics[i]) && is_wanted(&c->nics[i]))
 			vlan(&w, c, i);
 	if (vlans)
+		jsonw_close(&w);
+	if (outer)
 		jsonw_close(&w);
 	jsonw_close(&w);
 	return jsonw_end(&w, e);

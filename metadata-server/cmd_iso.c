@@ -29,8 +29,10 @@ static int build(const struct iso_opts *o, const struct context *c, const char *
 {
 	AUTO(tree_free) struct tree *docs = NULL;
 	AUTO(strlist_release) struct strlist lost = {0};
-	int rc = dialect_write(o->kind, c, &docs, e);
+	int rc;
 
+	ANALYZER_KNOWS(o->kind);
+	rc = dialect_write(o->kind, c, &docs, e);
 	rc = rc ? rc : dialect_lost(o->kind, c, docs, &lost, e);
 	if (rc)
 		return rc;
@@ -51,7 +53,7 @@ int cmd_iso(const struct cli_command *self, int argc, char **argv)
 		{0},
 	};
 	AUTO(instance_free) struct instance *in = NULL;
-	struct iso_opts o = {.kind = find_kind("opennebula")};
+	struct iso_opts o = {.kind = &dialect_opennebula};
 	bool incomplete = false;
 	size_t faults = 0;
 	struct err e = {0};
@@ -64,8 +66,10 @@ int cmd_iso(const struct cli_command *self, int argc, char **argv)
 			o.volume_id = optarg;
 		else if (opt == OPT_STRICT)
 			o.strict = true;
-		else if (!(o.kind = find_kind(optarg)))
+		else if (!find_kind(optarg))
 			return cli_usage(self, "no kind of image '%s'", optarg);
+		else
+			o.kind = find_kind(optarg);
 	}
 	if (argc - optind != 2)
 		return cli_usage(self, "give one INSTANCE and one OUT.iso");
@@ -84,6 +88,7 @@ const struct cli_command iso_command = {
 		"  -k, --kind KIND             opennebula: context.sh on volume CONTEXT (default)\n"
 		"                              nocloud: meta-data, user-data ... on volume cidata\n"
 		"                              config-drive: OpenStack's, on volume config-2\n"
+		"                              ovf: ovf-env.xml on volume OVF-TRANSPORT\n"
 		"  -V, --volume-id ID          another volume id\n"
 		"      --strict                no image (exit status 3) if it has no room for "
 		"all\n",

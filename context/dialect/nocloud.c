@@ -247,7 +247,7 @@ int nocloud_write_docs(const struct context *c, struct tree *docs, bool image, s
 			      e);
 	if (rc || !netconfig_has_nics(c))
 		return rc;
-	rc = netconfig_write(c, &network, e);
+	rc = netconfig_write(c, false, &network, e);
 	return rc ? rc : tree_add(docs, 0, "network-config", network.data, network.len, e);
 }
 

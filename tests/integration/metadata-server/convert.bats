@@ -66,7 +66,7 @@ setup() {
 }
 
 @test "iso: each kind has its volume and documents, and is the same at any time" {
-	for kind in opennebula:CONTEXT:context.sh nocloud:cidata:meta-data config-drive:config-2:openstack; do
+	for kind in ovf:OVF-TRANSPORT:ovf-env.xml opennebula:CONTEXT:context.sh nocloud:cidata:meta-data config-drive:config-2:openstack; do
 		IFS=: read -r name label file <<<"$kind"
 		"$MS" iso --kind "$name" web1.yaml "$name.iso"
 		[ "$(blkid -o value -s LABEL "$name.iso")" = "$label" ]
