@@ -190,7 +190,7 @@ static bool repays_search(const uint8_t *in, size_t len)
 
 		for (size_t i = 0; i < SAMPLE_PIECE; i++) {
 			count[p[i]]++;
-			repeats += p[i] == p[i - 8];
+			repeats += p[i] == (p - 8)[i];
 		}
 	}
 	for (size_t i = 0; i < 256; i++)
