@@ -7,6 +7,7 @@
 #: make format | check-format            clang-format
 #: make check-includes check-headers     direction of includes; each header compiles alone
 #: make bench [BENCH=WORD BENCH_ROUNDS=3] speed against what people use today
+#: make boot-matrix                      boot every machine of docs/boot-matrix.md, and write it
 #: make demo                             the main job on a loopback cloud
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
@@ -39,7 +40,7 @@ $(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(FUZZ_MAIN) $(ALL_ARCHIVES
 		-Wl,--start-group $(ALL_ARCHIVES) -Wl,--end-group $(shell $(PKG_CONFIG) --libs $(ALL_PKGS)) $(foreach f,$(FOLDERS),$($(f)_LDLIBS))
 
 .PHONY: tests-built unit integration fuzz-replay fuzz check-fast check lint format check-format \
-	check-includes check-headers check-docs check-source demo bench
+	check-includes check-headers check-docs check-source demo boot-matrix bench
 .SECONDARY: $(call objects,$(UNIT_SOURCES) $(FUZZ_SOURCES)) $(FUZZ_MAIN)
 
 # A layer that lets a program's reads and writes fail.
@@ -87,6 +88,10 @@ format:
 
 demo: all
 	tests/boot/demo
+
+# Resumes: a machine whose inputs are what they were is not booted again.
+boot-matrix: all
+	BINDIR=$(BINDIR) tests/boot/matrix/run --table docs/boot-matrix.md
 
 BENCH_ROUNDS ?= 3
 BENCH_DIR ?= /dev/shm
