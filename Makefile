@@ -69,6 +69,7 @@ FOLDERS := lib imgconv context bundle ctxd metadata-server catalog
 #              place of the shared one
 #   X_STATIC   1: the program is one static file (not in the sanitizer modes)
 #   X_MAN      manual pages
+#   X_UNITS    units for systemd, which name programs below /usr/local; X_SYSUSERS: users for it
 include $(foreach f,$(FOLDERS),$(f)/module.mk)
 include initscripts/module.mk
 
@@ -145,6 +146,10 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 BASH_COMPLETIONS := $(SHARE)/bash-completion/completions
 ZSH_COMPLETIONS := $(SHARE)/zsh/site-functions
 
+UNITS := $(foreach f,$(FOLDERS),$(addprefix $(f)/,$($(f)_UNITS)))
+SYSUSERS := $(foreach f,$(FOLDERS),$(addprefix $(f)/,$($(f)_SYSUSERS)))
+SYSTEMD := $(DESTDIR)$(PREFIX)/lib/systemd/system
+SYSUSERS_D := $(DESTDIR)$(PREFIX)/lib/sysusers.d
 MAN_PAGES := $(foreach f,$(FOLDERS),$(addprefix $(f)/,$($(f)_MAN)))
 
 .PHONY: install uninstall
@@ -154,6 +159,9 @@ install: all
 	cd $(DATADIR) && find . -type f -exec install -D -m 644 {} $(abspath $(DESTDIR)$(PREFIX))/share/acclimate/{} \;
 	chmod 755 $(DESTDIR)$(PREFIX)/share/acclimate/guest/ctxd
 	$(foreach m,$(MAN_PAGES),install -D -m 644 $(m) $(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) true
+	install -d $(SYSTEMD) $(SYSUSERS_D)
+	$(foreach u,$(UNITS),sed 's|/usr/local/|$(PREFIX)/|g' $(u) >$(SYSTEMD)/$(notdir $(u)) &&) true
+	$(foreach u,$(SYSUSERS),install -m 644 $(u) $(SYSUSERS_D)/$(basename $(notdir $(u))).conf &&) true
 	install -d $(BASH_COMPLETIONS) $(ZSH_COMPLETIONS)
 	$(foreach p,$(PROGRAMS),$(BINDIR)/$(p) completion bash >$(BASH_COMPLETIONS)/$(p) &&) true
 	$(foreach p,$(PROGRAMS),$(BINDIR)/$(p) completion zsh >$(ZSH_COMPLETIONS)/_$(p) &&) true
@@ -161,6 +169,8 @@ install: all
 uninstall:
 	$(foreach p,$(PROGRAMS),rm -f $(DESTDIR)$(PREFIX)/bin/$(p) $(BASH_COMPLETIONS)/$(p) $(ZSH_COMPLETIONS)/_$(p) &&) true
 	rm -rf $(DESTDIR)$(PREFIX)/share/acclimate
+	$(foreach u,$(UNITS),rm -f $(SYSTEMD)/$(notdir $(u)) &&) true
+	$(foreach u,$(SYSUSERS),rm -f $(SYSUSERS_D)/$(basename $(notdir $(u))).conf &&) true
 	$(foreach m,$(MAN_PAGES),rm -f $(DESTDIR)$(PREFIX)/share/man/man$(lastword $(subst ., ,$(m)))/$(notdir $(m)) &&) true
 
 clean:

@@ -111,13 +111,18 @@ struct source_place {
 	unsigned line, column;
 };
 
+#define IDENTIFY_VSOCK "vsock:" /* no interface has such a name */
+
 /* By what a host knows that it is this guest that asks. */
 struct instance_identify {
 	bool given;
 	bool trust_address; /* the address alone is proof: nothing else need match */
-	char *interface;    /* that the connection comes in by; NULL: any (needs trust_address) */
-	char *address;      /* the guest's, numeric, as context_format_ip writes it; NULL: any */
-	char mac[18];       /* what the host's neighbour table must say; "": not asked */
+	char *netns;        /* network namespace that it comes in by; NULL: the server's own */
+	/* That the connection comes in by; NULL: any (needs trust_address). IDENTIFY_VSOCK: the
+	 * host's vsock; then address is the guest's CID. */
+	char *interface;
+	char *address; /* the guest's, numeric, as context_format_ip writes it; NULL: any */
+	char mac[18];  /* what the host's neighbour table must say; "": not asked */
 	struct source_place place;
 };
 

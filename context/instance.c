@@ -44,6 +44,7 @@ void instance_free(struct instance *in)
 	free(in->file);
 	if (in->context)
 		context_free(in->context);
+	free(in->identify.netns);
 	free(in->identify.interface);
 	free(in->identify.address);
 	if (in->ec2)

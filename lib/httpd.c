@@ -332,7 +332,7 @@ int httpd_serve_fds(struct httpd *h, int in_fd, int out_fd, struct err *e)
 {
 	int in_flags = fcntl(in_fd, F_GETFL);
 	int out_flags = fcntl(out_fd, F_GETFL);
-	struct httpd_peer peer = {0};
+	struct httpd_peer peer = {.tag = h->tag};
 	socklen_t len = sizeof(peer.remote);
 	struct stat in, out;
 	struct conn *c;

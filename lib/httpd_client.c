@@ -9,7 +9,10 @@
 #include "lib/httpd_private.h"
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <time.h>
+/* behind those above, on which it depends */
+#include <linux/vm_sockets.h>
 
 enum {
 	MAX_CLIENTS = 65536,
@@ -31,6 +34,11 @@ static void make_key(const struct httpd_peer *peer, unsigned char key[16])
 	memset(key, 0, 16);
 	if (ss->ss_family == AF_INET) {
 		memcpy(key, &((const struct sockaddr_in *)ss)->sin_addr, 4);
+	} else if (ss->ss_family == AF_VSOCK) {
+		struct sockaddr_vm vm;
+
+		memcpy(&vm, ss, sizeof(vm));
+		memcpy(key, &vm.svm_cid, 4);
 	} else if (ss->ss_family == AF_INET6) {
 		const struct in6_addr *a = &((const struct sockaddr_in6 *)ss)->sin6_addr;
 

@@ -18,6 +18,8 @@
 #define FS_WRITE_FILE (1u << 1)
 #define FS_READ_FILE (1u << 2)
 #define FS_READ_DIR (1u << 3)
+#define FS_REMOVE_FILE (1u << 5)
+#define FS_MAKE_REG (1u << 8)
 #define FS_TRUNCATE (1u << 14)
 
 #define FS_ABI_1 0x1fffu     /* all of the first version */
@@ -50,7 +52,8 @@ static uint64_t fs_rights(unsigned access)
 	return (access & LANDLOCK_READ ? FS_READ_FILE : 0) |
 	       (access & LANDLOCK_WRITE ? FS_WRITE_FILE | FS_TRUNCATE : 0) |
 	       (access & LANDLOCK_EXEC ? FS_EXECUTE : 0) |
-	       (access & LANDLOCK_LIST ? FS_READ_DIR : 0);
+	       (access & LANDLOCK_LIST ? FS_READ_DIR : 0) |
+	       (access & LANDLOCK_MAKE ? FS_MAKE_REG | FS_REMOVE_FILE | FS_ABI_2 : 0);
 }
 
 int landlock_restrict(const struct landlock_rule *rules, size_t n_rules, struct err *e)

@@ -13,6 +13,7 @@ enum {
 	LANDLOCK_WRITE = 1u << 1, /* write and truncate files that are there */
 	LANDLOCK_EXEC = 1u << 2,  /* execute files */
 	LANDLOCK_LIST = 1u << 3,  /* list folders; not for a rule about a file */
+	LANDLOCK_MAKE = 1u << 4,  /* make, rename and remove files in folders; the same */
 };
 
 struct landlock_rule {

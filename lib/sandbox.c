@@ -36,6 +36,9 @@
 #define ADDRESSES_A_THREAD (160 * MIB)
 #define THREADS_LEAST 64u
 
+#define SERVER_MOST (8 * GIB)
+#define MOST_RULES 8
+
 /* clone's flags are its first argument, but on one architecture. */
 #ifdef __s390__
 #define CLONE_FLAGS 1
@@ -236,22 +239,26 @@ static int limit_memory(struct err *e)
 }
 
 /* A sanitizer's run-time library reads these, and what it says needs the program's symbols. */
-static int restrict_files(struct err *e)
+static int restrict_files(const struct landlock_rule *more, size_t n_more, struct err *e)
 {
 	static const char *const readable[] = {"/proc", "/usr/lib", "/lib"};
-	struct landlock_rule rules[ARRAY_SIZE(readable)];
+	struct landlock_rule rules[ARRAY_SIZE(readable) + MOST_RULES];
 	size_t n = 0;
 	int rc;
 
 	if (!landlock_abi())
 		return 0;
+	if (n_more > MOST_RULES)
+		return err_set(e, EINVAL, "too many rules");
 	for (size_t i = 0; SANDBOX_SANITIZED && i < ARRAY_SIZE(readable); i++) {
 		rules[n].fd = open(readable[i], O_PATH | O_CLOEXEC);
 		rules[n].access = LANDLOCK_READ | LANDLOCK_LIST;
 		if (rules[n].fd >= 0)
 			n++;
 	}
-	rc = landlock_restrict(rules, n, e);
+	if (n_more)
+		memcpy(rules + n, more, n_more * sizeof(*more));
+	rc = landlock_restrict(rules, n + n_more, e);
 	while (n)
 		close(rules[--n].fd);
 	return rc;
@@ -274,7 +281,7 @@ int sandbox_enter(unsigned flags, void (*refused)(int number), struct err *e)
 	if (rc == 0)
 		rc = limit_memory(e);
 	if (rc == 0)
-		rc = restrict_files(e);
+		rc = restrict_files(NULL, 0, e);
 	if (rc == 0)
 		rc = handle_refusals(refused, e);
 	if (rc < 0)
@@ -283,6 +290,47 @@ int sandbox_enter(unsigned flags, void (*refused)(int number), struct err *e)
 		add_sanitized(&f);
 	else
 		add_parser(&f, flags);
+	return filter_load(&f, e);
+}
+
+/* ---- a server -------------------------------------------------------------------------------- */
+
+static void add_server(struct filter *f)
+{
+	static const uint32_t prctls[] = {PR_SET_NAME, PR_SET_VMA};
+	struct scmp_arg_cmp only_asks = SCMP_CMP64(2, SCMP_CMP_EQ, 0);
+
+	add_list(f, SCMP_ACT_ALLOW, sandbox_calls_parser);
+	add_list(f, SCMP_ACT_ALLOW, sandbox_calls_server);
+	add_list(f, REFUSE, sandbox_calls_reach);
+	add_list(f, REFUSE, sandbox_calls_programs);
+	add_list(f, REFUSE, sandbox_calls_processes);
+	add_bits(f, "mmap", 2, PROT_EXEC, REFUSE, SCMP_ACT_ALLOW);
+	add_bits(f, "mmap2", 2, PROT_EXEC, REFUSE, SCMP_ACT_ALLOW);
+	add_bits(f, "mprotect", 2, PROT_EXEC, REFUSE, SCMP_ACT_ALLOW);
+	add_bits(f, "clone", CLONE_FLAGS, CLONE_THREAD, SCMP_ACT_ALLOW, REFUSE);
+	add_values(f, "prctl", 0, prctls, ARRAY_SIZE(prctls));
+	add(f, SCMP_ACT_ALLOW, "prlimit64", &only_asks);
+}
+
+int sandbox_serve(const struct landlock_rule *rules, size_t n_rules, void (*refused)(int number),
+		  struct err *e)
+{
+	AUTO(filter_free) struct filter f = {0};
+	int rc = filter_init(&f, SANDBOX_SANITIZED ? SCMP_ACT_ALLOW : NO_SUCH_CALL, e);
+
+	rc = rc ? rc : no_new_privileges(e);
+	rc = rc ? rc : sandbox_limit(RLIMIT_CORE, 0, e);
+	if (rc == 0 && !SANDBOX_SANITIZED)
+		rc = sandbox_limit(RLIMIT_DATA, SERVER_MOST, e);
+	rc = rc ? rc : restrict_files(rules, n_rules, e);
+	rc = rc ? rc : handle_refusals(refused, e);
+	if (rc < 0)
+		return rc;
+	if (SANDBOX_SANITIZED)
+		add_list(&f, REFUSE, sandbox_calls_reach);
+	else
+		add_server(&f);
 	return filter_load(&f, e);
 }
 

@@ -21,6 +21,8 @@
 #define SANDBOX_SANITIZED false
 #endif
 
+struct landlock_rule;
+
 /* What is not given up. */
 enum {
 	SANDBOX_MEMORY_FILES = 1u << 0, /* files in memory can be made, which know no bound */
@@ -45,11 +47,20 @@ enum {
 int sandbox_enter(unsigned flags, void (*refused)(int number), struct err *e);
 
 /*
+ * From this call on the process serves with the sockets that it has: it accepts connections, opens
+ * what the Landlock rules say (all that its user may, on a kernel without Landlock), and makes no
+ * sockets, no connections, no processes, no code; it has a bound of memory (8 GiB), no core dump.
+ * What such a server never does calls `refused` as sandbox_enter has it. To be called while there
+ * is one thread. Under the address sanitizer less is refused. Errors: as sandbox_enter.
+ */
+int sandbox_serve(const struct landlock_rule *rules, size_t n_rules, void (*refused)(int number),
+		  struct err *e);
+
+/*
  * Before another program is executed in this process: it opens and executes what the Landlock
  * rules say; it has no sockets, no other processes, no privileges, and changes no file's name,
  * owner, mode or attributes. Errors: ENOTSUP there is no Landlock; errno.
  */
-struct landlock_rule;
 int sandbox_before_exec(const struct landlock_rule *rules, size_t n_rules, struct err *e);
 
 /* Lowers a limit (RLIMIT_*), both the soft and the hard one; one that is lower stays. */

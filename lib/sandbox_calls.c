@@ -34,6 +34,23 @@ const char *const sandbox_calls_parser[] = {
 };
 
 /* newfstatat and statx, which also look at descriptors, are looked at more closely. */
+const char *const sandbox_calls_server[] = {
+	"accept", "accept4", "getsockopt", "setsockopt", "getsockname", "getpeername", "shutdown",
+	"sendto", "send", "recvfrom", "recv", "recvmmsg", "sendmmsg",
+	"epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_ctl", "epoll_ctl_old",
+	"timerfd_settime", "timerfd_settime64", "inotify_add_watch", "inotify_rm_watch",
+	"open", "openat", "stat", "stat64", "lstat", "lstat64", "newfstatat", "fstatat64", "statx",
+	"access", "faccessat", "faccessat2", "readlink", "readlinkat", "getdents", "getdents64",
+	"getcwd", "umask", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link",
+	"linkat", "fchmod", "wait4", "ioctl", "fcntl", "fcntl64", "tgkill",
+	NULL,
+};
+
+const char *const sandbox_calls_reach[] = {
+	"socket", "socketpair", "socketcall", "connect", "bind", "listen",
+	NULL,
+};
+
 const char *const sandbox_calls_paths[] = {
 	"open", "openat", "openat2", "creat", "stat", "stat64", "lstat", "lstat64",
 	"access", "faccessat", "faccessat2", "readlink", "readlinkat", "statfs", "statfs64",

@@ -4,7 +4,11 @@
 #ifndef LIB_SANDBOX_CALLS_H
 #define LIB_SANDBOX_CALLS_H
 
-extern const char *const sandbox_calls_parser[];   /* all that a parser needs */
+extern const char *const sandbox_calls_parser[];
+/* A server's, besides: connections of sockets that are there, events, files that it may open. */
+extern const char *const sandbox_calls_server[];
+/* What makes a socket, or reaches out. */
+extern const char *const sandbox_calls_reach[];    /* all that a parser needs */
 extern const char *const sandbox_calls_paths[];    /* look up a name */
 extern const char *const sandbox_calls_changes[];  /* names, owners, modes, attributes of files */
 extern const char *const sandbox_calls_network[];  /* sockets */

@@ -2,12 +2,14 @@
 /* metadata-server serve: answers guests, on TCP or on one connection at stdin and stdout. */
 #include "lib/str.h"
 #include "metadata-server/commands.h"
+#include "metadata-server/notify.h"
 #include "metadata-server/service.h"
 
 enum {
 	OPT_CONTROL = 256,
 	OPT_METRICS,
 	OPT_STATE,
+	OPT_USER,
 	OPT_IDENTITY_KEY,
 	OPT_IDENTITY_CERT,
 	OPT_ACCESS_LOG,
@@ -31,6 +33,7 @@ static const struct option options[] = {
 	{"control", required_argument, NULL, OPT_CONTROL},
 	{"metrics", required_argument, NULL, OPT_METRICS},
 	{"state", required_argument, NULL, OPT_STATE},
+	{"user", required_argument, NULL, OPT_USER},
 	{"identity-key", required_argument, NULL, OPT_IDENTITY_KEY},
 	{"identity-cert", required_argument, NULL, OPT_IDENTITY_CERT},
 	{"access-log", required_argument, NULL, OPT_ACCESS_LOG},
@@ -45,6 +48,8 @@ static const struct option options[] = {
 
 static int check_opts(const struct cli_command *self, const struct service_opts *o, int argc)
 {
+	int first;
+
 	if (optind != argc)
 		return cli_usage(self, "too many arguments");
 	if (o->stdio && (o->n_listen || o->interface || o->control || o->metrics))
@@ -52,7 +57,7 @@ static int check_opts(const struct cli_command *self, const struct service_opts 
 				       "--control, --metrics");
 	if (o->stdio && o->access_log && !strcmp(o->access_log, "-"))
 		return cli_usage(self, "--stdio answers on standard output: no --access-log -");
-	if (!o->stdio && !o->n_listen)
+	if (!o->stdio && !o->n_listen && !notify_sockets(&first))
 		return cli_usage(self, "give --listen ADDRESS:PORT, or --stdio INSTANCE");
 	if (!o->identity_key != !o->identity_cert)
 		return cli_usage(self, "--identity-key and --identity-cert belong together");
@@ -120,6 +125,8 @@ static const char **path_of(int opt, struct service_opts *o)
 		return &o->metrics;
 	case OPT_STATE:
 		return &o->state;
+	case OPT_USER:
+		return &o->user;
 	case OPT_IDENTITY_KEY:
 		return &o->identity_key;
 	case OPT_IDENTITY_CERT:
@@ -210,6 +217,7 @@ const struct cli_command serve_command = {
 		"      --control SOCKET        Unix socket for event, reload, status, list\n"
 		"      --metrics ADDR:PORT     metrics for Prometheus, and health\n"
 		"      --state DIR             folder in which events are kept over a restart\n"
+		"      --user NAME             become this user once it listens\n"
 		"      --identity-key FILE     RSA key that identity documents are signed with\n"
 		"      --identity-cert FILE    its certificate\n"
 		"      --access-log FILE       a line for each request; - is standard output\n"

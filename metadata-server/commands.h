@@ -15,6 +15,7 @@ extern const struct cli_command convert_command;
 extern const struct cli_command event_command;
 extern const struct cli_command status_command;
 extern const struct cli_command reload_command;
+extern const struct cli_command rules_command;
 
 int cmd_iso(const struct cli_command *self, int argc, char **argv);
 

@@ -2,9 +2,6 @@
 /* The service: loads instances, finds the one that asks, answers, tells the access log. */
 #include "metadata-server/server.h"
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
 #include <time.h>
 
 #include "lib/log.h"
@@ -320,48 +317,4 @@ void server_release(struct server *s)
 	buf_release(&s->faults);
 	explicit_bzero(&s->key, sizeof(s->key));
 	*s = (struct server){0};
-}
-
-int parse_listen(const char *text, const char *interface, struct sockaddr_storage *ret,
-		 socklen_t *ret_len, struct err *e)
-{
-	const char *colon = strrchr(text, ':');
-	AUTO_FREE char *address = NULL;
-	struct ip_prefix ip;
-	uint64_t port;
-	size_t len;
-
-	if (!colon || str_to_u64(colon + 1, 0, 65535, &port, NULL))
-		return err_set(e, EINVAL, "'%s': is not ADDRESS:PORT", text);
-	len = (size_t)(colon - text);
-	if (len >= 2 && text[0] == '[' && colon[-1] == ']')
-		address = strndup(text + 1, len - 2);
-	else if (!memchr(text, ':', len))
-		address = strndup(text, len);
-	else
-		return err_set(e, EINVAL, "'%s': an IPv6 address needs brackets: [ADDRESS]:PORT",
-			       text);
-	if (!address)
-		return err_nomem(e);
-	if (context_parse_ip(address, &ip, NULL) || ip.has_prefix)
-		return err_set(e, EINVAL, "'%s': '%s' is not a numeric address", text, address);
-	*ret = (struct sockaddr_storage){0};
-	if (ip.family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)ret;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)port);
-		memcpy(&v4->sin_addr, ip.b, 4);
-		*ret_len = sizeof(*v4);
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ret;
-
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons((uint16_t)port);
-		memcpy(&v6->sin6_addr, ip.b, 16);
-		if (interface && IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr))
-			v6->sin6_scope_id = if_nametoindex(interface);
-		*ret_len = sizeof(*v6);
-	}
-	return 0;
 }

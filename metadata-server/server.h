@@ -60,11 +60,4 @@ const struct instance *server_find(const struct server *s, const char *name);
 /* Makes what is set for the instance by s->events visible to its guest. */
 int server_apply_events(struct server *s, const char *name, struct err *e);
 
-/*
- * "ADDR:PORT", "[ADDR]:PORT": numeric. interface (may be NULL) is the scope of a link-local
- * address. Errors: EINVAL.
- */
-int parse_listen(const char *text, const char *interface, struct sockaddr_storage *ret,
-		 socklen_t *ret_len, struct err *e);
-
 #endif

@@ -2,17 +2,19 @@
 /* `serve`: see metadata-server/service.h. */
 #include "metadata-server/service.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <signal.h>
+#include <time.h>
 
 #include "lib/cli.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "metadata-server/access.h"
+#include "metadata-server/confine.h"
 #include "metadata-server/control.h"
 #include "metadata-server/host.h"
+#include "metadata-server/listen.h"
+#include "metadata-server/notify.h"
 #include "metadata-server/one.h"
 
 struct service {
@@ -21,6 +23,8 @@ struct service {
 	struct httpd *control, *metrics;
 	struct watch *watch;
 	struct host host;
+	struct listening listening;
+	struct notify *notify;
 };
 
 /* The parts of one loop, which is the server's, last. */
@@ -32,9 +36,10 @@ static void service_release(struct service *s)
 		httpd_free(s->control);
 	if (s->metrics)
 		httpd_free(s->metrics);
-	if (s->control && s->o->control)
-		unlink(s->o->control);
+	if (s->notify)
+		notify_close(s->notify);
 	server_release(&s->server);
+	listening_release(&s->listening);
 	host_release(&s->host);
 }
 DEFINE_AUTO_STRUCT(struct service, service_release);
@@ -46,6 +51,7 @@ static void on_stop(void *arg, int signo)
 	struct service *s = arg;
 
 	(void)signo;
+	notify_send(s->notify, "STOPPING=1");
 	if (s->control)
 		httpd_stop(s->control);
 	if (s->metrics)
@@ -57,11 +63,19 @@ static void load_again(struct service *s, bool all)
 {
 	struct err e = {0};
 	size_t faults = 0;
+	struct timespec ts;
 
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	notify_send(s->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
+		    (unsigned long long)ts.tv_sec * 1000000 +
+			    (unsigned long long)ts.tv_nsec / 1000);
 	if (!server_load(&s->server, all, &faults, &e)) {
 		log_info("loaded again, instances: %zu", server_count(&s->server));
+		notify_send(s->notify, "READY=1\nSTATUS=%zu instances", server_count(&s->server));
 		return;
 	}
+	notify_send(s->notify, "READY=1\nSTATUS=%zu instances; the definitions have faults",
+		    server_count(&s->server));
 	if (!faults)
 		log_err("%s", e.msg);
 	log_err("not loaded again: what was served before stays");
@@ -123,52 +137,34 @@ static bool wants_process(const struct server *s)
 	return !s->one || s->one->context->iam_role.credential_process;
 }
 
-/* Before this process gives up starting others. */
-static int start_host(struct service *s, struct err *e)
-{
-	const struct service_opts *o = s->o;
-	int rc = 0;
-
-	if (o->identity_key)
-		rc = signer_open(o->identity_key, o->identity_cert, &s->host.signer, e);
-	if (!rc && wants_process(&s->server))
-		rc = credentials_start(o->as, o->instances, &s->host.credentials, e);
-	if (!rc)
-		host_make(&s->host, &s->server.host);
-	return rc;
-}
-
 /* ---- listeners ------------------------------------------------------------------------------- */
 
-static int say_listening(const struct httpd *h, size_t i, const char *what, struct err *e)
+/* Those that the service manager listens on for us; what they are for is in their names. */
+static int take_sockets(struct service *s, struct err *e)
 {
-	struct sockaddr_storage ss;
-	char ip[INET6_ADDRSTRLEN] = "";
-	int rc = httpd_local_addr(h, i, &ss, e);
+	struct event_base *base = httpd_base(s->server.httpd);
+	int fd;
+	unsigned n = notify_sockets(&fd);
 
-	if (rc)
-		return rc;
-	if (ss.ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&ss;
+	for (unsigned i = 0; i < n; i++, fd++) {
+		bool control, metrics;
+		struct httpd **h;
+		char name[64];
+		int rc = 0;
 
-		inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
-		log_info("%s %s:%u", what, ip, ntohs(v4->sin_port));
-	} else {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ss;
-
-		inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
-		log_info("%s [%s]:%u", what, ip, ntohs(v6->sin6_port));
+		notify_socket_name(i, name);
+		control = !strcmp(name, "control");
+		metrics = !strcmp(name, "metrics");
+		h = control ? &s->control : &s->metrics;
+		if ((control || metrics) && !*h)
+			rc = control_new(&s->server, base, control, h, e);
+		if (!rc)
+			rc = control || metrics ? httpd_listen_fd(*h, fd, e)
+						: listen_fd(&s->listening, s->server.httpd, fd, e);
+		if (rc)
+			return err_wrap(e, "socket '%s' of the service manager", name);
 	}
 	return 0;
-}
-
-static int listen_on(struct httpd *h, const char *where, const char *interface, struct err *e)
-{
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int rc = parse_listen(where, interface, &ss, &len, e);
-
-	return rc ? rc : httpd_listen(h, (struct sockaddr *)&ss, len, interface, e);
 }
 
 static int open_listeners(struct service *s, struct err *e)
@@ -176,13 +172,22 @@ static int open_listeners(struct service *s, struct err *e)
 	const struct service_opts *o = s->o;
 
 	for (size_t i = 0; i < o->n_listen; i++) {
-		int rc = listen_on(s->server.httpd, o->listen[i], o->interface, e);
+		int rc = listen_guests(&s->listening, s->server.httpd, o->listen[i], o->interface,
+				       e);
 
-		rc = rc ? rc : say_listening(s->server.httpd, i, "listening on", e);
 		if (rc)
 			return rc;
 	}
-	return 0;
+	return take_sockets(s, e);
+}
+
+static int serve_stdio(struct service *s, struct err *e)
+{
+	struct kernel *home;
+	int rc = listen_home(&s->listening, &home, e);
+
+	httpd_set_tag(s->server.httpd, home);
+	return rc ? rc : httpd_serve_fds(s->server.httpd, STDIN_FILENO, STDOUT_FILENO, e);
 }
 
 static int open_control(struct service *s, struct err *e)
@@ -194,8 +199,7 @@ static int open_control(struct service *s, struct err *e)
 
 	if (o->metrics) {
 		rc = control_new(&s->server, base, false, &s->metrics, e);
-		rc = rc ? rc : listen_on(s->metrics, o->metrics, NULL, e);
-		rc = rc ? rc : say_listening(s->metrics, 0, "metrics are at", e);
+		rc = rc ? rc : listen_plain(s->metrics, o->metrics, "metrics are at", e);
 	}
 	if (rc || !o->control)
 		return rc;
@@ -209,33 +213,74 @@ static int open_control(struct service *s, struct err *e)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
-static int start(struct service *s, struct err *e)
+static int start_serving(struct service *s, struct err *e)
 {
 	struct httpd_opts limits = HTTPD_OPTS_DEFAULT;
 	const struct service_opts *o = s->o;
-	int rc = load_key(o, &s->server.key, e);
+	int rc;
 
 	limits.max_connections = o->max_connections;
 	limits.max_per_address = o->guest_connections;
 	limits.requests = o->guest_requests;
 	limits.bytes = o->guest_bytes;
-	if (!rc && o->access_log)
-		rc = access_open(o->access_log, o->access_json, &s->server.access, e);
-	rc = rc ? rc : start_host(s, e);
-	rc = rc ? rc : server_start(&s->server, &limits, e);
-	if (!rc && s->host.credentials)
-		rc = credentials_attach(s->host.credentials, httpd_base(s->server.httpd),
-					s->server.httpd, e);
+	rc = server_start(&s->server, &limits, e);
 	rc = rc ? rc : watch_signals(s, e);
-	if (!rc && !o->stdio && !o->no_watch)
-		rc = watch_new(httpd_base(s->server.httpd),
-			       s->server.store ? o->instances : s->server.one->file, on_change, s,
-			       &s->watch, e);
 	rc = rc ? rc : open_control(s, e);
 	if (rc)
 		return rc;
-	return o->stdio ? httpd_serve_fds(s->server.httpd, STDIN_FILENO, STDOUT_FILENO, e)
-			: open_listeners(s, e);
+	return o->stdio ? serve_stdio(s, e) : open_listeners(s, e);
+}
+
+/* A file that is written anew is another one: what it lies in stays. */
+static int confine_to(const struct service *s, struct err *e)
+{
+	const struct service_opts *o = s->o;
+	AUTO_FREE char *folder = NULL;
+	const char *slash;
+
+	if (s->server.store)
+		return confine(o->instances, o->state, e);
+	slash = strrchr(s->server.one->file, '/');
+	folder = slash ? strndup(s->server.one->file, (size_t)(slash - s->server.one->file) + 1)
+		       : strdup(".");
+	return folder ? confine(folder, o->state, e) : err_nomem(e);
+}
+
+/* What needs no privileges; the process that gets credentials is not to have any either. */
+static int start_unprivileged(struct service *s, struct err *e)
+{
+	const struct service_opts *o = s->o;
+	struct event_base *base = httpd_base(s->server.httpd);
+	int rc = o->stdio && !o->user ? 0 : confine_user(o->user, e);
+
+	if (!rc && wants_process(&s->server))
+		rc = credentials_start(o->as, o->instances, &s->host.credentials, e);
+	if (!rc && s->host.credentials)
+		rc = credentials_attach(s->host.credentials, base, s->server.httpd, e);
+	if (!rc && !o->stdio && !o->no_watch)
+		rc = watch_new(base, s->server.store ? o->instances : s->server.one->file,
+			       on_change, s, &s->watch, e);
+	/* for one connection of one guest the filter would cost more than the answer */
+	if (!rc && !o->stdio)
+		rc = confine_to(s, e);
+	return rc ? rc : notify_watchdog(s->notify, base, e);
+}
+
+static int start(struct service *s, struct err *e)
+{
+	const struct service_opts *o = s->o;
+	int rc = load_key(o, &s->server.key, e);
+
+	if (!rc && !o->stdio)
+		rc = notify_open(&s->notify, e);
+	if (!rc && o->access_log)
+		rc = access_open(o->access_log, o->access_json, &s->server.access, e);
+	if (!rc && o->identity_key)
+		rc = signer_open(o->identity_key, o->identity_cert, &s->host.signer, e);
+	if (!rc)
+		host_make(&s->host, &s->server.host);
+	rc = rc ? rc : start_serving(s, e);
+	return rc ? rc : start_unprivileged(s, e);
 }
 
 int service_run(const struct service_opts *o)
@@ -251,7 +296,8 @@ int service_run(const struct service_opts *o)
 		return cli_fail(&e);
 	if (server_load(&s.server, true, &faults, &e))
 		return one_fail(faults, &e);
-	if (start(&s, &e) || httpd_run(s.server.httpd, &e))
+	if (start(&s, &e))
 		return cli_fail(&e);
-	return EXIT_OK;
+	notify_send(s.notify, "READY=1\nSTATUS=%zu instances", server_count(&s.server));
+	return httpd_run(s.server.httpd, &e) ? cli_fail(&e) : EXIT_OK;
 }

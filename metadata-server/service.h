@@ -7,7 +7,7 @@
 #include "metadata-server/watch.h"
 
 enum {
-	MAX_LISTEN = 16,
+	MAX_LISTEN = 256,
 };
 
 struct service_opts {
@@ -21,6 +21,7 @@ struct service_opts {
 	const char *identity_key, *identity_cert; /* PEM files; NULL: documents are not signed */
 	const char *access_log;                   /* NULL: none */
 	bool access_json;
+	const char *user; /* NULL: the one that started it */
 	bool no_watch;
 	unsigned max_connections, guest_connections;
 	struct httpd_rate guest_requests, guest_bytes;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -19,7 +20,7 @@ enum {
 	QUIET_MS = 20,
 	LONGEST_MS = 500,
 	AGAIN_MS = 1000, /* a folder that is gone is looked for so often */
-	MASK = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
+	MASK = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
 	       IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
 
@@ -80,6 +81,15 @@ static void on_name(struct watch *w, const char *name)
 	}
 }
 
+/* Links are there at once; a file that is made is waited for until it is written. */
+static bool is_whole(const struct watch *w, const char *name)
+{
+	AUTO_FREE char *path = path_join(w->folder, name);
+	struct stat st;
+
+	return path && !lstat(path, &st) && (S_ISLNK(st.st_mode) || st.st_nlink > 1);
+}
+
 static void on_event(struct watch *w, const struct inotify_event *ev, const char *name)
 {
 	if (ev->mask & IN_Q_OVERFLOW) {
@@ -90,7 +100,7 @@ static void on_event(struct watch *w, const struct inotify_event *ev, const char
 		inotify_rm_watch(w->fd, w->wd);
 		w->wd = -1;
 		note(w, true);
-	} else if (ev->len && *name) {
+	} else if (ev->len && *name && (!(ev->mask & IN_CREATE) || is_whole(w, name))) {
 		on_name(w, name);
 	}
 }

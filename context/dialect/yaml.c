@@ -4,7 +4,7 @@
  *
  *	the keys of context_fields (context/fields.c), of which instance-id is required
  *	NAME | NAME-base64 | NAME-file       for each that holds any bytes
- *	identify: {interface, address, mac, trust}
+ *	identify: {netns, interface, address, mac, trust} | {vsock}
  *	dialects: [ec2 | openstack | nocloud | cloudstack ...]
  *	imds: {enabled, tokens, hop-limit, instance-tags}
  *
@@ -85,7 +85,40 @@ static int on_identify_trust(const struct value *v, void *object, struct err *e)
 	return rc;
 }
 
+static int check_netns(const char *s, struct err *e)
+{
+	return name_is_plain(s) ? 0 : err_set(e, EBADMSG, "is not the name of a network namespace");
+}
+
+static int on_identify_netns(const struct value *v, void *object, struct err *e)
+{
+	struct yaml_reader *r = object;
+
+	return bind_text(v, check_netns, &r->in->identify.netns, e);
+}
+
+/* Numbers below 3 are the hypervisor and the host. */
+static int on_identify_vsock(const struct value *v, void *object, struct err *e)
+{
+	struct yaml_reader *r = object;
+	struct instance_identify *id = &r->in->identify;
+	struct err why = {0};
+	const char *s;
+	uint64_t cid;
+	int rc = value_text(v, &s, e);
+
+	if (rc)
+		return rc;
+	if (str_to_u64(s, 3, UINT32_MAX - 1, &cid, &why))
+		return value_err(v, e, EBADMSG, "is not the CID of a guest, 3 or more");
+	id->interface = strdup(IDENTIFY_VSOCK);
+	id->address = str_format("%llu", (unsigned long long)cid);
+	return id->interface && id->address ? 0 : err_nomem(e);
+}
+
 static const struct value_field identify_fields[] = {
+	{"netns", FIELD_CUSTOM, .handler = on_identify_netns},
+	{"vsock", FIELD_CUSTOM, .handler = on_identify_vsock},
 	{"interface", FIELD_CUSTOM, .handler = on_identify_interface},
 	{"address", FIELD_CUSTOM, .handler = on_identify_address},
 	{"mac", FIELD_CUSTOM, .handler = on_identify_mac},
@@ -98,6 +131,9 @@ static int on_identify(const struct value *v, void *object, struct err *e)
 	struct yaml_reader *r = object;
 	const struct instance_identify *id = &r->in->identify;
 
+	if (value_get(v, "vsock") && v->n_items > 1)
+		return value_err(value_get(v, "vsock"), e, EBADMSG,
+				 "stands alone, without interface and address");
 	if (value_bind_all(v, identify_fields, r, fault, r))
 		return 0;
 	r->in->identify.given = true;

@@ -14,8 +14,13 @@ static void identify(struct jsonw *w, const struct instance_identify *id)
 	if (!id->given)
 		return;
 	jsonw_object(w, "identify");
-	text(w, "interface", id->interface);
-	text(w, "address", id->address);
+	text(w, "netns", id->netns);
+	if (id->interface && !strcmp(id->interface, IDENTIFY_VSOCK)) {
+		text(w, "vsock", id->address);
+	} else {
+		text(w, "interface", id->interface);
+		text(w, "address", id->address);
+	}
 	if (id->mac[0])
 		jsonw_string(w, "mac", id->mac);
 	if (id->trust_address)

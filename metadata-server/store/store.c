@@ -2,8 +2,8 @@
 /*
  * The snapshot of instances: an array sorted by name, and a hash of what they are known by.
  *
- * An instance is known by (interface, address), (interface, any) or (any, address), so a guest can
- * match in three buckets. Instances that differ in MAC alone share one.
+ * An instance is known by (interface, address), (interface, any) or (any, address) in a network
+ * namespace, so a guest can match in three buckets. Instances that differ in MAC alone share one.
  */
 #include "metadata-server/store/store.h"
 
@@ -118,10 +118,14 @@ int store_replace(struct store *s, struct instance **in, struct err *e)
 /* ---- who asks ------------------------------------------------------------------------------ */
 
 /* FNV-1a; NULL stands for any. The names are the administrator's, not a guest's. */
-static size_t bucket_of(const struct store *s, const char *interface, const char *address)
+static size_t bucket_of(const struct store *s, const char *netns, const char *interface,
+			const char *address)
 {
 	uint32_t h = 2166136261u;
 
+	for (const char *p = netns ? netns : ""; *p; p++)
+		h = (h ^ (unsigned char)*p) * 16777619u;
+	h = (h ^ '/') * 16777619u;
 	for (const char *p = interface ? interface : ""; *p; p++)
 		h = (h ^ (unsigned char)*p) * 16777619u;
 	h = (h ^ '/') * 16777619u;
@@ -136,19 +140,20 @@ static bool same(const char *a, const char *b)
 }
 
 /* The next instance known by exactly that; from: 0 for the first, else the one before, plus one. */
-static uint32_t next_known_by(const struct store *s, const char *interface, const char *address,
-			      uint32_t from)
+static uint32_t next_known_by(const struct store *s, const char *netns, const char *interface,
+			      const char *address, uint32_t from)
 {
-	uint32_t i = from ? s->next[from - 1] : s->buckets[bucket_of(s, interface, address)];
+	uint32_t i = from ? s->next[from - 1] : s->buckets[bucket_of(s, netns, interface, address)];
 
-	while (i && !(same(s->v[i - 1]->identify.interface, interface) &&
+	while (i && !(same(s->v[i - 1]->identify.netns, netns) &&
+		      same(s->v[i - 1]->identify.interface, interface) &&
 		      same(s->v[i - 1]->identify.address, address)))
 		i = s->next[i - 1];
 	return i;
 }
 
-size_t store_identify(const struct store *s, const char *interface, const char *address,
-		      bool (*mac_of)(void *arg, char out[18]), void *arg,
+size_t store_identify(const struct store *s, const char *netns, const char *interface,
+		      const char *address, bool (*mac_of)(void *arg, char out[18]), void *arg,
 		      const struct instance **ret)
 {
 	const struct {
@@ -164,7 +169,7 @@ size_t store_identify(const struct store *s, const char *interface, const char *
 
 		if (!ways[w].interface && !ways[w].address)
 			continue;
-		while ((i = next_known_by(s, ways[w].interface, ways[w].address, i))) {
+		while ((i = next_known_by(s, netns, ways[w].interface, ways[w].address, i))) {
 			const struct instance *in = s->v[i - 1];
 
 			if (in->identify.mac[0] && !asked) {
@@ -225,7 +230,7 @@ static void check_overlap(const struct store *s, const struct instance *in, cons
 {
 	uint32_t i = 0;
 
-	while ((i = next_known_by(s, interface, address, i))) {
+	while ((i = next_known_by(s, in->identify.netns, interface, address, i))) {
 		const struct instance *other = s->v[i - 1];
 
 		/* two that are known by the same are told once */
@@ -283,7 +288,7 @@ static int build_index(struct store *s, struct err *e)
 
 		if (!id->given)
 			continue;
-		head = &s->buckets[bucket_of(s, id->interface, id->address)];
+		head = &s->buckets[bucket_of(s, id->netns, id->interface, id->address)];
 		s->next[i] = *head;
 		*head = (uint32_t)i + 1;
 	}

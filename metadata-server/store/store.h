@@ -36,12 +36,12 @@ const struct instance *store_at(const struct store *s, size_t i);
 const struct instance *store_find(const struct store *s, const char *name);
 
 /*
- * Who is known by this interface and address? mac_of is asked, at most once, when an instance
+ * Who is known by this interface and address in this network namespace (NULL: the server's)? mac_of is asked, at most once, when an instance
  * wants to know the MAC address too; it fills out and returns true, or false if it is not known.
  * Returns how many match, *ret is one of them. The time does not grow with the number of instances.
  */
-size_t store_identify(const struct store *s, const char *interface, const char *address,
-		      bool (*mac_of)(void *arg, char out[18]), void *arg,
+size_t store_identify(const struct store *s, const char *netns, const char *interface,
+		      const char *address, bool (*mac_of)(void *arg, char out[18]), void *arg,
 		      const struct instance **ret);
 
 /*

@@ -149,7 +149,7 @@ SPOT=latest/meta-data/spot
 	ms status
 	[ "$status" -eq 0 ]
 	stop
-	[ ! -e sock ]
+	rm sock
 	echo mine >sock
 	run --separate-stderr timeout 20 "$MS" serve -d instances -l 127.0.0.1:0 --control sock
 	[ "$status" -eq 1 ]
@@ -199,7 +199,7 @@ SPOT=latest/meta-data/spot
 		["a","i-a","127.0.0.1","lo","GET","/latest/no%22ne",404,"v1",null]
 		[null,null,"127.0.0.3","lo","GET","/latest/",404,"v1","unknown guest"]
 	JSON
-	! grep -q "one" access.json
+	run ! grep -q "one" access.json
 	[ "$(stat -c %a access.json)" = 640 ]
 	serve --access-log access.txt
 	get latest/meta-data/hostname
@@ -209,7 +209,7 @@ SPOT=latest/meta-data/spot
 
 @test "one guest may ask so often, another one is not troubled by it" {
 	serve --guest-requests 1/5
-	for i in $(seq 30); do printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n'; done |
+	for _ in $(seq 30); do printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n'; done |
 		$RAW "$PORT" keep >out
 	[ "$(grep -ao 'HTTP/1.1 200' out | wc -l)" -ge 5 ]
 	[ "$(grep -ao 'HTTP/1.1 429' out | wc -l)" -eq 1 ]

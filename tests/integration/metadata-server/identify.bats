@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2154 # run --separate-stderr sets stderr
 # Who asks, with guests as network namespaces: two on a bridge, two whose networks overlap on
 # interfaces of their own, and what is seen of the hop limit behind a router. Needs root.
 
@@ -199,4 +200,29 @@ ask() {
 	kill -HUP "$PID"
 	[ "$(ip netns exec "$NS-r" curl -s -m 20 -o /dev/null -w '%{http_code}' -X PUT -H "$TTL: 60" \
 		http://169.254.169.254/latest/api/token)" = 200 ]
+}
+
+@test "guests of a network namespace are known there, as EC2's IPv6 address is" {
+	local r=$NS-r
+	define f "identify: {netns: $r, interface: link-f, address: 10.0.2.2}"
+	define g "identify: {netns: $r, interface: link-f, address: 'fd00:2::2'}"
+	define h "identify: {interface: link-f, address: 10.0.2.2}"
+	ip -n "$r" addr add 169.254.169.254/32 dev link-f
+	ip -n "$r" addr add fd00:2::1/64 dev link-f
+	ip -n "$r" addr add fd00:ec2::254/128 dev link-f
+	ip -n "$NS-f" addr add fd00:2::2/64 dev eth0
+	ip -n "$NS-f" route add fd00:ec2::254/128 via fd00:2::1
+	serve -d instances -l "169.254.169.254:80,netns=$r" -l "[fd00:ec2::254]:80,netns=$r,interface=link-f"
+	[ "$(ask f)" = i-f ]
+	[ "$(ip netns exec "$NS-f" curl -s -m 20 'http://[fd00:ec2::254]/latest/meta-data/instance-id')" = i-g ]
+	# nobody listens outside of it
+	[ "$(ask a)" = 000 ]
+	ip -n "$r" addr del 169.254.169.254/32 dev link-f
+	ip -n "$r" addr del fd00:ec2::254/128 dev link-f
+	stop
+	run --separate-stderr timeout 20 "$MS" serve -d instances -l 127.0.0.1:0,netns=nosuch
+	[ "$status" -eq 1 ]
+	grep -q "network namespace 'nosuch': No such file" <<<"$stderr"
+	run --separate-stderr timeout 20 "$MS" serve -d instances -l 127.0.0.1:0,nets=x
+	grep -q "there may be interface=NAME and netns=NAME" <<<"$stderr"
 }

@@ -91,7 +91,7 @@ ROLE=latest/meta-data/iam/security-credentials
 		"Success AWS-HMAC AKIA1 s1 t1 2090-01-01T00:00:00Z" ]
 	[ "$(get latest/meta-data/iam/info | jq -r .Code)" = Success ]
 	[ "$("$MS" get instances/a.yaml $ROLE/web | jq -r .Token)" = t1 ]
-	! grep -q -e s1 -e t1 log
+	run ! grep -q -e s1 -e t1 log
 }
 
 # a program that says how often it was run
@@ -112,7 +112,7 @@ program() {
 	program
 	start -d instances --listen 127.0.0.1:0
 	[ "$(get $ROLE/)" = web ]
-	for i in 1 2 3; do
+	for _ in 1 2 3; do
 		get $ROLE/web >got &
 		other=$!
 		get $ROLE/web | jq -r '[.AccessKeyId, .Token, .Expiration] | join(" ")' >out
@@ -163,5 +163,5 @@ program() {
 	fails "credential-process"
 	rm prog
 	fails "No such file"
-	! grep -q SECRET log
+	run ! grep -q SECRET log
 }

@@ -397,6 +397,92 @@ static void landlock_alone_keeps_files_closed(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* ---- a server -------------------------------------------------------------------------------- */
+
+static void end_with_3(int number)
+{
+	(void)number;
+	_exit(3);
+}
+
+/* In a child: 0 it could, 1 it could not, 2 the sandbox failed, 3 it was ended for trying. */
+static void serve_and_do(int listener, const char *deed)
+{
+	AUTO_FREE char *inside = path_join(dir, "inside");
+	AUTO_FREE char *made = path_join(dir, "made");
+	struct landlock_rule rule = {.access = LANDLOCK_READ | LANDLOCK_LIST};
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	struct err e;
+	int rc = 0;
+
+	rule.fd = open(dir, O_PATH);
+	if (sandbox_serve(&rule, landlock_abi() ? 1 : 0, end_with_3, &e))
+		_exit(2);
+	if (!strcmp(deed, "accept"))
+		rc = accept4(listener, NULL, NULL, SOCK_CLOEXEC) < 0;
+	else if (!strcmp(deed, "read"))
+		rc = open(inside, O_RDONLY) < 0;
+	else if (!strcmp(deed, "read outside"))
+		rc = open("/etc/passwd", O_RDONLY) < 0;
+	else if (!strcmp(deed, "write"))
+		rc = open(inside, O_WRONLY) < 0;
+	else if (!strcmp(deed, "make"))
+		rc = open(made, O_WRONLY | O_CREAT, 0600) < 0;
+	else if (!strcmp(deed, "socket"))
+		rc = socket(AF_INET, SOCK_STREAM, 0) < 0;
+	else if (!strcmp(deed, "connect"))
+		rc = connect(listener, (struct sockaddr *)&a, sizeof(a)) < 0;
+	else if (!strcmp(deed, "fork"))
+		rc = fork() < 0;
+	else if (!strcmp(deed, "execute"))
+		rc = execl("/bin/true", "true", NULL) < 0;
+	else if (!strcmp(deed, "kill"))
+		rc = kill(getppid(), 0) < 0;
+	_exit(rc);
+}
+
+static void a_server_serves_and_does_nothing_else(void **state)
+{
+	static const struct {
+		const char *deed;
+		int status;       /* of serve_and_do */
+		bool landlock;    /* only where there is Landlock */
+		bool unsanitized; /* only where nothing is let through for a sanitizer */
+	} tries[] = {
+		{"accept", 0, false, false},      {"read", 0, false, false},
+		{"read outside", 1, true, false}, {"write", 1, true, false},
+		{"make", 1, true, false},         {"socket", 3, false, false},
+		{"connect", 3, false, false},     {"fork", 3, false, true},
+		{"execute", 3, false, true},      {"kill", 3, false, true},
+	};
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	AUTO_FREE char *inside = path_join(dir, "inside");
+	AUTO_FD int listener = socket(AF_INET, SOCK_STREAM, 0);
+	AUTO_FD int client = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t len = sizeof(a);
+
+	(void)state;
+	assert_int_equal(fs_write_file(inside, "x", 1, 0600, NULL), 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&a, sizeof(a)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+		int status;
+		pid_t pid;
+
+		if ((tries[i].landlock && !landlock_abi()) ||
+		    (tries[i].unsanitized && SANDBOX_SANITIZED))
+			continue;
+		pid = fork();
+		if (!pid)
+			serve_and_do(listener, tries[i].deed);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != tries[i].status)
+			fail_msg("%s: status %x", tries[i].deed, (unsigned)status);
+	}
+}
+
 static void every_call_has_a_known_name(void **state)
 {
 	const char *const *const lists[] = {
@@ -581,6 +667,7 @@ int main(void)
 		cmocka_unit_test(memory_has_a_bound),
 		cmocka_unit_test(limits_stay),
 		cmocka_unit_test(landlock_alone_keeps_files_closed),
+		cmocka_unit_test(a_server_serves_and_does_nothing_else),
 		cmocka_unit_test(every_call_has_a_known_name),
 		cmocka_unit_test(files_are_asked_for),
 		cmocka_unit_test(errors_and_deaths_are_told),

@@ -4,8 +4,10 @@
 
 #include <stdio.h>
 #include <sys/socket.h>
+/* behind the one above, on which it depends */
+#include <linux/vm_sockets.h>
 
-#include "metadata-server/server.h"
+#include "metadata-server/listen.h"
 
 static void add(struct instance_list *l, const char *name, const char *id, const char *identify)
 {
@@ -36,7 +38,7 @@ static bool mac_of(void *arg, char out[18])
 static const char *who(const struct store *s, const char *interface, const char *address)
 {
 	const struct instance *in = NULL;
-	size_t n = store_identify(s, interface, address, mac_of, NULL, &in);
+	size_t n = store_identify(s, NULL, interface, address, mac_of, NULL, &in);
 
 	return n == 0 ? "nobody" : n == 1 ? in->name : "several";
 }
@@ -142,6 +144,75 @@ static void many_instances_are_found(void **state)
 	}
 }
 
+static void namespaces_and_vsock_are_worlds_of_their_own(void **state)
+{
+	AUTO(instance_list_release) struct instance_list l = {0};
+	AUTO(store_free) struct store *s = NULL;
+	struct sockaddr_vm vm = {.svm_family = AF_VSOCK, .svm_cid = 7};
+	struct httpd_peer peer = {0};
+	const struct instance *in = NULL;
+	struct err e = {0};
+
+	(void)state;
+	add(&l, "a", "i-1", "interface: br0, address: 10.0.0.1");
+	add(&l, "b", "i-2", "netns: net1, interface: br0, address: 10.0.0.1");
+	add(&l, "c", "i-3", "netns: net2, interface: br0");
+	add(&l, "d", "i-4", "vsock: 7");
+	assert_int_equal(store_new(&l, NULL, NULL, &s, &e), 0);
+	assert_string_equal(who(s, "br0", "10.0.0.1"), "a");
+	assert_int_equal(store_identify(s, "net1", "br0", "10.0.0.1", mac_of, NULL, &in), 1);
+	assert_string_equal(in->name, "b");
+	assert_int_equal(store_identify(s, "net2", "br0", "10.0.0.1", mac_of, NULL, &in), 1);
+	assert_string_equal(in->name, "c");
+	assert_int_equal(store_identify(s, "net3", "br0", "10.0.0.1", mac_of, NULL, &in), 0);
+	memcpy(&peer.remote, &vm, sizeof(vm));
+	assert_int_equal(identify(s, &peer, &in, &e), 0);
+	assert_string_equal(in->name, "d");
+	vm.svm_cid = 8;
+	memcpy(&peer.remote, &vm, sizeof(vm));
+	assert_int_equal(identify(s, &peer, &in, &e), -ENOENT);
+	assert_non_null(strstr(e.msg, "interface 'vsock:', address 8"));
+}
+
+static void what_a_guest_is_known_by_is_written_and_read_again(void **state)
+{
+	static const char *const good[] = {"vsock: 7", "netns: n, interface: br0, mac: "
+						       "'02:00:00:00:00:01'"};
+	static const char *const bad[] = {"vsock: 2",
+					  "vsock: x",
+					  "vsock: 4294967295",
+					  "vsock: 7, interface: br0",
+					  "vsock: 7, mac: "
+					  "'02:00:00:00:00:01'",
+					  "netns: a/b, interface: br0",
+					  "netns: n"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		AUTO(instance_list_release) struct instance_list l = {0};
+		AUTO(instance_free) struct instance *again = NULL;
+		AUTO_BUF json = BUF_INIT;
+		AUTO_BUF twice = BUF_INIT;
+		struct err e = {0};
+
+		add(&l, "a", "i-1", good[i]);
+		assert_int_equal(instance_write_json(l.v[0], false, &json, &e), 0);
+		if (instance_parse_yaml("a", "a", json.data, json.len, -1, NULL, NULL, &again, &e))
+			fail_msg("%s: %s", json.data, e.msg);
+		assert_int_equal(instance_write_json(again, false, &twice, &e), 0);
+		assert_string_equal(json.data, twice.data);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		AUTO(instance_free) struct instance *in = NULL;
+		struct err e = {0};
+		char yaml[256];
+
+		snprintf(yaml, sizeof(yaml), "instance-id: i\nidentify: {%s}\n", bad[i]);
+		if (!instance_parse_yaml("a", "a", yaml, strlen(yaml), -1, NULL, NULL, &in, &e))
+			fail_msg("'%s' is taken", bad[i]);
+	}
+}
+
 static void listen_addresses_are_numeric(void **state)
 {
 	static const char *const bad[] = {
@@ -156,6 +227,9 @@ static void listen_addresses_are_numeric(void **state)
 	assert_int_equal(ss.ss_family, AF_INET);
 	assert_int_equal(parse_listen("[fd00:ec2::254]:80", NULL, &ss, &len, NULL), 0);
 	assert_int_equal(ss.ss_family, AF_INET6);
+	assert_int_equal(parse_listen("vsock:80", NULL, &ss, &len, NULL), 0);
+	assert_int_equal(ss.ss_family, AF_VSOCK);
+	assert_int_equal(parse_listen("vsock:x", NULL, &ss, &len, NULL), -EINVAL);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (parse_listen(bad[i], NULL, &ss, &len, NULL) != -EINVAL)
 			fail_msg("'%s' is taken", bad[i]);
@@ -168,6 +242,8 @@ int main(void)
 		cmocka_unit_test(guests_can_be_told_apart_by_mac),
 		cmocka_unit_test(definitions_that_clash_are_refused),
 		cmocka_unit_test(many_instances_are_found),
+		cmocka_unit_test(namespaces_and_vsock_are_worlds_of_their_own),
+		cmocka_unit_test(what_a_guest_is_known_by_is_written_and_read_again),
 		cmocka_unit_test(listen_addresses_are_numeric),
 	};
 
