@@ -89,6 +89,9 @@ int guest_fs_mkdir(struct guest_fs *fs, const char *path, const struct overlay_a
 /* Sets an extended attribute ("user.x", "security.capability") of what path names; not followed. */
 int guest_fs_set_xattr(struct guest_fs *fs, const char *path, const char *key, const void *value,
 		       size_t len, struct err *e);
+/* Its value, appended to out: 1; 0: it has none of that name, or the file system knows none. */
+int guest_fs_get_xattr(struct guest_fs *fs, const char *path, const char *key, struct buf *out,
+		       struct err *e);
 /* Creates a symbolic link, or replaces a file or link by it. */
 int guest_fs_symlink(struct guest_fs *fs, const char *path, const char *target, struct err *e);
 /* Removes a file, a link, or a folder with all in it. ENOENT is an error. */

@@ -1,3 +1,3 @@
 imgconv_LIBS := lib
-imgconv_PKGS := libdeflate libisal zlib libzstd ext2fs com_err libarchive
+imgconv_PKGS := libdeflate libisal zlib libzstd ext2fs com_err libarchive libpcre2-8
 imgconv_MAN := imgconv.1

@@ -173,7 +173,8 @@ static int edit_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct err *e)
+static int get_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, struct buf *out,
+		     struct err *e)
 {
 	struct ext2_xattr_handle *h = NULL;
 	void *value = NULL;
@@ -186,7 +187,7 @@ static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct
 	if (!rc)
 		rc = ext2fs_xattrs_read(h);
 	if (!rc)
-		rc = ext2fs_xattr_get(h, SELINUX_KEY, &value, &len);
+		rc = ext2fs_xattr_get(h, key, &value, &len);
 	if (h)
 		ext2fs_xattrs_close(&h);
 	if (rc == EXT2_ET_EA_KEY_NOT_FOUND)
@@ -196,7 +197,26 @@ static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct
 	if (buf_add(out, value, len) < 0)
 		rc = ENOMEM;
 	ext2fs_free_mem(&value);
-	return rc ? err_nomem(e) : 0;
+	return rc ? err_nomem(e) : 1;
+}
+
+static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct err *e)
+{
+	return get_xattr(g, ino, SELINUX_KEY, out, e);
+}
+
+int guest_fs_get_xattr(struct guest_fs *g, const char *path, const char *key, struct buf *out,
+		       struct err *e)
+{
+	AUTO(ext4_path_release) struct ext4_path p = {0};
+	struct ext2_inode inode;
+	int rc;
+
+	ext4_begin(g, 0);
+	rc = ext4_path_resolve(g, path, 0, &p, e);
+	if (rc >= 0)
+		rc = ext4_inode_get(g, p.ino, &inode, e);
+	return rc < 0 ? rc : get_xattr(g, p.ino, key, out, e);
 }
 
 static int set_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, const void *value,

@@ -11,13 +11,19 @@
 #include "imgconv/inject/first_boot.h"
 #include "imgconv/inject/overlay.h"
 #include "imgconv/inject/root.h"
+#include "imgconv/inject/selinux.h"
 #include "imgconv/inject/setup.h"
+#include "lib/fs.h"
 #include "lib/stop.h"
 #include "lib/str.h"
+
+#define SELINUX_XATTR "security.selinux"
 
 struct apply {
 	struct guest_fs *fs;
 	struct inject_report *report;
+	struct selinux *policy; /* NULL: the guest has none */
+	bool unlabeled;         /* something got no label although there is a policy */
 	struct err *e;
 };
 
@@ -43,10 +49,56 @@ static int look(struct apply *a, const char *path, bool follow, struct guest_sta
 	return rc < 0 ? rc : 1;
 }
 
+/* Where the folder above path really is, and the name in it; the caller's. */
+static int real_path(struct apply *a, const char *path, char **ret)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO_FREE char *above = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+	AUTO_FREE char *real = NULL;
+	int rc = above ? guest_fs_realpath(a->fs, above, &real, a->e) : err_nomem(a->e);
+
+	if (rc < 0)
+		return rc;
+	*ret = path_join(real, slash + 1);
+	return *ret ? 0 : err_nomem(a->e);
+}
+
+/*
+ * What was made anew is labelled as the guest's policy says; what replaces a file has that file's
+ * label by now, and else that of its folder.
+ */
+static int give_label(struct apply *a, const char *path, unsigned type, bool anew)
+{
+	AUTO_BUF label = BUF_INIT, old = BUF_INIT;
+	AUTO_FREE char *real = NULL;
+	int rc;
+
+	if (!a->policy)
+		return 0;
+	rc = guest_fs_get_xattr(a->fs, path, SELINUX_XATTR, &old, a->e);
+	if (rc < 0 || (rc > 0 && !anew))
+		return rc;
+	rc = real_path(a, path, &real);
+	if (rc >= 0)
+		rc = selinux_lookup(a->policy, real, type, &label, a->e);
+	if (rc == 0 && !old.len)
+		a->unlabeled = true;
+	if (rc <= 0 || !label.len ||
+	    (old.len == label.len && !memcmp(old.data, label.data, label.len)))
+		return rc;
+	rc = guest_fs_set_xattr(a->fs, path, SELINUX_XATTR, label.data, label.len, a->e);
+	if (rc != -ENOTSUP)
+		return rc;
+	a->unlabeled = true;
+	return 0;
+}
+
 static int make_dir(struct apply *a, const char *path, const struct overlay_attr *attr)
 {
 	int rc = guest_fs_mkdir(a->fs, path, attr, a->e);
 
+	if (rc >= 0)
+		rc = give_label(a, path, S_IFDIR, true);
 	return rc < 0 ? rc : note(a, '+', path);
 }
 
@@ -105,6 +157,8 @@ static int apply_file(struct apply *a, const struct overlay_entry *x)
 	if (there && same_file(a, x, &st))
 		return 0;
 	rc = guest_fs_write_file(a->fs, x->path, x->data, x->len, &x->attr, a->e);
+	if (rc >= 0)
+		rc = give_label(a, x->path, S_IFREG, !there);
 	return rc < 0 ? rc : note(a, there ? '~' : '+', x->path);
 }
 
@@ -121,6 +175,8 @@ static int apply_symlink(struct apply *a, const struct overlay_entry *x)
 	    target.len == x->len && !memcmp(target.data, x->data, x->len))
 		return 0;
 	rc = guest_fs_symlink(a->fs, x->path, x->data, a->e);
+	if (rc >= 0)
+		rc = give_label(a, x->path, S_IFLNK, !there);
 	return rc < 0 ? rc : note(a, there ? '~' : '+', x->path);
 }
 
@@ -198,11 +254,26 @@ static int apply_all(struct apply *a, const struct overlay *o, const struct dist
 	return rc;
 }
 
+/* The guest labels all its files when it boots. */
+static int ask_for_labels(struct apply *a)
+{
+	static const struct overlay_attr attr = {.mode = 0644};
+	static const char path[] = "/.autorelabel";
+	struct guest_stat st;
+	int rc = look(a, path, false, &st);
+
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = guest_fs_write_file(a->fs, path, "-F\n", 3, &attr, a->e);
+	return rc < 0 ? rc : note(a, '+', path);
+}
+
 static int inject(struct image *im, const struct overlay *o, const struct inject_opts *opts,
 		  struct inject_report *r, struct err *e)
 {
 	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
 	AUTO(distro_release) struct distro d = {0};
+	AUTO(selinux_free) struct selinux *policy = NULL;
 	struct apply a = {.report = r, .e = e};
 	int rc = root_open(im, opts->partition, GUEST_FS_WRITE, &fs, &r->partition, e);
 
@@ -217,7 +288,12 @@ static int inject(struct image *im, const struct overlay *o, const struct inject
 	if (!r->init)
 		return err_nomem(e);
 	a.fs = fs;
-	rc = apply_all(&a, o, &d);
+	rc = selinux_load(fs, &policy, e);
+	a.policy = policy;
+	if (rc >= 0)
+		rc = apply_all(&a, o, &d);
+	if (rc >= 0 && a.unlabeled)
+		rc = ask_for_labels(&a);
 	if (rc < 0)
 		return err_wrap(e, "'%s'", image_name(im));
 	return opts->dry_run ? 0 : guest_fs_commit(fs, e);

@@ -55,6 +55,7 @@ check "libyaml in lib/yaml.c alone" third 'yaml[.]h' lib/yaml.c
 check "jansson in lib/json.c alone" third 'jansson[.]h' lib/json.c
 check "expat in lib/xml.c alone" third 'expat[.]h' lib/xml.c
 check "nettle in context/token.c alone" third 'nettle/' context/token.c
+check "PCRE2 in imgconv/inject/selinux.c alone" third 'pcre2[.]h' imgconv/inject/selinux.c
 # shellcheck disable=SC2046
 check "libext2fs in the files of ext4 alone" third 'ext2fs/' $(files 'imgconv/inject/ext4*')
 finish
