@@ -103,15 +103,6 @@ struct part_source {
 	void *ctx;
 };
 /*
- * Parts as files in the folder dir (m must outlive it): regular files of that folder alone, no
- * symbolic links. Release by part_source_dir_free. Errors: errno of open.
- */
-int part_source_dir(const char *dir, const struct manifest *m, struct part_source *ret,
-		    struct err *e);
-void part_source_dir_free(struct part_source *s);
-DEFINE_AUTO_STRUCT(struct part_source, part_source_dir_free);
-
-/*
  * Parts as objects of S3 beside the one called manifest_key, fetched ahead on `workers` threads
  * (0: 4), each with a connection of its own; 48 MiB of them are held, and the part that is read. a
  * and m must outlive it. Retries are noted on p (may be NULL). Errors: EFBIG, ENOMEM, EAGAIN; of

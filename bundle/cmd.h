@@ -3,22 +3,16 @@
 #ifndef BUNDLE_CMD_H
 #define BUNDLE_CMD_H
 
-#include "bundle/bundle.h"
+#include "bundle/open.h"
 #include "lib/cli.h"
 
 int cmd_create(const struct cli_command *self, int argc, char **argv);
+int cmd_download(const struct cli_command *self, int argc, char **argv);
+int cmd_migrate(const struct cli_command *self, int argc, char **argv);
 int cmd_open(const struct cli_command *self, int argc, char **argv);
+int cmd_upload(const struct cli_command *self, int argc, char **argv);
 int cmd_verify(const struct cli_command *self, int argc, char **argv);
 int cmd_info(const struct cli_command *self, int argc, char **argv);
-
-/* A bundle as the command line names it. */
-struct bundle_args {
-	const char *manifest;
-	const char *key;       /* NULL: none */
-	const char *cert;      /* NULL: none */
-	const char *parts_dir; /* NULL: the manifest's folder */
-	bool require_signature, ignore_signature;
-};
 
 enum {
 	OPT_CERT = 256,
@@ -46,16 +40,5 @@ enum {
 void bundle_args_init(struct bundle_args *a);
 /* Takes one of the options above; false: it is none of them. */
 bool bundle_args_take(struct bundle_args *a, int opt, const char *value);
-
-/*
- * Checks the signature as far as cert and key allow (warning on stderr where they do not) and, if
- * there is a key, decrypts the secret. *ret_signer: the file that the signature verified with, or
- * NULL.
- */
-int bundle_unlock(const struct bundle_args *a, const struct manifest *m,
-		  struct bundle_secret *secret, const char **ret_signer, struct err *e);
-/* The folder of the parts as a source. */
-int bundle_parts(const struct bundle_args *a, const struct manifest *m, struct part_source *ret,
-		 struct err *e);
 
 #endif

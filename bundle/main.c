@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bundle: images in the form in which clouds deliver them. */
 #include "bundle/cmd.h"
+#include "bundle/transfer.h"
 #include "imgconv/args.h"
 
 static const struct cli_command commands[] = {
@@ -63,6 +64,44 @@ static const struct cli_command commands[] = {
 		"show what a manifest or descriptor says",
 		"  -o, --output text|json      how to show it\n",
 		cmd_info,
+	},
+	{
+		"upload",
+		"[OPTION]... MANIFEST s3://BUCKET[/PREFIX]",
+		"send a bundle for EC2 to S3",
+		TRANSFER_HELP
+		"      --acl ACL               who may read it (default: aws-exec-read; '': the\n"
+		"                              bucket's default)\n"
+		"  -d, --parts DIR             where the parts are (default: beside the "
+		"manifest)\n",
+		cmd_upload,
+	},
+	{
+		"download",
+		"[OPTION]... s3://BUCKET/MANIFEST DIR",
+		"fetch a bundle for EC2 from S3",
+		TRANSFER_HELP
+		"  -f, --force                 replace files that are not what they should be\n",
+		cmd_download,
+	},
+	{
+		"migrate",
+		"[OPTION]... MANIFEST OUTPUT",
+		"make a manifest for other kernels and keys; the parts stay",
+		"  -k, --key FILE              private key that opens it (default: "
+		"$EC2_PRIVATE_KEY)\n"
+		"      --signed-by FILE        certificate of who signed it (default: the key's)\n"
+		"      --require-signature     fail if the signature cannot be checked\n"
+		"      --ignore-signature      do not check the signature\n"
+		"      --cert FILE             the new user's certificate\n"
+		"      --ec2cert FILE          the new cloud's certificate\n"
+		"      --kernel ID             kernel image; '': none\n"
+		"      --ramdisk ID            ramdisk image; '': none\n"
+		"      --signer FILE           private key that signs (default: that of -k)\n"
+		"      --style amazon|euca2ools\n"
+		"                              whose manifest it looks like (default: euca2ools)\n"
+		"  -f, --force                 replace OUTPUT if it exists\n",
+		cmd_migrate,
 	},
 	{0},
 };

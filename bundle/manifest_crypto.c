@@ -100,15 +100,12 @@ static int verify_sha1(EVP_PKEY *key, const uint8_t *sig, size_t sig_len, const 
 	return EVP_DigestVerify(ctx, sig, sig_len, (const uint8_t *)buf_str(text), text->len) == 1;
 }
 
-int manifest_verify(const struct manifest *m, const char *key_path, struct err *e)
+static int verify_with(const struct manifest *m, EVP_PKEY *key, const char *name, struct err *e)
 {
-	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
 	uint8_t sig[RSA_MAX];
 	size_t len;
-	int rc = read_key(key_path, false, &key, e);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (!m->signature)
 		return err_set(e, EBADMSG, "manifest is not signed");
 	len = strlen(m->signature) / 2;
@@ -126,8 +123,45 @@ int manifest_verify(const struct manifest *m, const char *key_path, struct err *
 		return err_set(e, EBADMSG,
 			       "signature does not verify with '%s': the manifest was changed, or "
 			       "another key signed it",
-			       key_path);
+			       name);
 	return 0;
+}
+
+int manifest_verify(const struct manifest *m, const char *key_path, struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	int rc = read_key(key_path, false, &key, e);
+
+	return rc < 0 ? rc : verify_with(m, key, key_path, e);
+}
+
+int manifest_verify_pem(const struct manifest *m, const struct buf *pem, const char *name,
+			struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	bool passphrase;
+
+	key = key_from_pem(pem, false, &passphrase);
+	ERR_clear_error();
+	if (!key)
+		return err_set(e, EINVAL, "'%s' holds no certificate or public key in PEM", name);
+	return verify_with(m, key, name, e);
+}
+
+int manifest_public_key(const char *path, struct buf *pem, struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	AUTO(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
+	char *data = NULL;
+	long len;
+	int rc = bio ? read_key(path, false, &key, e) : err_nomem(e);
+
+	if (rc < 0)
+		return rc;
+	if (PEM_write_bio_PUBKEY(bio, key) != 1)
+		return err_nomem(e);
+	len = BIO_get_mem_data(bio, &data);
+	return len > 0 && buf_add(pem, data, (size_t)len) == 0 ? 0 : err_nomem(e);
 }
 
 /* Decrypts one hex text into 16 bytes; false if the key does not fit. */
@@ -151,32 +185,40 @@ static bool unseal(EVP_PKEY *key, const char *hex, uint8_t out[SECRET_HEX / 2])
 	return fits;
 }
 
-int manifest_decrypt_secret(const struct manifest *m, const char *key_path,
-			    struct bundle_secret *ret, struct err *e)
+int manifest_unseal(const char *path, const char *key_hex, const char *iv_hex,
+		    struct bundle_secret *ret, struct err *e)
 {
 	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
-	const struct {
-		const char *key, *iv;
-	} pairs[] = {{m->user_key, m->user_iv}, {m->ec2_key, m->ec2_iv}};
-	bool any = false;
-	int rc = read_key(key_path, true, &key, e);
+	int rc = read_key(path, true, &key, e);
 
 	if (rc < 0)
 		return rc;
+	if (unseal(key, key_hex, ret->key) && unseal(key, iv_hex, ret->iv))
+		return 0;
+	bundle_secret_wipe(ret);
+	return err_set(e, EACCES, "private key '%s' does not fit: the bundle was made for others",
+		       path);
+}
+
+int manifest_decrypt_secret(const struct manifest *m, const char *key_path,
+			    struct bundle_secret *ret, struct err *e)
+{
+	const struct {
+		const char *key, *iv;
+	} pairs[] = {{m->user_key, m->user_iv}, {m->ec2_key, m->ec2_iv}};
+	int rc = -ENOENT;
+
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
 		if (!pairs[i].key || !pairs[i].iv)
 			continue;
-		any = true;
-		if (unseal(key, pairs[i].key, ret->key) && unseal(key, pairs[i].iv, ret->iv)) {
-			ret->for_user = i == 0;
-			return 0;
-		}
+		rc = manifest_unseal(key_path, pairs[i].key, pairs[i].iv, ret, e);
+		ret->for_user = rc == 0 && i == 0;
+		if (rc != -EACCES)
+			return rc;
 	}
-	bundle_secret_wipe(ret);
-	if (!any)
+	if (rc == -ENOENT)
 		return err_set(e, EBADMSG, "manifest holds no encrypted key and IV");
-	return err_set(e, EACCES, "private key '%s' does not fit: the bundle was made for others",
-		       key_path);
+	return rc;
 }
 
 /* ---- making -------------------------------------------------------------------------------- */

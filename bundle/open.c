@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "bundle/manifest.h"
 #include "bundle/open.h"
 #include "imgconv/confine.h"
 #include "lib/str.h"
@@ -11,7 +12,9 @@
 enum {
 	ASK_FILE = CONFINE_OWN,
 	ASK_BESIDE,
-	ASK_SCRATCH
+	ASK_SCRATCH,
+	ASK_PUBLIC_KEY,
+	ASK_UNSEAL,
 };
 
 /* As imgconv has it: disks compress to a half or a third, seldom to a tenth. */
@@ -34,6 +37,45 @@ int open_beside(const char *name, int *ret_fd, struct err *e)
 int open_scratch(int *ret_fd, struct err *e)
 {
 	return worker_ask(ASK_SCRATCH, "", 0, ret_fd, NULL, e);
+}
+
+/* Answers that are texts come with a descriptor all the same, of nothing. */
+static int ask_text(unsigned what, const struct buf *text, char **ret, struct err *e)
+{
+	AUTO_FD int fd = -1;
+
+	return worker_ask(what, buf_str(text), text->len, &fd, ret, e);
+}
+
+int open_public_key(const char *path, struct buf *pem, struct err *e)
+{
+	AUTO_FREE char *answer = NULL;
+	AUTO_BUF text = BUF_INIT;
+	int rc = buf_adds(&text, path) < 0 ? err_nomem(e)
+					   : ask_text(ASK_PUBLIC_KEY, &text, &answer, e);
+
+	if (rc < 0)
+		return rc;
+	return buf_adds(pem, answer) < 0 ? err_nomem(e) : 0;
+}
+
+int open_unseal(const char *key_hex, const char *iv_hex, struct bundle_secret *ret, struct err *e)
+{
+	AUTO_FREE char *answer = NULL;
+	AUTO_BUF text = BUF_INIT;
+	int rc;
+
+	/* With the NUL between them. */
+	if (buf_add(&text, key_hex, strlen(key_hex) + 1) < 0 || buf_adds(&text, iv_hex) < 0)
+		return err_nomem(e);
+	rc = ask_text(ASK_UNSEAL, &text, &answer, e);
+	if (rc < 0)
+		return rc;
+	rc = hex_decode(answer, MIN(strlen(answer), (size_t)32), ret->key, sizeof(ret->key), e);
+	if (rc == 0)
+		rc = hex_decode(answer + 32, strlen(answer) - 32, ret->iv, sizeof(ret->iv), e);
+	explicit_bzero(answer, strlen(answer));
+	return rc;
 }
 
 static const char *base_name(const char *path)
@@ -99,7 +141,8 @@ static char *folder_of(const char *path)
 
 static int serve_beside(const struct job *j, const char *name, int *ret_fd, struct err *e)
 {
-	AUTO_FREE char *folder = folder_of(j->opening.a->input);
+	const struct open_args *a = j->opening.a;
+	AUTO_FREE char *folder = a->ec2.parts_dir ? strdup(a->ec2.parts_dir) : folder_of(a->input);
 	AUTO_FD int dir = -1;
 	AUTO_FD int fd = -1;
 	struct stat st;
@@ -121,6 +164,54 @@ static int serve_beside(const struct job *j, const char *name, int *ret_fd, stru
 	return 0;
 }
 
+static int serve_public_key(const struct job *j, const char *path, char **ret, struct err *e)
+{
+	const struct bundle_args *a = &j->opening.a->ec2;
+	AUTO_BUF pem = BUF_INIT;
+	int rc;
+
+	if (!(a->cert && !strcmp(path, a->cert)) && !(a->key && !strcmp(path, a->key)))
+		return err_set(e, EACCES, "'%s' is no key that was given", path);
+	rc = manifest_public_key(path, &pem, e);
+	if (rc < 0)
+		return rc;
+	*ret = buf_detach(&pem);
+	return *ret ? 0 : err_nomem(e);
+}
+
+static int serve_unseal(const struct job *j, const char *text, size_t len, char **ret,
+			struct err *e)
+{
+	const struct bundle_args *a = &j->opening.a->ec2;
+	AUTO(bundle_secret_wipe) struct bundle_secret secret = {0};
+	size_t first = strlen(text);
+	char hex[65];
+	int rc;
+
+	if (!a->key || first == len)
+		return err_set(e, EACCES, "there is no key to decrypt with");
+	rc = manifest_unseal(a->key, text, text + first + 1, &secret, e);
+	if (rc < 0)
+		return rc;
+	hex_encode(secret.key, sizeof(secret.key), hex);
+	hex_encode(secret.iv, sizeof(secret.iv), hex + 32);
+	*ret = strdup(hex);
+	explicit_bzero(hex, sizeof(hex));
+	return *ret ? 0 : err_nomem(e);
+}
+
+static int serve_text(const struct job *j, unsigned what, const char *text, size_t len,
+		      struct worker_answer *ret, struct err *e)
+{
+	int rc = what == ASK_UNSEAL ? serve_unseal(j, text, len, &ret->text, e)
+				    : serve_public_key(j, text, &ret->text, e);
+
+	if (rc < 0)
+		return rc;
+	ret->fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return ret->fd >= 0 ? 0 : err_errno(e, errno, "'/dev/null'");
+}
+
 static int serve(void *ctx, unsigned what, const char *text, size_t len, struct worker_answer *ret,
 		 struct err *e)
 {
@@ -129,6 +220,8 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 	AUTO_FREE char *path = NULL;
 	int rc;
 
+	if (what == ASK_UNSEAL || what == ASK_PUBLIC_KEY)
+		return serve_text(j, what, text, len, ret, e);
 	if (strlen(text) == len && what == ASK_BESIDE)
 		return serve_beside(j, text, &ret->fd, e);
 	if (j->what == OPEN_IMAGE && strlen(text) == len && what == ASK_FILE)
@@ -179,51 +272,59 @@ static int begin_output(struct job *j, struct err *e)
 	return rc < 0 ? rc : output_begin(&o->out, a->output, o->many, a->replace, e);
 }
 
-static int recognise(struct job *j, const char *path, bool *ret_taken, struct err *e)
+static int recognise(struct job *j, struct err *e)
 {
 	uint8_t data[BUNDLE_HEAD], tail[BUNDLE_TAIL];
 	struct bundle_head head = {.data = data, .tail = tail};
+	struct opening *o = &j->opening;
 	struct stat st;
 	int rc;
 
-	if (fstat(j->opening.fd, &st) < 0)
-		return err_errno(e, errno, "'%s'", path);
-	head.file_size = j->opening.file_size = (uint64_t)st.st_size;
+	if (fstat(o->fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", o->a->input);
+	/* Only a manifest may come through a pipe. */
+	if (!S_ISREG(st.st_mode)) {
+		j->format = &bundle_format_ec2;
+		return 0;
+	}
+	head.file_size = o->file_size = (uint64_t)st.st_size;
 	head.len = (size_t)MIN(head.file_size, (uint64_t)sizeof(data));
-	rc = fs_pread(j->opening.fd, data, head.len, 0, e);
+	rc = fs_pread(o->fd, data, head.len, 0, e);
 	if (rc == 0 && head.file_size >= sizeof(tail))
-		rc = fs_pread(j->opening.fd, tail, sizeof(tail), head.file_size - sizeof(tail), e);
+		rc = fs_pread(o->fd, tail, sizeof(tail), head.file_size - sizeof(tail), e);
 	if (rc < 0)
-		return err_wrap(e, "'%s'", path);
+		return err_wrap(e, "'%s'", o->a->input);
 	if (head.file_size < sizeof(tail))
 		head.tail = NULL;
 	for (size_t i = 0; !j->format && bundle_formats[i]; i++) {
 		if (bundle_formats[i]->probe && bundle_formats[i]->probe(&head))
 			j->format = bundle_formats[i];
 	}
-	*ret_taken = j->format && j->format->open;
 	return 0;
 }
 
-int open_delivery(const struct open_args *a, enum open_what what, bool *ret_taken, struct err *e)
+/* Which format it is is told by content, and that is hostile, too. */
+static int run_confined(void *ctx, struct err *e)
+{
+	struct job *j = ctx;
+	int rc = recognise(j, e);
+
+	return rc < 0 ? rc : run(j, e);
+}
+
+int open_delivery(const struct open_args *a, enum open_what what, struct err *e)
 {
 	struct job j = {.opening = {.a = a}, .what = what};
-	const struct confine c = {.run = run, .serve = serve, .ctx = &j};
-	AUTO_FD int fd = -1;
+	const struct confine c = {.run = run_confined, .serve = serve, .ctx = &j};
+	bool is_stdin = !strcmp(a->input, "-");
+	AUTO_FD int fd = is_stdin ? dup(STDIN_FILENO) : open(a->input, O_RDONLY | O_CLOEXEC);
 	struct stat st;
-	int rc;
+	int rc = 0;
 
-	*ret_taken = false;
-	/* A manifest may come through a pipe, nothing else. */
-	if (!strcmp(a->input, "-") || (stat(a->input, &st) == 0 && !S_ISREG(st.st_mode)))
-		return 0;
-	fd = open(a->input, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, errno, "opening '%s'", a->input);
 	j.opening.fd = fd;
-	rc = recognise(&j, a->input, ret_taken, e);
-	if (rc < 0 || !*ret_taken)
-		return rc;
+	j.opening.file_size = (uint64_t)st.st_size;
 	if (what == OPEN_IMAGE)
 		rc = begin_output(&j, e);
 	if (rc == 0)

@@ -7,6 +7,7 @@
 #define BUNDLE_OPEN_H
 
 #include "bundle/format.h"
+#include "bundle/unlock.h"
 #include "lib/cli.h"
 
 struct open_args {
@@ -18,6 +19,7 @@ struct open_args {
 	unsigned disk;       /* from 1; 0: all */
 	bool replace;
 	enum cli_output show; /* of info */
+	struct bundle_args ec2;
 };
 
 struct opening {
@@ -30,8 +32,12 @@ struct opening {
 };
 
 /* In the sandbox. The descriptors are the caller's. */
-/* A regular file beside the delivery's own, no symbolic link; name is a plain file name. */
+/* A regular file beside the delivery's own (or in a->ec2.parts_dir), no symbolic link; name is a
+ * plain file name. */
 int open_beside(const char *name, int *ret_fd, struct err *e);
+/* For struct keyring: of the files in a->ec2, which the parent reads. */
+int open_public_key(const char *path, struct buf *pem, struct err *e);
+int open_unseal(const char *key_hex, const char *iv_hex, struct bundle_secret *ret, struct err *e);
 /* A file without a name beside the output, which is gone when it is closed. */
 int open_scratch(int *ret_fd, struct err *e);
 /*
@@ -49,9 +55,9 @@ enum open_what {
 	OPEN_INFO
 };
 /*
- * Recognises a->input by its content and does it. *ret_taken is false, and nothing was done, for a
- * manifest of EC2. Errors: ENOTSUP not recognised; as the formats.
+ * Recognises a->input by its content and does it. Standard input and pipes are manifests for EC2.
+ * Errors: as the formats.
  */
-int open_delivery(const struct open_args *a, enum open_what what, bool *ret_taken, struct err *e);
+int open_delivery(const struct open_args *a, enum open_what what, struct err *e);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 
+#include "bundle/ec2_read.h"
 #include "bundle/format.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -268,4 +269,7 @@ const struct bundle_format bundle_format_ec2 = {
 	.complete = complete,
 	.release = release,
 	.probe = probe,
+	.open = ec2_open,
+	.verify = ec2_verify,
+	.info = ec2_info,
 };

@@ -224,8 +224,11 @@ sum() { sha1sum <t | cut -c -40; }
 	echo mine >there
 	refuses "'there' exists; --force replaces it" open -k keys/user.key.pem $m there
 	[ "$(cat there)" = mine ]
+	mkfifo fifo
+	refuses "'fifo' is no regular file: not replaced" open -f -k keys/user.key.pem $m fifo
 	mkdir dir
-	refuses "'dir' is no regular file: not replaced" open -f -k keys/user.key.pem $m dir
+	"$BUNDLE" open -k keys/user.key.pem $m dir
+	[ "$(ls dir)" = disk.raw ]
 	refuses "No such file" open -k keys/user.key.pem $m no/such/folder/out
 }
 
@@ -273,7 +276,7 @@ sum() { sha1sum <t | cut -c -40; }
 
 @test "wrong command lines end with status 2" {
 	local args
-	for args in "" "open" "open a" "open $m b" "open -k k a b c" "open --nonsense" "nonsense" "info" \
+	for args in "" "open" "open a" "open -k k a b c" "open --nonsense" "nonsense" "info" \
 		"verify" "info -o xml $m" "open -k keys/user.key.pem $m -"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$BUNDLE" $args

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside bundle/: bundles for EC2 to and from S3, for commands. */
+#ifndef BUNDLE_TRANSFER_H
+#define BUNDLE_TRANSFER_H
+
+#include "bundle/bundle.h"
+#include "lib/cli.h"
+#include "lib/s3.h"
+
+struct transfer {
+	struct aws_options aws;
+	unsigned workers; /* 0: 4 */
+	const char *acl;  /* of upload; NULL: the bucket's default */
+	bool replace;     /* of download: files that differ are replaced */
+};
+
+/*
+ * Sends the parts beside the manifest at path, in parallel, then the manifest. to: bucket, and a
+ * key to be put in front of the names. What is there with the right size and MD5 is not sent again.
+ * Errors: EBADMSG a part is not what the manifest says (nothing of it is sent); as s3_put.
+ */
+int transfer_upload(const struct transfer *t, const char *manifest, const char *parts_dir,
+		    const struct s3_url *to, struct err *e);
+/*
+ * Fetches the manifest that `from` names, then its parts, into the folder, which is made. Each part
+ * appears when its SHA-1 was found right, the manifest at last. Parts that are there and right are
+ * not fetched again. Errors: EEXIST another file has a part's name; EBADMSG; as s3_get.
+ */
+int transfer_download(const struct transfer *t, const struct s3_url *from, const char *folder,
+		      struct err *e);
+
+#define TRANSFER_WORKERS 4
+
+/* ---- options ----------------------------------------------------------------------------------- */
+
+enum {
+	OPT_PROFILE = 2048,
+	OPT_REGION,
+	OPT_ENDPOINT,
+	OPT_NO_SIGN,
+	OPT_PATH_STYLE,
+};
+/* clang-format off */
+#define TRANSFER_LONGOPTS                                                                          \
+	{"profile", required_argument, NULL, OPT_PROFILE},                                         \
+	{"region", required_argument, NULL, OPT_REGION},                                           \
+	{"endpoint-url", required_argument, NULL, OPT_ENDPOINT},                                   \
+	{"no-sign-request", no_argument, NULL, OPT_NO_SIGN},                                       \
+	{"path-style", no_argument, NULL, OPT_PATH_STYLE},                                         \
+	{"workers", required_argument, NULL, 'j'}
+/* clang-format on */
+#define TRANSFER_HELP                                                                              \
+	"  -j, --workers N             connections at once (default: 4)\n"                         \
+	"      --profile NAME          profile of the AWS configuration files\n"                   \
+	"      --region NAME           region of the bucket\n"                                     \
+	"      --endpoint-url URL      a compatible cloud's endpoint\n"                            \
+	"      --no-sign-request       ask as nobody\n"                                            \
+	"      --path-style            never the bucket in the host's name\n"
+
+/* Takes one of these options: 1; 0: it is none of them. Errors: EINVAL. */
+int transfer_take_option(struct transfer *t, int opt, const char *arg, struct err *e);
+
+#endif

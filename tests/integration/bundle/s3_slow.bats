@@ -1,0 +1,109 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Bundles to S3 and back, against OpenStack Swift; boto3 looks at what is there.
+# shellcheck disable=SC2154 # run --separate-stderr sets stderr
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup_file() {
+	export CLOUD=$BATS_FILE_TMPDIR/cloud
+	cd "$TOP" || return
+	tests/cloud/cloud start --state "$CLOUD" --owner-pid $$ 3>&- || return 1
+	mkdir "$BATS_FILE_TMPDIR/w"
+	cd "$BATS_FILE_TMPDIR/w" || return
+	make_image image
+	keys
+	"$MKBUNDLE" --image image --name disk --out b --keys keys --part-size 200000 --style euca2ools
+	set -a
+	# shellcheck disable=SC1091
+	. "$CLOUD/env"
+	set +a
+	boto 's3.create_bucket(Bucket="images")'
+}
+
+teardown_file() { "$TOP/tests/cloud/cloud" stop --state "$CLOUD"; }
+
+setup() {
+	cd "$BATS_FILE_TMPDIR/w" || return
+	set -a
+	# shellcheck disable=SC1091
+	. "$CLOUD/env"
+	set +a
+	mark
+}
+
+boto() { # PYTHON
+	python3 -c 'import boto3, os, sys
+from botocore.config import Config
+s3 = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"), config=Config(s3={"addressing_style": "path"}))
+exec(sys.argv[1])' "$1"
+}
+
+# Requests of a method since the last mark.
+mark() { MARK=$(wc -l <"$CLOUD/log/requests.log"); }
+since() { tail -n "+$((MARK + 1))" "$CLOUD/log/requests.log" | grep -w "$1"; }
+puts() { since PUT | grep -c . || true; }
+
+@test "all parts, then the manifest; a second time nothing but the manifest" {
+	local n
+	n=$(find b -name 'disk.part.*' | wc -l)
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images/path/to
+	[ "$(puts)" = $((n + 1)) ]
+	since PUT | tail -n 1 | grep -q 'disk.manifest.xml'
+	boto 'import hashlib
+for f in os.listdir("b"):
+    assert s3.get_object(Bucket="images", Key="path/to/" + f)["Body"].read() == open("b/" + f, "rb").read()'
+	mark
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images/path/to/
+	[ "$(puts)" = 1 ]
+	boto 's3.put_object(Bucket="images", Key="path/to/disk.part.01", Body=b"x")'
+	mark
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images/path/to
+	[ "$(puts)" = 2 ]
+}
+
+@test "and back, where parts that are right are not fetched again" {
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images
+	"$BUNDLE" download s3://images/disk.manifest.xml back
+	diff -r b back
+	rm back/disk.part.02 back/disk.manifest.xml
+	mark
+	"$BUNDLE" download s3://images/disk.manifest.xml back
+	[ "$(since GET | grep -c .)" = 2 ]
+	diff -r b back
+	echo mine >back/disk.part.03
+	refuses "exists and is not what the manifest says" download s3://images/disk.manifest.xml back
+	[ "$(cat back/disk.part.03)" = mine ]
+	"$BUNDLE" download --force s3://images/disk.manifest.xml back
+	diff -r b back
+	opens back/disk.manifest.xml image
+}
+
+@test "a part that is damaged on either side is told, and the manifest does not come" {
+	cp -r b bad
+	printf x >>bad/disk.part.01
+	run "$BUNDLE" upload --acl private bad/disk.manifest.xml s3://images/bad
+	[ "$status" = 1 ]
+	has "$output" "part 1 'disk.part.01' is not what the manifest says"
+	boto 'keys = [o["Key"] for o in s3.list_objects_v2(Bucket="images", Prefix="bad/").get("Contents", [])]
+assert not [k for k in keys if "manifest" in k or "part.01" in k], keys'
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images/damaged
+	boto 's3.put_object(Bucket="images", Key="damaged/disk.part.01", Body=b"x")'
+	run "$BUNDLE" download s3://images/damaged/disk.manifest.xml damaged
+	[ "$status" = 1 ]
+	has "$output" "'s3://images/damaged/disk.part.01' is not what the manifest says"
+	[ ! -e damaged/disk.manifest.xml ] && [ ! -e damaged/disk.part.01 ]
+}
+
+@test "what is not there, and what is no such URL" {
+	mkdir elsewhere
+	cd elsewhere
+	echo x >x
+	refuses "s3://images/none" download s3://images/none.manifest.xml nothing
+	[ ! -e nothing ]
+	refuses "s3://" download images/x nothing
+	refuses "NoSuchBucket" upload --acl private ../b/disk.manifest.xml s3://no-such-bucket-here
+	# Swift does not know EC2's.
+	refuses "HTTP 400" upload ../b/disk.manifest.xml s3://images/acl
+}
