@@ -9,7 +9,8 @@
  *	            netmask, gateway, routes: [{network, netmask, gateway}], services}]
  *	services: [{type: dns, address}]
  *
- * Beyond the schema, as cloud-init takes them: a link's name; a network's metric and dns_search.
+ * Beyond the schema, as cloud-init takes them: a link's name; a network's metric,
+ * dns_search, and dns_nameservers, which older ones want where there is a dns_search.
  */
 #ifndef CONTEXT_DIALECT_OPENSTACK_H
 #define CONTEXT_DIALECT_OPENSTACK_H

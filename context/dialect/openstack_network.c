@@ -245,6 +245,16 @@ static void service(struct jsonw *w, const char *address)
 	jsonw_close(w);
 }
 
+static void words(struct jsonw *w, const char *key, const struct strlist *l)
+{
+	if (!l->n)
+		return;
+	jsonw_array(w, key);
+	for (size_t i = 0; i < l->n; i++)
+		jsonw_string(w, NULL, l->v[i]);
+	jsonw_close(w);
+}
+
 /* What hangs on the first network of a link: what the NIC has as a whole. */
 static void nic_wide(struct jsonw *w, const struct nic *n)
 {
@@ -256,12 +266,8 @@ static void nic_wide(struct jsonw *w, const struct nic *n)
 		service(w, n->dns.v[i]);
 	if (n->dns.n)
 		jsonw_close(w);
-	if (n->search.n)
-		jsonw_array(w, "dns_search");
-	for (size_t i = 0; i < n->search.n; i++)
-		jsonw_string(w, NULL, n->search.v[i]);
-	if (n->search.n)
-		jsonw_close(w);
+	words(w, "dns_nameservers", &n->dns);
+	words(w, "dns_search", &n->search);
 }
 
 static void routes(struct jsonw *w, const struct nic *n, bool ipv6)

@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# What metadata-server writes and serves in the clouds' own forms, read by cloud-init's own classes,
+# and its images judged by ds-identify.
+
+bats_require_minimum_version 1.5.0
+
+TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+MS=${BINDIR:-$TOP/bin}/metadata-server
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
+	CLOUD_INIT=$("$TOP/tests/interop/fetch-cloud-init") || skip "cloud-init cannot be had"
+	export CLOUD_INIT
+	cat >web1.yaml <<-'YAML'
+		instance-id: i-0a1b2c3d4e5f60718
+		hostname: web1.example.org
+		ssh-keys: ["ssh-ed25519 AAAA ops", "ssh-rsa BBBB dev"]
+		nics:
+		  - mac: 02:00:c0:a8:00:05
+		    addresses: [192.168.0.5/24, "2001:db8::5/64"]
+		    gateway: 192.168.0.1
+		    gateway6: "2001:db8::1"
+		    dns: [192.168.0.1]
+		    search: [example.org]
+		    routes: [10.0.0.0/8 via 192.168.0.254]
+		    mtu: 1400
+		  - {mac: "02:00:c0:a8:00:06", method: dhcp}
+		user-data-base64: AP/+f4AhCg0A
+	YAML
+	sed 's/AP.*/SGkh/' web1.yaml >text.yaml # what GCE's form can say
+	cp web1.yaml more.yaml
+	printf 'vendor-data: "#cloud-config\\n{}\\n"\nfiles: [{path: /etc/motd, content: "hi\\n"}]\n' >>more.yaml
+}
+
+setup() { cd "$BATS_TEST_TMPDIR" || return; }
+teardown() { [ -z "${PID:-}" ] || { kill "$PID" && wait "$PID"; } || true; }
+
+# extract IMAGE: into the folder "seed", by somebody else's reader
+extract() { xorriso -indev "$1" -osirrox on -extract / seed 2>/dev/null && chmod -R u+w seed; }
+
+serve() { # FILE
+	local i
+	"$MS" serve -v --as "$1" --listen 127.0.0.1:0 2>log 3>&- &
+	PID=$!
+	for ((i = 0; i < 500; i++)); do
+		! grep -q 'listening on' log || break
+		sleep 0.02
+	done
+	URL=http://127.0.0.1:$(sed -n 's/.*listening on 127.0.0.1://p' log)
+}
+
+read_as() { PYTHONPATH=$CLOUD_INIT /usr/bin/python3 "$TOP/tests/interop/cloud_init_read.py" "$1" "$2" >found.json; }
+
+same_machine() {
+	jq -e '.instance_id == "i-0a1b2c3d4e5f60718" and .hostname == "web1.example.org" and
+		.keys == ["ssh-ed25519 AAAA ops", "ssh-rsa BBBB dev"] and .userdata == "AP/+f4AhCg0A"' found.json
+}
+
+# The first NIC is static with all that was said, the second has a lease.
+same_network() {
+	jq -e '[.network.network.ethernets[]] | sort_by(.match.macaddress) | (.[0] |
+		.addresses == ["192.168.0.5/24", "2001:db8::5/64"] and .gateway4 == "192.168.0.1" and
+		.gateway6 == "2001:db8::1" and .mtu == 1400 and .nameservers.addresses == ["192.168.0.1"] and
+		.nameservers.search == ["example.org"] and .routes == [{"to": "10.0.0.0/8", "via": "192.168.0.254"}])
+		and (.[1].dhcp4 and .[1].match.macaddress == "02:00:c0:a8:00:06")' found.json
+}
+
+@test "cloud-init reads the NoCloud image, network and vendor-data included" {
+	"$MS" iso --kind nocloud --strict "$BATS_FILE_TMPDIR/web1.yaml" x.iso
+	extract x.iso
+	read_as nocloud seed
+	same_machine && same_network
+	"$MS" convert --to nocloud "$BATS_FILE_TMPDIR/more.yaml" more
+	read_as nocloud more
+	jq -e '.vendordata == "#cloud-config\n{}\n"' found.json
+}
+
+@test "cloud-init reads the config drive, files included" {
+	"$MS" iso --kind config-drive --strict "$BATS_FILE_TMPDIR/more.yaml" x.iso
+	extract x.iso
+	read_as config-drive seed
+	same_machine && same_network
+	jq -e '.files == {"/etc/motd": "hi\n"} and .vendordata == "#cloud-config\n{}\n"' found.json
+}
+
+@test "cloud-init reads the OVF environment" {
+	"$MS" iso --kind ovf --strict "$BATS_FILE_TMPDIR/web1.yaml" x.iso
+	extract x.iso
+	read_as ovf seed
+	same_machine && same_network
+}
+
+@test "cloud-init reads the OpenNebula image; it knows neither routes nor leases" {
+	"$MS" iso --strict "$BATS_FILE_TMPDIR/web1.yaml" x.iso
+	extract x.iso
+	read_as opennebula seed
+	jq -e '.hostname == "web1.example.org" and .keys == ["ssh-ed25519 AAAA ops", "ssh-rsa BBBB dev"] and
+		.userdata == "AP/+f4AhCg0A" and .network.network.ethernets.eth0.addresses ==
+		["192.168.0.5/24", "2001:db8::5/64"]' found.json
+}
+
+@test "cloud-init reads OpenStack's, NoCloud's and CloudStack's trees by HTTP" {
+	serve "$BATS_FILE_TMPDIR/more.yaml"
+	read_as openstack-http "$URL"
+	same_machine && same_network
+	read_as nocloud-http "$URL"
+	same_machine && same_network
+	read_as cloudstack-http "$URL"
+	same_machine
+	run ! grep -E 'status=5' log
+}
+
+# ds_identify IMAGE: what the generator of cloud-init decides for a machine with that medium
+ds_identify() {
+	local id=${CLOUD_INIT%/lib/python3/*}/lib/cloud-init/ds-identify
+	rm -rf root fake
+	mkdir -p root/{etc/cloud,sys/class/dmi/id,proc,run,dev,var/lib/cloud} fake
+	echo 'datasource_list: [ NoCloud, ConfigDrive, OpenNebula, OVF, Ec2, OpenStack, CloudStack, None ]' \
+		>root/etc/cloud/cloud.cfg
+	echo 'root=/dev/vda1' >root/proc/cmdline
+	: >root/proc/1.environ
+	touch root/dev/sr0
+	{
+		echo '#!/bin/sh'
+		echo 'cat <<END'
+		blkid -o export "$1" | sed 's|^DEVNAME=.*|DEVNAME=/dev/sr0|'
+		echo END
+	} >fake/blkid
+	printf '#!/bin/sh\necho kvm\n' >fake/systemd-detect-virt
+	chmod +x fake/*
+	# the header of the medium is looked at, too
+	cp "$1" root/dev/sr0
+	PATH=$PWD/fake:$PATH PATH_ROOT=$PWD/root DEBUG_LEVEL=2 DI_LOG=stderr /bin/sh "$id" --force >out 2>&1 || true
+	sed -n 's/^datasource_list: \[ *\(.*\) *\]/\1/p' root/run/cloud-init/cloud.cfg
+}
+
+@test "ds-identify knows each image for what it is" {
+	local kind name found
+	for kind in opennebula:OpenNebula nocloud:NoCloud config-drive:ConfigDrive ovf:OVF; do
+		name=${kind#*:}
+		"$MS" iso --kind "${kind%:*}" "$BATS_FILE_TMPDIR/web1.yaml" x.iso
+		found=$(ds_identify x.iso)
+		echo "$kind: $found"
+		[[ $found == "$name, None"* ]]
+	done
+}
