@@ -6,8 +6,13 @@
 
 /* In the order in which --help names them. */
 const struct context_dialect *const context_dialects[] = {
-	&dialect_yaml,      &dialect_opennebula, &dialect_nocloud,
-	&dialect_openstack, &dialect_ovf,        NULL,
+	&dialect_yaml,
+	&dialect_opennebula,
+	&dialect_nocloud,
+	&dialect_openstack,
+	&dialect_ovf,
+	&dialect_ec2,
+	NULL,
 };
 
 const struct context_dialect *context_dialect(const char *name)

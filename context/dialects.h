@@ -8,6 +8,7 @@
  *	opennebula   context.sh, and what lies beside it on the image
  *	nocloud      meta-data, user-data, vendor-data, network-config
  *	ovf          ovf-env.xml
+ *	ec2          meta-data/instance-id and so on, as below http://169.254.169.254/latest/
  *	openstack    openstack/latest/meta_data.json, network_data.json, user_data ...: a config
  *	             drive, and what OpenStack serves by HTTP
  */
@@ -64,5 +65,6 @@ extern const struct context_dialect dialect_opennebula;
 extern const struct context_dialect dialect_nocloud;
 extern const struct context_dialect dialect_openstack;
 extern const struct context_dialect dialect_ovf;
+extern const struct context_dialect dialect_ec2;
 
 #endif

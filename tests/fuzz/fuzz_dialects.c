@@ -55,7 +55,9 @@ static void around(const struct context_dialect *d, const struct context *c)
 	require(!dialect_read(d, first, "fuzz", NULL, &back, NULL));
 	require(!dialect_write(d, back, &second, NULL));
 	require(!dialect_read(d, second, "fuzz", NULL, &again, NULL));
-	require(!context_compare(back, again, no_difference, NULL));
+	/* EC2's tree fills in what a NIC lacks from the machine, by the NIC's place. */
+	if (d != &dialect_ec2)
+		require(!context_compare(back, again, no_difference, NULL));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -79,3 +79,19 @@ setup() {
 	run "$MS" iso --kind floppy web1.yaml x
 	[ "$status" -eq 2 ]
 }
+
+@test "convert: EC2's tree is read from a crawl, and from a dump of one" {
+	printf 'ami-id: ami-1\navailability-zone: eu-west-1b\ntags: {Name: web1}\n' >>web1.yaml
+	"$MS" convert --to ec2 web1.yaml tree 2>/dev/null
+	[ "$(cat tree/meta-data/public-keys/0/openssh-key)" = "ssh-ed25519 AAAA ops" ]
+	"$MS" convert -o json tree | jq -e '.from == "ec2" and .notes == [] and (.context |
+		.["instance-id"] == "i-1" and .["ami-id"] == "ami-1" and .region == "eu-west-1" and .tags.Name == "web1" and
+		.nics[0].addresses == ["192.168.0.5/24"] and .nics[0].method == "dhcp" and .["ssh-keys"] == ["ssh-ed25519 AAAA ops"])'
+	cat >dump.json <<-'JSON'
+		{"instance-id": "i-1", "ami-id": "ami-1", "local-hostname": "web1", "security-groups": ["a", "b"],
+		 "network": {"interfaces": {"macs": {"02:00:c0:a8:00:05": {"local-ipv4s": ["192.168.0.5", "192.168.0.6"],
+		  "subnet-ipv4-cidr-block": "192.168.0.0/23", "device-number": "0", "public-ipv4s": "192.0.2.1"}}}}}
+	JSON
+	"$MS" convert --from ec2 -o json dump.json | jq -e '.context | .hostname == "web1" and .["security-groups"] == ["a", "b"] and
+		.nics[0].addresses == ["192.168.0.5/23", "192.168.0.6/23"] and .nics[0]["public-ipv4"] == "192.0.2.1"'
+}
