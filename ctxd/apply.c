@@ -4,10 +4,14 @@
 
 #include "lib/log.h"
 
-static const struct part *const parts[] = {
-	&part_hostname,  &part_users, /* before their keys */
-	&part_ssh,       &part_network,
-	&part_cloudinit, /* after network: says whether cloud-init is to leave that alone */
+static const struct part *const parts[] =
+	{
+		&part_hostname,  &part_settings,
+		&part_users, /* before their keys, and files of theirs */
+		&part_ssh,       &part_network,
+		&part_cloudinit, /* after network: says whether cloud-init is to leave that alone */
+		&part_grow,      &part_swap,
+		&part_mounts,    &part_files, /* in what is mounted */
 };
 
 static const struct part *const final_parts[] = {

@@ -66,6 +66,11 @@ static int run(const struct guest *g, struct serve_opts *o, struct err *e)
 
 	if (rc < 0)
 		return rc;
+	if (!o->force && strstr(c->source, " http://"))
+		return err_set(
+			e, EADDRINUSE,
+			"the context is from a metadata service, whose place this would take; "
+			"--force does it");
 	rc = instance_new("self", &c, &in, e);
 	if (rc == 0)
 		rc = instance_render(in, e);
@@ -109,6 +114,7 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 		{"listen", required_argument, NULL, OPT_LISTEN},
 		{"down", no_argument, NULL, OPT_DOWN},
 		{"root", required_argument, NULL, OPT_ROOT},
+		{"force", no_argument, NULL, OPT_FORCE},
 		{0},
 	};
 	AUTO(guest_release) struct guest g = GUEST_INIT;
@@ -127,6 +133,8 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 			rc = parse_listen(optarg, &o, &address, &e);
 		else if (opt == OPT_DOWN)
 			down = true;
+		else if (opt == OPT_FORCE)
+			o.force = true;
 		else if (opt == 'b')
 			background = true;
 		else if (opt == OPT_ROOT)

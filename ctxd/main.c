@@ -50,6 +50,7 @@ static const struct cli_command commands[] = {
 		"serve the context that was found at http://169.254.169.254/",
 		"  -b, --background            return when it listens, and go on serving\n"
 		"      --listen ADDRESS:PORT   there instead; touches no interface\n"
+		"      --force                 also what is from another metadata service\n"
 		"      --down                  end such a service, take the address "
 		"away\n" ROOT_HELP,
 		cmd_imds,

@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# ctxd local, final: what a context changes in a guest beside its name and network.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup() { cd "$BATS_TEST_TMPDIR" || return; }
+
+# accounts: the tree's files as a distribution has them
+accounts() {
+	tree none
+	cat >tree/etc/passwd <<-END
+	root:x:0:0:root:/root:/bin/sh
+	nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+	END
+	printf 'root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n' >tree/etc/shadow
+	printf 'root:x:0:\nsudo:x:27:\nnogroup:x:65534:\n' >tree/etc/group
+	printf 'root:*::\nsudo:*::\nnogroup:!::\n' >tree/etc/gshadow
+	rmdir tree/home/ops
+	mkdir -p tree/etc/sudoers.d tree/nonexistent tree/bin tree/usr/sbin
+	touch tree/bin/sh tree/bin/bash tree/usr/sbin/nologin
+}
+
+hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
+
+@test "an account is made as the guest's own tools would, and they find no fault" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	accounts
+	reachable
+	printf '%s\n' "USERNAME='ops'" "USERNAME_SUDO='YES'" "USERNAME_SHELL='/bin/bash'" "PASSWORD='secret'" \
+		"SSH_PUBLIC_KEY='ssh-rsa AAAA'" | context
+	local_
+	[ "$(stat -c '%u %a' tree/home/ops)" = '1000 700' ]
+	grep -qx 'ssh-rsa AAAA' tree/home/ops/.ssh/authorized_keys
+	[ "$(hash_of ops)" = "$(openssl passwd -6 -salt "$(hash_of ops | cut -d'$' -f3)" secret)" ]
+	grep -qx 'ops ALL=(ALL) NOPASSWD:ALL' tree/etc/sudoers.d/90-ctxd
+	[ "$(stat -c %a tree/etc/sudoers.d/90-ctxd)" = 440 ]
+	if command -v visudo >/dev/null; then visudo -cf tree/etc/sudoers.d/90-ctxd; fi
+	run pwck -r -R "$PWD/tree"
+	[ "$status" = 0 ] || { echo "$output"; false; }
+	run grpck -r -R "$PWD/tree"
+	[ "$status" = 0 ] || { echo "$output"; false; }
+}
+
+@test "a password is set when the context's changes, and one set later stays" {
+	accounts
+	echo "PASSWORD='secret'" | context
+	local_
+	first=$(hash_of root)
+	[[ $first == \$6\$* ]]
+	local_
+	[ "$(hash_of root)" = "$first" ]
+	sed -i 's/^root:[^:]*/root:mine/' tree/etc/shadow
+	local_
+	[ "$(hash_of root)" = mine ]
+	echo "PASSWORD='another'" | context
+	local_
+	[ "$(hash_of root)" != mine ]
+	printf '%s\n' "CRYPTED_PASSWORD='\$6\$x\$y'" | context
+	local_
+	[ "$(hash_of root)" = '$6$x$y' ]
+	run ! grep -r secret tree
+}
+
+@test "keys of an account that the context no longer names are taken away" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	accounts
+	reachable
+	printf '%s\n' "USERNAME='ops'" "SSH_PUBLIC_KEY='ssh-rsa AAAA'" | context
+	local_
+	echo "SSH_PUBLIC_KEY='ssh-rsa AAAA'" | context
+	local_
+	run ! grep -q AAAA tree/home/ops/.ssh/authorized_keys
+	grep -qx 'ssh-rsa AAAA' tree/root/.ssh/authorized_keys
+	[ ! -e tree/etc/sudoers.d/90-ctxd ]
+}
+
+# seed < USER-DATA: a NoCloud medium
+seed() {
+	rm -rf media seed
+	mkdir media seed
+	printf 'instance-id: %s\nlocal-hostname: web1\n' "${ID:-i-1}" >seed/meta-data
+	cat >seed/user-data
+	xorriso -as mkisofs -quiet -V cidata -J -R -o media/seed.iso seed 2>xorriso.log || cat xorriso.log
+}
+
+@test "#cloud-config is done where there is no cloud-init: files, users, time zone" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	accounts
+	mkdir -p tree/usr/share/zoneinfo/Europe
+	touch tree/usr/share/zoneinfo/Europe/Zurich
+	echo UTC >tree/etc/timezone
+	echo mine >tree/etc/x
+	tree_before=$(snapshot)
+	seed <<-'END'
+	#cloud-config
+	timezone: Europe/Zurich
+	write_files:
+	- {path: /etc/x, content: "ours\n", permissions: '0600'}
+	- {path: /srv/a/b, content: aGk=, encoding: b64, owner: 'nobody:sudo'}
+	runcmd: [echo hi]
+	packages: [nginx]
+	END
+	run -0 local_
+	has "$output" "'packages' is not something that ctxd does"
+	[ "$(cat tree/etc/hostname)" = web1 ]
+	[ "$(cat tree/etc/x)" = ours ] || { echo "$output"; cat tree/etc/x; false; }
+	[ "$(stat -c %a tree/etc/x)" = 600 ]
+	[ "$(cat tree/srv/a/b)" = hi ]
+	[ "$(stat -c '%u %g' tree/srv/a/b)" = '65534 27' ]
+	[ "$(readlink tree/etc/localtime)" = ../usr/share/zoneinfo/Europe/Zurich ]
+	[ "$(cat tree/etc/timezone)" = Europe/Zurich ]
+	# A file is written once for each content.
+	echo edited >tree/etc/x
+	local_
+	[ "$(cat tree/etc/x)" = edited ]
+	run -0 "$CTXD" final --root tree -n
+	[ "$output" = "run runcmd" ]
+	"$CTXD" undo --root tree
+	[ "$(cat tree/etc/x)" = mine ]
+	[ ! -e tree/srv/a/b ]
+}
+
+@test "where there is cloud-init, user data are left to it" {
+	accounts
+	cloud_init
+	printf '#cloud-config\nwrite_files: [{path: /etc/x, content: y}]\n' | seed
+	local_
+	[ ! -e tree/etc/x ]
+}
+
+@test "scripts are run once for each machine, with the medium's files, and not with its variables' harm" {
+	[ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || skip "needs root and mount namespaces"
+	mkdir state
+	cat >run.sh <<-'END'
+	set -e
+	mkdir -p /run/ctxd
+	mount -t tmpfs none /run/ctxd
+	mkdir -p /var/lib/ctxd
+	mount --bind state /var/lib/ctxd
+	"$CTXD" local --root tree --dev media -q
+	cp tree/run/ctxd/context /run/ctxd/context
+	for i in 1 2; do "$CTXD" final 2>&1; done
+	END
+	tree none
+	rm -rf media ctx
+	mkdir media ctx
+	cat >ctx/context.sh <<-'END'
+	PATH='/nowhere'
+	LD_PRELOAD='/nowhere.so'
+	ROLE='web it'"'"'s'
+	START_SCRIPT='echo "script: $ROLE $PATH ${LD_PRELOAD-none} $(cat extra)"'
+	INIT_SCRIPTS='init.py'
+	FILES='x'
+	END
+	echo 'of the medium' >ctx/extra
+	printf '#!/bin/sh\necho from a file: $0\nexit 3\n' >ctx/init.py
+	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx 2>/dev/null
+	export CTXD
+	run unshare -m bash run.sh
+	[ "$(grep -c '^script: ' <<<"$output")" = 1 ] || { echo "$output"; false; }
+	grep -qx "script: web it's /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin none of the medium" <<<"$output"
+	has "$output" "from a file: /var/lib/ctxd/scripts/init.py"
+	has "$output" "init.py ended with status 3"
+	[ ! -e /var/lib/ctxd/scripts ]
+}
+
+@test "before the end of the boot an update does nothing" {
+	tree none
+	echo "SET_HOSTNAME='web1'" | context
+	"$CTXD" update --root tree --dev media
+	[ ! -e tree/etc/hostname ]
+	local_
+	"$CTXD" final --root tree
+	echo "SET_HOSTNAME='web2'" | context
+	"$CTXD" update --root tree --dev media
+	[ "$(cat tree/etc/hostname)" = web2 ]
+}
+
+@test "mounts are a block in fstab that keeps no boot from succeeding" {
+	tree none
+	printf 'UUID=x / ext4 defaults 0 1\nLABEL=y /srv ext4 defaults 0 2\n' >tree/etc/fstab
+	cp tree/etc/fstab was
+	printf '%s\n' "DISK1_MOUNT_TAG='share'" "DISK1_MOUNT_POINT='/mnt/share'" | context
+	local_
+	grep -qP '^share\t/mnt/share\tvirtiofs\tdefaults,nofail\t0\t0$' tree/etc/fstab ||
+		{ cat tree/etc/fstab; false; }
+	rm media/*
+	echo "SET_HOSTNAME='x'" | context
+	local_
+	cmp was tree/etc/fstab
+}

@@ -1,0 +1,93 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# ctxd network: metadata services, in a network namespace where one answers at 169.254.169.254.
+
+bats_require_minimum_version 1.5.0
+load common
+
+setup() {
+	[ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null || skip "needs root and network namespaces"
+	cd "$BATS_TEST_TMPDIR" || return
+	tree none
+	mkdir -p tree/sys/class/dmi/id tree/proc srv
+}
+
+# service < SCRIPT: runs it where srv is served, and requests are in the file log
+service() {
+	cat >script
+	cat >server.py <<-'END'
+	import http.server, sys
+	class H(http.server.SimpleHTTPRequestHandler):
+	    def do_GET(self):
+	        if self.path.startswith("/moved/"):
+	            self.send_response(301)
+	            self.send_header("Location", "http://169.254.169.254/seed/meta-data")
+	            self.end_headers()
+	        else:
+	            super().do_GET()
+	http.server.ThreadingHTTPServer(("169.254.169.254", 80), lambda *a: H(*a, directory="srv")).serve_forever()
+	END
+	cat >run.sh <<-'END'
+	ip link set lo up
+	ip addr add 169.254.169.254/32 dev lo
+	python3 server.py 2>log &
+	pid=$!
+	trap 'kill $pid' EXIT
+	for i in $(seq 200); do curl -s --noproxy '*' -o /dev/null http://169.254.169.254/ && break; sleep 0.02; done
+	set -eu
+	. ./script
+	END
+	export CTXD
+	timeout 60 unshare -n bash run.sh
+}
+
+@test "OpenStack's documents are fetched and applied; the network stays as it is" {
+	echo 'OpenStack Nova' >tree/sys/class/dmi/id/product_name
+	mkdir -p srv/openstack/latest
+	echo '{"uuid": "83679162-1378-4288-a2d4-70e13ec132aa", "hostname": "web1.example.org",
+		"public_keys": {"k": "ssh-rsa AAAA k"}}' >srv/openstack/latest/meta_data.json
+	echo '#!/bin/sh' >srv/openstack/latest/user_data
+	service <<-'END'
+	"$CTXD" network --root tree
+	END
+	[ "$(cat tree/etc/hostname)" = web1 ]
+	grep -qx 'ssh-rsa AAAA k' tree/root/.ssh/authorized_keys
+	grep -q 'GET /openstack/latest/network_data.json HTTP/1.1" 404' log
+	[ "$("$CTXD" final --root tree -n)" = "run user-data" ]
+	# What is served there is not taken from it again.
+	run -1 timeout 20 "$CTXD" imds --root tree --listen 127.0.0.1:0
+	has "$output" "metadata service"
+}
+
+@test "NoCloud's documents are fetched from where the command line says" {
+	echo 'ds=nocloud;s=http://169.254.169.254/seed;h=named' >tree/proc/cmdline
+	mkdir srv/seed
+	echo 'instance-id: i-9' >srv/seed/meta-data
+	: >srv/seed/user-data
+	service <<-'END'
+	"$CTXD" network --root tree
+	END
+	[ "$(cat tree/etc/hostname)" = named ]
+}
+
+@test "no redirection is followed, and nothing is asked where no cloud is named" {
+	echo 'ds=nocloud;s=http://169.254.169.254/moved/' >tree/proc/cmdline
+	mkdir srv/seed
+	echo 'instance-id: i-9' >srv/seed/meta-data
+	service <<-'END'
+	! "$CTXD" network --root tree 2>out
+	grep -q 'the answer was 301' out
+	: >log
+	echo quiet >tree/proc/cmdline
+	"$CTXD" network --root tree
+	[ ! -s log ]
+	END
+	[ ! -e tree/etc/hostname ]
+}
+
+@test "with cloud-init the service is left to it" {
+	cloud_init
+	echo 'OpenStack Nova' >tree/sys/class/dmi/id/product_name
+	run -0 "$CTXD" network --root tree
+	has "$output" "left to cloud-init"
+}
