@@ -15,14 +15,14 @@ void report_fault(void *arg, const struct err *e)
 	log_err("%s", e->msg);
 }
 
-int one_load(const char *arg, const char *dir, instance_report_fn *report, void *report_arg,
-	     struct instance **ret, struct err *e)
+int one_file(const char *arg, const char *dir, char **ret, struct err *e)
 {
 	AUTO_FREE char *file = NULL;
-	AUTO_FREE char *path = NULL;
 
-	if (strchr(arg, '/') || str_has_suffix(arg, ".yaml"))
-		return instance_read_yaml(arg, report, report_arg, ret, e);
+	if (strchr(arg, '/') || str_has_suffix(arg, ".yaml")) {
+		*ret = strdup(arg);
+		return *ret ? 0 : err_nomem(e);
+	}
 	if (!dir)
 		return err_set(e, EINVAL,
 			       "instance '%s': is not a file NAME.yaml, and without --instances "
@@ -31,10 +31,17 @@ int one_load(const char *arg, const char *dir, instance_report_fn *report, void 
 	if (!name_is_plain(arg))
 		return err_set(e, EINVAL, "instance '%s': is not a name", arg);
 	file = str_format("%s.yaml", arg);
-	path = file ? path_join(dir, file) : NULL;
-	if (!path)
-		return err_nomem(e);
-	return instance_read_yaml(path, report, report_arg, ret, e);
+	*ret = file ? path_join(dir, file) : NULL;
+	return *ret ? 0 : err_nomem(e);
+}
+
+int one_load(const char *arg, const char *dir, instance_report_fn *report, void *report_arg,
+	     struct instance **ret, struct err *e)
+{
+	AUTO_FREE char *path = NULL;
+	int rc = one_file(arg, dir, &path, e);
+
+	return rc ? rc : instance_read_yaml(path, report, report_arg, ret, e);
 }
 
 int one_fail(size_t faults, const struct err *e)

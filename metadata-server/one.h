@@ -9,9 +9,11 @@
 void report_fault(void *arg, const struct err *e);
 
 /*
- * Reads one instance: a file, if arg has a '/' or ends in ".yaml", else NAME.yaml in folder dir
- * (NULL: there is none, EINVAL).
+ * The file of an instance: arg itself, if it has a '/' or ends in ".yaml", else NAME.yaml in folder
+ * dir (NULL: there is none, EINVAL). *ret is the caller's to free.
  */
+int one_file(const char *arg, const char *dir, char **ret, struct err *e);
+/* Reads it. Errors: those, and instance_read_yaml's. */
 int one_load(const char *arg, const char *dir, instance_report_fn *report, void *report_arg,
 	     struct instance **ret, struct err *e);
 

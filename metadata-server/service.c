@@ -25,6 +25,7 @@ struct service {
 	struct host host;
 	struct listening listening;
 	struct notify *notify;
+	size_t faults; /* of the first load */
 };
 
 /* The parts of one loop, which is the server's, last. */
@@ -213,6 +214,19 @@ static int open_control(struct service *s, struct err *e)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
+static int watch_definitions(struct service *s, struct err *e)
+{
+	struct event_base *base = httpd_base(s->server.httpd);
+	const struct service_opts *o = s->o;
+	AUTO_FREE char *file = NULL;
+
+	if (!o->as)
+		return watch_new(base, o->instances, on_change, s, &s->watch, e);
+	return one_file(o->as, o->instances, &file, e)
+		       ? -e->code
+		       : watch_new(base, file, on_change, s, &s->watch, e);
+}
+
 static int start_serving(struct service *s, struct err *e)
 {
 	struct httpd_opts limits = HTTPD_OPTS_DEFAULT;
@@ -224,6 +238,11 @@ static int start_serving(struct service *s, struct err *e)
 	limits.requests = o->guest_requests;
 	limits.bytes = o->guest_bytes;
 	rc = server_start(&s->server, &limits, e);
+	/* before definitions are read: what changes from then on is not missed */
+	if (!rc && !o->stdio && !o->no_watch)
+		rc = watch_definitions(s, e);
+	if (!rc)
+		rc = server_load(&s->server, true, &s->faults, e);
 	rc = rc ? rc : watch_signals(s, e);
 	rc = rc ? rc : open_control(s, e);
 	if (rc)
@@ -257,9 +276,6 @@ static int start_unprivileged(struct service *s, struct err *e)
 		rc = credentials_start(o->as, o->instances, &s->host.credentials, e);
 	if (!rc && s->host.credentials)
 		rc = credentials_attach(s->host.credentials, base, s->server.httpd, e);
-	if (!rc && !o->stdio && !o->no_watch)
-		rc = watch_new(base, s->server.store ? o->instances : s->server.one->file,
-			       on_change, s, &s->watch, e);
 	/* for one connection of one guest the filter would cost more than the answer */
 	if (!rc && !o->stdio)
 		rc = confine_to(s, e);
@@ -287,17 +303,14 @@ int service_run(const struct service_opts *o)
 {
 	AUTO(service_release) struct service s = {.o = o};
 	struct err e = {0};
-	size_t faults = 0;
 
 	s.server.dir = o->instances;
 	s.server.as = o->as;
 	fs_raise_file_limit();
 	if (events_open(&s.server.events, o->state, &e))
 		return cli_fail(&e);
-	if (server_load(&s.server, true, &faults, &e))
-		return one_fail(faults, &e);
 	if (start(&s, &e))
-		return cli_fail(&e);
+		return one_fail(s.faults, &e);
 	notify_send(s.notify, "READY=1\nSTATUS=%zu instances", server_count(&s.server));
 	return httpd_run(s.server.httpd, &e) ? cli_fail(&e) : EXIT_OK;
 }

@@ -97,3 +97,4 @@ BENCH_ROUNDS ?= 3
 BENCH_DIR ?= /dev/shm
 bench: all
 	tests/bench/run --bindir $(BINDIR) --rounds $(BENCH_ROUNDS) --dir $(BENCH_DIR) --only "$(BENCH)"
+	tests/bench/imds --bindir $(BINDIR) --rounds $(BENCH_ROUNDS) --dir $(BENCH_DIR) --only "$(BENCH)"
