@@ -22,13 +22,6 @@ struct args {
 	enum cli_output output;
 };
 
-static const char *env_or(const char *name, const char *other)
-{
-	const char *v = getenv(name);
-
-	return v && *v ? v : (v = getenv(other)) && *v ? v : NULL;
-}
-
 enum {
 	OPT_NAME = OPT_OTHER,
 	OPT_PRIVATE_KEY,

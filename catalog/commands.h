@@ -18,6 +18,7 @@ int cmd_clone(const struct cli_command *self, int argc, char **argv);
 int cmd_commit(const struct cli_command *self, int argc, char **argv);
 int cmd_gc(const struct cli_command *self, int argc, char **argv);
 int cmd_verify(const struct cli_command *self, int argc, char **argv);
+int cmd_export(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
 
 /* Values of long options without a letter. */
@@ -55,6 +56,9 @@ enum {
 		"store", required_argument, NULL, OPT_STORE                                        \
 	}
 #define STORE_HELP "      --store DIR             the local store\n"
+
+/* The value of the first of two variables that is set and not empty, or NULL. */
+const char *env_or(const char *name, const char *other);
 
 /* True if opt was one of CLOUD_OPTIONS; its value (optarg) is taken. */
 bool cloud_option(struct cloud_options *o, int opt);

@@ -2,6 +2,13 @@
 /* The options that say which sources to ask, and as whom: see catalog/commands.h. */
 #include "catalog/commands.h"
 
+const char *env_or(const char *name, const char *other)
+{
+	const char *v = getenv(name);
+
+	return v && *v ? v : (v = getenv(other)) && *v ? v : NULL;
+}
+
 bool cloud_option(struct cloud_options *o, int opt)
 {
 	switch (opt) {

@@ -44,4 +44,12 @@ int s3_head(struct aws *a, struct httpc *c, const char *bucket, const char *key,
 int s3_put(struct aws *a, struct httpc *c, const char *bucket, const char *key, const char *acl,
 	   const char *type, const void *data, size_t len, struct err *e);
 
+/*
+ * The same for any size: in parts of 64 MiB or more, `workers` (0: 4) of them at once, if it is
+ * larger than one. What was begun is taken back where it fails. p gets the bytes, may be NULL.
+ */
+int s3_put_large(struct aws *a, struct httpc *c, const char *bucket, const char *key,
+		 const char *acl, const char *type, const void *data, uint64_t size,
+		 unsigned workers, struct progress *p, struct err *e);
+
 #endif

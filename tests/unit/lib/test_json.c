@@ -178,6 +178,22 @@ static void wrong_calls_are_an_error_not_bad_json(void **state)
 	assert_int_equal(jsonw_end(&w, NULL), -EINVAL);
 }
 
+static void a_tree_is_written_as_it_was_read(void **state)
+{
+	static const char text[] =
+		"{\"a\":[1,-2,1.5,true,null,\"x\\n\"],\"b\":{\"c\":{},\"d\":[]}}";
+	AUTO(value_free) struct value *root = NULL;
+	AUTO_BUF out = BUF_INIT;
+	struct jsonw w;
+
+	(void)state;
+	assert_int_equal(json_parse("t", text, strlen(text), NULL, &root, NULL), 0);
+	jsonw_begin(&w, &out, false);
+	jsonw_value(&w, root);
+	assert_int_equal(jsonw_end(&w, NULL), 0);
+	assert_string_equal(buf_str(&out), text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +203,7 @@ int main(void)
 		cmocka_unit_test(a_long_line_takes_linear_time),
 		cmocka_unit_test(the_writer_indents),
 		cmocka_unit_test(any_bytes_become_json_that_reads_back),
+		cmocka_unit_test(a_tree_is_written_as_it_was_read),
 		cmocka_unit_test(wrong_calls_are_an_error_not_bad_json),
 	};
 

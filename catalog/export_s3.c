@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An image file as an object of S3. */
+#include "catalog/export_image.h"
+#include "lib/s3.h"
+#include "lib/str.h"
+
+static int check(const struct export_opts *o, struct err *e)
+{
+	AUTO(s3_url_release) struct s3_url u = {0};
+	int rc = o->dest ? s3_url_parse(o->dest, &u, e)
+			 : err_set(e, EINVAL, "s3://BUCKET/KEY is expected");
+
+	if (rc == 0 && !*u.key)
+		rc = err_set(e, EINVAL, "'%s' names no object", o->dest);
+	if (rc == 0 && (o->boot_mode || o->parent || o->bundle || o->ec2_cert || o->user))
+		rc = err_set(e, EINVAL, "S3 takes --format, --compress and --acl");
+	return rc < 0 ? rc : export_format_check(o, e);
+}
+
+static int run(struct session *s, const struct export_source *x, struct export_report *ret,
+	       struct err *e)
+{
+	AUTO(export_mapped_release) struct export_mapped data = {0};
+	AUTO(s3_url_release) struct s3_url u = {0};
+	struct s3_object there;
+	struct progress *p;
+	int rc = s3_url_parse(x->opts->dest, &u, e);
+
+	if (rc == 0 && !x->opts->replace) {
+		rc = s3_head(s->aws, s->http, u.bucket, u.key, &there, e);
+		if (rc == 0)
+			return err_set(e, EEXIST, "'%s' is there already (--force replaces it)",
+				       x->opts->dest);
+		/* Who may write need not be allowed to look. */
+		rc = rc == -ENOENT || rc == -EACCES ? 0 : rc;
+	}
+	if (rc == 0)
+		rc = export_map_image(x, &data, e);
+	if (rc < 0)
+		return rc;
+	p = progress_start("sending", data.size);
+	rc = s3_put_large(s->aws, s->http, u.bucket, u.key, export_acl(x->opts, NULL),
+			  "application/octet-stream", data.data, data.size, x->opts->workers, p, e);
+	progress_end(p, rc == 0);
+	if (rc < 0)
+		return rc;
+	ret->sent = data.size;
+	ret->location = strdup(x->opts->dest);
+	return ret->location ? 0 : err_nomem(e);
+}
+
+const struct export_type export_s3 = {
+	.name = "s3",
+	.run = run,
+	.check = check,
+	.needs_cloud = true,
+};
