@@ -5,7 +5,7 @@
 #include "lib/str.h"
 
 enum {
-	OPT_METADATA = OPT_OTHER,
+	OPT_WITH = OPT_OTHER,
 	OPT_INSTANCE,
 	OPT_HOSTNAME,
 	OPT_SSH_KEY,
@@ -15,6 +15,7 @@ enum {
 	OPT_DISK_SIZE,
 	OPT_SSH_PORT,
 	OPT_ACCEL,
+	OPT_FIRMWARE,
 	OPT_RUN_DIR,
 	OPT_TIMEOUT,
 };
@@ -29,28 +30,21 @@ static int take_unsigned(const char *s, uint64_t min, uint64_t max, unsigned *re
 	return rc;
 }
 
+const char *const run_metadata_names[] = {
+	[RUN_IMDS] = "imds",
+	[RUN_OPENNEBULA] = "opennebula",
+	[RUN_NONE] = "none",
+};
+
 static int take_metadata(const char *s, enum run_metadata *ret, struct err *e)
 {
-	if (strcmp(s, "imds") == 0)
-		*ret = RUN_IMDS;
-	else if (strcmp(s, "opennebula") == 0)
-		*ret = RUN_OPENNEBULA;
-	else
-		return err_set(e, EINVAL, "metadata '%s' is neither imds nor opennebula", s);
-	return 0;
-}
-
-static int take_accel(const char *s, enum run_accel *ret, struct err *e)
-{
-	if (strcmp(s, "auto") == 0)
-		*ret = RUN_AUTO;
-	else if (strcmp(s, "kvm") == 0)
-		*ret = RUN_KVM;
-	else if (strcmp(s, "tcg") == 0)
-		*ret = RUN_TCG;
-	else
-		return err_set(e, EINVAL, "accelerator '%s' is not one of auto, kvm, tcg", s);
-	return 0;
+	for (size_t i = 0; i < RUN_METADATA; i++) {
+		if (strcmp(s, run_metadata_names[i]) == 0) {
+			*ret = (enum run_metadata)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "metadata '%s' is not one of imds, opennebula, none", s);
 }
 
 static int take_memory(const char *s, uint64_t *ret, struct err *e)
@@ -65,7 +59,7 @@ static int take_memory(const char *s, uint64_t *ret, struct err *e)
 static int take_option(struct run_opts *o, int opt, struct err *e)
 {
 	switch (opt) {
-	case OPT_METADATA:
+	case OPT_WITH:
 		return take_metadata(optarg, &o->metadata, e);
 	case OPT_INSTANCE:
 		o->instance = optarg;
@@ -90,7 +84,9 @@ static int take_option(struct run_opts *o, int opt, struct err *e)
 	case OPT_SSH_PORT:
 		return take_unsigned(optarg, 1, 65535, &o->ssh_port, e);
 	case OPT_ACCEL:
-		return take_accel(optarg, &o->accel, e);
+		return run_take_accel(optarg, &o->accel, e);
+	case OPT_FIRMWARE:
+		return run_take_firmware(optarg, &o->firmware, e);
 	case OPT_RUN_DIR:
 		o->run_dir = optarg;
 		return 0;
@@ -103,7 +99,9 @@ int cmd_run(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option longopts[] = {
 		STORE_OPTION,
-		{"metadata", required_argument, NULL, OPT_METADATA},
+		{"with", required_argument, NULL, OPT_WITH},
+		{"metadata", required_argument, NULL, OPT_WITH}, /* its name before */
+		{"firmware", required_argument, NULL, OPT_FIRMWARE},
 		{"instance", required_argument, NULL, OPT_INSTANCE},
 		{"hostname", required_argument, NULL, OPT_HOSTNAME},
 		{"ssh-key", required_argument, NULL, OPT_SSH_KEY},

@@ -19,6 +19,7 @@ int cmd_commit(const struct cli_command *self, int argc, char **argv);
 int cmd_gc(const struct cli_command *self, int argc, char **argv);
 int cmd_verify(const struct cli_command *self, int argc, char **argv);
 int cmd_export(const struct cli_command *self, int argc, char **argv);
+int cmd_template(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
 
 /* Values of long options without a letter. */

@@ -9,7 +9,7 @@
 /* What comes back from the child, whose bytes may be any: so no bool. */
 struct found {
 	const char *path;
-	uint8_t bios, uefi_x86, uefi_arm64, kernel_arm64, has_kernel;
+	uint8_t bios, uefi_x86, uefi_arm64, kernel_arm64, has_kernel, no_virtio_net;
 	char bus[16];
 	char os[128];
 	uint64_t size;
@@ -36,6 +36,7 @@ static void take_boot(struct found *f, const struct image_boot *b)
 	if (!b->kernel)
 		return;
 	f->has_kernel = 1;
+	f->no_virtio_net = b->verdict.drivers[BOOT_VIRTIO_NET] == BOOT_DRIVER_ABSENT;
 	f->kernel_arm64 = b->verdict.kind == BOOT_KERNEL_ARM64;
 }
 
@@ -85,6 +86,7 @@ int facts_read(const struct store *s, const char *name, struct facts *ret, struc
 	ret->bios = f.bios && !ret->arm64;
 	ret->uefi = ret->arm64 ? f.uefi_arm64 || f.uefi_x86 : f.uefi_x86;
 	ret->has_kernel = f.has_kernel;
+	ret->no_virtio_net = f.no_virtio_net;
 	memcpy(ret->bus, f.bus, sizeof(ret->bus));
 	ret->size = f.size;
 	if (f.os[0] && !(ret->os = strdup(f.os)))

@@ -6,12 +6,13 @@
 #include "catalog/store.h"
 
 struct facts {
-	bool bios, uefi; /* boot loaders that firmware of this kind finds */
-	bool arm64;      /* for arm64; else for x86-64 */
-	bool has_kernel; /* a kernel was found, and so the bus is known */
-	char bus[16];    /* boot_bus_name of the best one: "virtio"; "unknown" */
-	char *os;        /* PRETTY_NAME; NULL: not known. Escape it. */
-	uint64_t size;   /* of the first disk, bytes */
+	bool bios, uefi;    /* boot loaders that firmware of this kind finds */
+	bool arm64;         /* for arm64; else for x86-64 */
+	bool has_kernel;    /* a kernel was found, and so the bus is known */
+	bool no_virtio_net; /* its kernel has no driver of such a network card */
+	char bus[16];       /* boot_bus_name of the best one: "virtio"; "unknown" */
+	char *os;           /* PRETTY_NAME; NULL: not known. Escape it. */
+	uint64_t size;      /* of the first disk, bytes */
 };
 void facts_release(struct facts *f);
 DEFINE_AUTO_STRUCT(struct facts, facts_release);

@@ -21,6 +21,7 @@ static const struct {
 } networks[] = {
 	[RUN_IMDS] = {"02:00:a9:fe:0a:0a", "169.254.10.10/16", "169.254.0.2", "169.254.0.3"},
 	[RUN_OPENNEBULA] = {"02:00:0a:00:02:0f", "10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
+	[RUN_NONE] = {"02:00:0a:00:02:0f", "10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
 };
 
 static const char *text_at(const struct value *v, const char *path)

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -116,13 +117,25 @@ static int run_probe(void)
 	return wait_some(pid, now_ms() + PROBE_MS);
 }
 
-bool kvm_works(const char **ret_why)
+bool kvm_works(bool arm64, const char **ret_why)
 {
+	struct utsname host;
+	bool arm64_host = uname(&host) == 0 && strcmp(host.machine, "aarch64") == 0;
 	int rc;
+
+	if (arm64 != arm64_host) {
+		*ret_why = "the guest is made for other processors";
+		return false;
+	}
 
 	if (access("/dev/kvm", R_OK | W_OK) < 0) {
 		*ret_why = errno == ENOENT ? "there is no /dev/kvm" : "/dev/kvm may not be opened";
 		return false;
+	}
+	/* The probe is code of the PC. */
+	if (arm64) {
+		*ret_why = NULL;
+		return true;
 	}
 	rc = run_probe();
 	*ret_why = rc == EXIT_CODE    ? NULL

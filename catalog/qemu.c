@@ -7,13 +7,15 @@
  * connection of the guest to 169.254.169.254:80 QEMU starts the metadata command, with the
  * connection as its stdin and stdout.
  *
+ * The machine: a PC with BIOS, a q35 with UEFI (OVMF), or for arm64 QEMU's "virt" with UEFI (AAVMF).
+ *
  * SMBIOS: with a metadata service the guest is to think that it is on EC2, which cloud-init
  * believes when UUID and serial are equal and begin with "ec2". With a context ISO alone QEMU's own
  * values stay.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "catalog/run.h"
@@ -21,25 +23,9 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 
-#define ARGS_MAX 64
-
-/* Arguments that belong to the list. */
-struct args {
-	char *v[ARGS_MAX + 1];
-	size_t n;
-	bool failed;
-};
-
-static void args_release(struct args *a)
+static void take(struct vm_args *a, char *s)
 {
-	for (size_t i = 0; i < a->n; i++)
-		free(a->v[i]);
-}
-DEFINE_AUTO_STRUCT(struct args, args_release);
-
-static void take(struct args *a, char *s)
-{
-	if (!s || a->n == ARGS_MAX) {
+	if (!s || a->n == VM_ARGS_MAX) {
 		free(s);
 		a->failed = true;
 		return;
@@ -47,13 +33,22 @@ static void take(struct args *a, char *s)
 	a->v[a->n++] = s;
 }
 
-static void PRINTF_LIKE(3, 4) add(struct args *a, const char *option, const char *fmt, ...)
+void vm_args_release(struct vm_args *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free(a->v[i]);
+	*a = (struct vm_args){0};
+}
+
+void vm_arg(struct vm_args *a, const char *option, const char *fmt, ...)
 {
 	AUTO_BUF b = BUF_INIT;
 	va_list ap;
 	int rc;
 
 	take(a, strdup(option));
+	if (!fmt)
+		return;
 	va_start(ap, fmt);
 	rc = buf_vaddf(&b, fmt, ap);
 	va_end(ap);
@@ -61,7 +56,7 @@ static void PRINTF_LIKE(3, 4) add(struct args *a, const char *option, const char
 }
 
 /* In QEMU's options a comma is written twice. */
-static char *escape(const char *s)
+char *vm_escape(const char *s)
 {
 	AUTO_BUF b = BUF_INIT;
 
@@ -72,71 +67,214 @@ static char *escape(const char *s)
 	return buf_detach(&b);
 }
 
-static void add_network(struct args *a, const struct vm *vm)
+/* ---- network ------------------------------------------------------------------------------------ */
+
+static void add_network(struct vm_args *a, const struct vm *vm)
 {
 	AUTO_FREE char *cmd = NULL;
+	char forward[64] = "";
 
+	if (vm->ssh_port)
+		snprintf(forward, sizeof(forward), ",hostfwd=tcp:127.0.0.1:%u-:22", vm->ssh_port);
 	if (!vm->metadata) {
-		add(a, "-netdev", "user,id=net,hostfwd=tcp:127.0.0.1:%u-:22", vm->ssh_port);
-	} else if ((cmd = escape(vm->metadata))) {
-		add(a, "-netdev",
-		    "user,id=net,net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3,"
-		    "dhcpstart=169.254.10.10,hostfwd=tcp:127.0.0.1:%u-:22,"
-		    "guestfwd=tcp:169.254.169.254:80-cmd:%s",
-		    vm->ssh_port, cmd);
+		vm_arg(a, "-netdev", "user,id=net%s", forward);
+	} else if ((cmd = vm_escape(vm->metadata))) {
+		vm_arg(a, "-netdev",
+		       "user,id=net,net=169.254.0.0/16,host=169.254.0.2,dns=169.254.0.3,"
+		       "dhcpstart=169.254.10.10%s,"
+		       "guestfwd=tcp:169.254.169.254:80-cmd:%s",
+		       forward, cmd);
 	} else {
 		a->failed = true;
 	}
-	add(a, "-device", "virtio-net-pci,netdev=net,romfile=,mac=%s", vm->mac);
+	vm_arg(a, "-device", "%s,netdev=net,romfile=,mac=%s",
+	       vm->emulated_nic ? "e1000" : "virtio-net-pci", vm->mac);
 }
 
-static void add_drive(struct args *a, const char *id, const char *path, const char *format,
-		      const char *options, const char *device)
+/* ---- disks ---------------------------------------------------------------------------------------- */
+
+enum bus {
+	BUS_VIRTIO,
+	BUS_SCSI,
+	BUS_SATA,
+	BUS_NVME,
+	BUS_IDE,
+};
+
+static enum bus find_bus(const struct vm *vm)
 {
-	AUTO_FREE char *file = escape(path);
-
-	if (!file) {
-		a->failed = true;
-		return;
-	}
-	add(a, "-drive", "if=none,id=%s,file=%s,format=%s,%s", id, file, format, options);
-	add(a, "-device", "%s,drive=%s", device, id);
+	if (strcmp(vm->bus, "virtio-scsi") == 0)
+		return BUS_SCSI;
+	if (strcmp(vm->bus, "sata") == 0)
+		return BUS_SATA;
+	if (strcmp(vm->bus, "nvme") == 0)
+		return BUS_NVME;
+	/* Only the old PC has such a controller. */
+	if (strcmp(vm->bus, "ide") == 0 && !vm->uefi && !vm->arm64)
+		return BUS_IDE;
+	return BUS_VIRTIO;
 }
 
-static void build(struct args *a, const struct vm *vm)
+static void add_controller(struct vm_args *a, enum bus bus)
+{
+	if (bus == BUS_SCSI)
+		vm_arg(a, "-device", "virtio-scsi-pci,id=scsi");
+	else if (bus == BUS_SATA)
+		vm_arg(a, "-device", "ich9-ahci,id=sata");
+}
+
+/* The device for drive `id`, the n-th on its bus. */
+static void add_device(struct vm_args *a, enum bus bus, const char *id, unsigned n)
+{
+	/* The first disk is booted from, not the network. */
+	const char *first = strcmp(id, "disk0") == 0 ? ",bootindex=0" : "";
+
+	switch (bus) {
+	case BUS_SCSI:
+		vm_arg(a, "-device", "scsi-hd,bus=scsi.0,lun=%u,drive=%s%s", n, id, first);
+		break;
+	case BUS_SATA:
+		vm_arg(a, "-device", "ide-hd,bus=sata.%u,drive=%s%s", n, id, first);
+		break;
+	case BUS_NVME:
+		vm_arg(a, "-device", "nvme,serial=%s,drive=%s%s", id, id, first);
+		break;
+	case BUS_IDE:
+		vm_arg(a, "-device", "ide-hd,bus=ide.%u,unit=%u,drive=%s%s", n / 2, n % 2, id,
+		       first);
+		break;
+	case BUS_VIRTIO:
+		vm_arg(a, "-device", "virtio-blk-pci,drive=%s%s", id, first);
+	}
+}
+
+static void add_drive(struct vm_args *a, const char *id, const char *path, const char *format,
+		      const char *options)
+{
+	AUTO_FREE char *file = vm_escape(path);
+
+	if (file)
+		vm_arg(a, "-drive", "if=none,id=%s,file=%s,format=%s,%s", id, file, format,
+		       options);
+	else
+		a->failed = true;
+}
+
+static const char *cache_of(const struct vm *vm)
+{
+	/* What a clone is thrown away with need not reach the platter when the guest syncs. */
+	if (vm->snapshot)
+		return "cache=unsafe,discard=unmap,snapshot=on";
+	return vm->keep ? "cache=writeback,discard=unmap" : "cache=unsafe,discard=unmap";
+}
+
+static void add_disks(struct vm_args *a, const struct vm *vm)
+{
+	enum bus bus = find_bus(vm);
+
+	add_controller(a, bus);
+	for (unsigned n = 0; n < vm->n_disks; n++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "disk%u", n);
+		add_drive(a, id, vm->disks[n], "qcow2", cache_of(vm));
+		add_device(a, bus, id, n);
+	}
+	if (!vm->iso)
+		return;
+	add_drive(a, "context", vm->iso, "raw", "readonly=on");
+	add_device(a, bus == BUS_SCSI || bus == BUS_SATA || bus == BUS_IDE ? bus : BUS_VIRTIO,
+		   "context", vm->n_disks);
+}
+
+/* ---- the machine ------------------------------------------------------------------------------------ */
+
+static void add_flash(struct vm_args *a, const char *path, unsigned unit, const char *options)
+{
+	AUTO_FREE char *file = vm_escape(path);
+
+	if (file)
+		vm_arg(a, "-drive", "if=pflash,unit=%u,format=raw,file=%s,%s", unit, file, options);
+	else
+		a->failed = true;
+}
+
+static void add_machine(struct vm_args *a, const struct vm *vm)
+{
+	vm_arg(a, "-machine", "%s", vm->arm64 ? "virt" : vm->uefi ? "q35,usb=off" : "pc,usb=off");
+	vm_arg(a, "-accel", "%s", vm->kvm ? "kvm" : "tcg,thread=multi");
+	/* Emulating the exact pointer authentication of Arm takes most of a boot's time. */
+	vm_arg(a, "-cpu", "%s", vm->kvm ? "host" : vm->arm64 ? "max,pauth-impdef=on" : "max");
+	vm_arg(a, "-smp", "%u", vm->cpus);
+	vm_arg(a, "-m", "%lluM", (unsigned long long)(vm->memory / MIB));
+	vm_arg(a, "-nodefaults", NULL);
+	vm_arg(a, "-no-user-config", NULL);
+	vm_arg(a, "-display", "none");
+	if (vm->uefi) {
+		add_flash(a, vm->firmware, 0, "readonly=on");
+		add_flash(a, vm->variables, 1, vm->snapshot ? "snapshot=on" : "readonly=off");
+	}
+}
+
+const char *qemu_program(const struct vm *vm)
+{
+	return vm->arm64 ? "qemu-system-aarch64" : "qemu-system-x86_64";
+}
+
+void qemu_args(struct vm_args *a, const struct vm *vm)
+{
+	take(a, strdup(qemu_program(vm)));
+	add_machine(a, vm);
+	add_disks(a, vm);
+	add_network(a, vm);
+	vm_arg(a, "-device", "virtio-rng-pci");
+	if (vm->ec2)
+		vm_arg(a, "-smbios",
+		       "type=1,manufacturer=Amazon EC2,product=acclimate,uuid=%s,serial=%s",
+		       vm->uuid, vm->uuid);
+}
+
+/* What only a run of ours has: the console in a file, QMP over stdin. */
+static void add_run(struct vm_args *a, const struct vm *vm)
 {
 	AUTO_FREE char *console = path_join(vm->dir, "console.log");
-	AUTO_FREE char *log = console ? escape(console) : NULL;
+	AUTO_FREE char *log = console ? vm_escape(console) : NULL;
 
-	take(a, strdup("qemu-system-x86_64"));
-	add(a, "-machine", "pc,usb=off");
-	add(a, "-accel", "%s", vm->kvm ? "kvm" : "tcg,thread=multi");
-	add(a, "-cpu", "%s", vm->kvm ? "host" : "max");
-	add(a, "-smp", "%u", vm->cpus);
-	add(a, "-m", "%lluM", (unsigned long long)(vm->memory / MIB));
-	take(a, strdup("-nodefaults"));
-	take(a, strdup("-no-user-config"));
-	add(a, "-display", "none");
-	/* What a clone is thrown away with need not reach the platter when the guest syncs. */
-	add_drive(a, "disk", vm->disk, "qcow2",
-		  vm->keep ? "cache=writeback,discard=unmap" : "cache=unsafe,discard=unmap",
-		  "virtio-blk-pci");
-	if (vm->iso)
-		add_drive(a, "context", vm->iso, "raw", "readonly=on", "virtio-blk-pci");
-	add_network(a, vm);
-	add(a, "-device", "virtio-rng-pci");
 	if (!log)
 		a->failed = true;
 	else
-		add(a, "-chardev", "file,id=console,path=%s", log);
-	add(a, "-serial", "chardev:console");
-	add(a, "-chardev", "stdio,id=monitor,signal=off");
-	add(a, "-mon", "chardev=monitor,mode=control");
-	if (vm->metadata)
-		add(a, "-smbios",
-		    "type=1,manufacturer=Amazon EC2,product=acclimate,uuid=%s,serial=%s", vm->uuid,
-		    vm->uuid);
+		vm_arg(a, "-chardev", "file,id=console,path=%s", log);
+	vm_arg(a, "-serial", "chardev:console");
+	vm_arg(a, "-chardev", "stdio,id=monitor,signal=off");
+	vm_arg(a, "-mon", "chardev=monitor,mode=control");
 }
+
+void vm_release(struct vm *vm)
+{
+	for (unsigned n = 0; n < vm->n_disks; n++)
+		free(vm->disks[n]);
+	free(vm->firmware);
+	free(vm->variables);
+	free(vm->iso);
+	free(vm->metadata);
+	*vm = (struct vm){0};
+}
+
+/* SMBIOS UUID as EC2 sets it. */
+int vm_make_uuid(char ret[37], struct err *e)
+{
+	uint8_t b[16];
+	char hex[33];
+
+	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
+		return err_errno(e, errno, "reading random bytes");
+	hex_encode(b, sizeof(b), hex);
+	snprintf(ret, 37, "ec2%.5s-%.4s-4%.3s-8%.3s-%.12s", hex, hex + 5, hex + 9, hex + 12,
+		 hex + 15);
+	return 0;
+}
+
+/* ---- while it runs ------------------------------------------------------------------------------------ */
 
 static void say(int qmp, const char *text)
 {
@@ -147,7 +285,7 @@ static void say(int qmp, const char *text)
 
 int qemu_start(const struct vm *vm, pid_t *ret_pid, int *ret_qmp, struct err *e)
 {
-	AUTO(args_release) struct args a = {0};
+	AUTO(vm_args_release) struct vm_args a = {0};
 	AUTO_FREE char *log_path = path_join(vm->dir, "qemu.log");
 	AUTO_FD int log = -1;
 	AUTO_FD int ours = -1;
@@ -155,7 +293,8 @@ int qemu_start(const struct vm *vm, pid_t *ret_pid, int *ret_qmp, struct err *e)
 	struct proc_opts o = PROC_OPTS_INIT;
 	int pair[2], rc;
 
-	build(&a, vm);
+	qemu_args(&a, vm);
+	add_run(&a, vm);
 	if (a.failed || !log_path)
 		return err_nomem(e);
 	log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
@@ -171,8 +310,8 @@ int qemu_start(const struct vm *vm, pid_t *ret_pid, int *ret_qmp, struct err *e)
 	o.die_with_parent = true;
 	rc = proc_start((const char *const *)a.v, &o, ret_pid, e);
 	if (rc == -ENOENT)
-		return err_set(e, ENOENT,
-			       "there is no qemu-system-x86_64 (Debian: qemu-system-x86)");
+		return err_set(e, ENOENT, "there is no %s (Debian: qemu-system-%s)",
+			       qemu_program(vm), vm->arm64 ? "arm" : "x86");
 	if (rc < 0)
 		return rc;
 	say(ours, "{\"execute\":\"qmp_capabilities\"}\n");

@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,6 +20,7 @@
 #include "lib/str.h"
 
 #define TICK_MS 100
+#define VARIABLES_LIMIT (64u << 20)
 #define POWERDOWN_MS 45000 /* for the guest to power off when it is asked to */
 #define QUIT_MS 5000       /* for QEMU to end when it is told to */
 
@@ -28,7 +28,7 @@ struct run {
 	const struct run_opts *opts;
 	struct store *store;
 	struct value *record;
-	int held; /* the image's disk: nothing removes it while it runs */
+	int held[STORE_DISKS_MAX]; /* the image's disks: nothing removes them while it runs */
 	char *dir;
 	bool temporary;
 	struct vm vm;
@@ -55,15 +55,15 @@ static void run_release(struct run *r)
 		close(r->ssh);
 	if (r->qmp >= 0)
 		close(r->qmp);
-	if (r->held >= 0)
-		close(r->held);
+	for (unsigned n = 0; n < STORE_DISKS_MAX; n++) {
+		if (r->held[n] >= 0)
+			close(r->held[n]);
+	}
 	console_free(r->console);
 	value_free(r->record);
 	if (r->dir && r->temporary)
 		(void)fs_remove_tree(r->dir, NULL);
-	free(r->vm.disk);
-	free(r->vm.iso);
-	free(r->vm.metadata);
+	vm_release(&r->vm);
 	free(r->dir);
 }
 DEFINE_AUTO_STRUCT(struct run, run_release);
@@ -90,32 +90,66 @@ static int make_dir(struct run *r, struct err *e)
 }
 
 /* A clone is run as it is and keeps what changes; of an image a clone is made for this run. */
-static int make_clone(struct run *r, struct err *e)
+static int make_disk(struct run *r, unsigned n, struct err *e)
 {
 	AUTO(store_disk_release) struct store_disk d = {0};
 	AUTO_FREE char *base = NULL;
-	int rc = store_find_disk(r->store, r->opts->image, 0, &d, e);
+	char name[16];
+	int rc = store_find_disk(r->store, r->opts->image, n, &d, e);
 
 	if (rc == 0)
-		rc = store_hold(&d, &r->held, e);
+		rc = store_hold(&d, &r->held[n], e);
 	if (rc < 0)
 		return rc;
 	base = realpath(d.path, NULL);
 	if (!base)
 		return err_errno(e, errno, "'%s'", d.path);
+	r->vm.n_disks = n + 1;
 	r->vm.keep = d.kind == STORE_DISK_CLONE;
 	if (r->vm.keep) {
-		r->vm.disk = STEAL(base);
+		r->vm.disks[n] = STEAL(base);
 		return !r->opts->disk_size ? 0
 					   : err_set(e, EINVAL,
 						     "'%s' is a clone: its size is chosen when it "
 						     "is made",
 						     r->opts->image);
 	}
-	r->vm.disk = path_join(r->dir, STORE_DISK);
-	if (!r->vm.disk)
+	store_disk_name(n, name);
+	r->vm.disks[n] = path_join(r->dir, name);
+	if (!r->vm.disks[n])
 		return err_nomem(e);
-	return image_create_clone(r->vm.disk, base, "qcow2", r->opts->disk_size, e);
+	return image_create_clone(r->vm.disks[n], base, "qcow2", n ? 0 : r->opts->disk_size, e);
+}
+
+static int make_disks(struct run *r, struct err *e)
+{
+	unsigned n_disks = 0;
+	int rc = store_count_disks(r->store, r->opts->image, &n_disks, e);
+
+	for (unsigned n = 0; rc == 0 && n < n_disks; n++)
+		rc = make_disk(r, n, e);
+	return rc;
+}
+
+/* The machine that the image needs; its UEFI gets variables of its own. */
+static int make_machine(struct run *r, struct err *e)
+{
+	AUTO(facts_release) struct facts facts = {0};
+	AUTO_FREE char *own = path_join(r->dir, "efivars.fd"), *start = NULL;
+	AUTO_BUF text = BUF_INIT;
+	int rc = own ? facts_read(r->store, r->opts->image, &facts, e) : err_nomem(e);
+
+	if (rc == 0)
+		rc = firmware_choose(&facts, r->record, r->opts->firmware, &r->vm, e);
+	if (rc < 0 || !r->vm.uefi)
+		return rc;
+	start = STEAL(r->vm.variables);
+	r->vm.variables = STEAL(own);
+	/* Those of a run before in the same folder are the guest's. */
+	if (access(r->vm.variables, F_OK) == 0)
+		return 0;
+	rc = fs_read_file(start, VARIABLES_LIMIT, &text, e);
+	return rc < 0 ? rc : fs_write_file(r->vm.variables, text.data, text.len, 0600, e);
 }
 
 /* 'word' for libslirp, which splits a command as a shell does but runs none. */
@@ -140,6 +174,8 @@ static int make_metadata(struct run *r, struct err *e)
 		return rc;
 	if (!instance || !key)
 		return err_nomem(e);
+	if (r->opts->metadata == RUN_NONE)
+		return 0;
 	if (r->opts->metadata == RUN_OPENNEBULA) {
 		r->vm.iso = path_join(r->dir, "context.iso");
 		if (!r->vm.iso)
@@ -158,6 +194,7 @@ static int make_metadata(struct run *r, struct err *e)
 	    add_quoted(&cmd, instance) < 0 || buf_adds(&cmd, "--token-key ") < 0 ||
 	    add_quoted(&cmd, key) < 0 || !(r->vm.metadata = buf_detach(&cmd)))
 		return err_nomem(e);
+	r->vm.ec2 = true;
 	return 0;
 }
 
@@ -175,20 +212,6 @@ static int free_port(unsigned *ret, struct err *e)
 	return 0;
 }
 
-/* SMBIOS UUID as EC2 sets it. */
-static int make_uuid(char ret[37], struct err *e)
-{
-	uint8_t b[16];
-	char hex[33];
-
-	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-		return err_errno(e, errno, "reading random bytes");
-	hex_encode(b, sizeof(b), hex);
-	snprintf(ret, 37, "ec2%.5s-%.4s-4%.3s-8%.3s-%.12s", hex, hex + 5, hex + 9, hex + 12,
-		 hex + 15);
-	return 0;
-}
-
 static int choose_accel(struct run *r, struct err *e)
 {
 	const char *why = NULL;
@@ -196,7 +219,7 @@ static int choose_accel(struct run *r, struct err *e)
 	r->vm.kvm = false;
 	if (r->opts->accel == RUN_TCG)
 		return 0;
-	r->vm.kvm = kvm_works(&why);
+	r->vm.kvm = kvm_works(r->vm.arm64, &why);
 	if (r->vm.kvm)
 		return 0;
 	if (r->opts->accel == RUN_KVM)
@@ -213,7 +236,9 @@ static int prepare(struct run *r, struct err *e)
 	if (rc == 0)
 		rc = make_dir(r, e);
 	if (rc == 0)
-		rc = make_clone(r, e);
+		rc = make_disks(r, e);
+	if (rc == 0)
+		rc = make_machine(r, e);
 	if (rc == 0)
 		rc = instance_write(r->opts, r->record, r->dir, e);
 	if (rc == 0)
@@ -225,7 +250,7 @@ static int prepare(struct run *r, struct err *e)
 		return err_nomem(e);
 	rc = instance_mac(instance, r->vm.mac, e);
 	if (rc == 0)
-		rc = make_uuid(r->vm.uuid, e);
+		rc = vm_make_uuid(r->vm.uuid, e);
 	if (rc == 0)
 		rc = choose_accel(r, e);
 	r->vm.dir = r->dir;
@@ -251,8 +276,10 @@ static int write_state(const struct run *r, struct err *e)
 	jsonw_string(&w, "image", r->opts->image);
 	jsonw_u64(&w, "pid", (uint64_t)r->pid);
 	jsonw_u64(&w, "ssh-port", r->vm.ssh_port);
+	jsonw_string(&w, "architecture", r->vm.arm64 ? "arm64" : "x86_64");
+	jsonw_string(&w, "firmware", r->vm.uefi ? "uefi" : "bios");
 	jsonw_string(&w, "accelerator", r->vm.kvm ? "kvm" : "tcg");
-	jsonw_string(&w, "metadata", r->opts->metadata == RUN_IMDS ? "imds" : "opennebula");
+	jsonw_string(&w, "metadata", run_metadata_names[r->opts->metadata]);
 	jsonw_string(&w, "console", console);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);
@@ -395,7 +422,11 @@ static int start(struct run *r, struct err *e)
 int run_image(struct store *store, const struct run_opts *o, struct err *e)
 {
 	AUTO(run_release)
-	struct run r = {.opts = o, .store = store, .held = -1, .qmp = -1, .ssh = -1};
+	struct run r = {.opts = o,
+			.store = store,
+			.held = {[0 ... STORE_DISKS_MAX - 1] = -1},
+			.qmp = -1,
+			.ssh = -1};
 	AUTO_FREE char *state = NULL;
 	int rc = prepare(&r, e);
 
@@ -403,9 +434,10 @@ int run_image(struct store *store, const struct run_opts *o, struct err *e)
 		rc = start(&r, e);
 	if (rc < 0)
 		return rc;
-	log_info("'%s' boots (%s); console: %s/console.log; log in when SSH answers: "
+	log_info("'%s' boots (%s, %s); console: %s/console.log; log in when SSH answers: "
 		 "ssh -p %u USER@127.0.0.1",
-		 o->image, r.vm.kvm ? "KVM" : "emulated", r.dir, r.vm.ssh_port);
+		 o->image, r.vm.uefi ? "UEFI" : "BIOS", r.vm.kvm ? "KVM" : "emulated", r.dir,
+		 r.vm.ssh_port);
 	rc = watch(&r, e);
 	state = path_join(r.dir, "run.json");
 	if (state)

@@ -4,7 +4,8 @@
  * metadata by metadata-server at 169.254.169.254 or by a context ISO. Everything of one run lies
  * in a run folder:
  *
- *   disk.qcow2      the clone, if it is made for this run
+ *   disk.qcow2      the clone, if it is made for this run; disk1.qcow2 ... of further disks
+ *   efivars.fd      the variables of the guest's UEFI
  *   instance.yaml   what the guest is told about itself
  *   token.key       key of the IMDSv2 tokens (imds)
  *   context.iso     the context (opennebula)
@@ -17,10 +18,11 @@
 
 #include <sys/types.h>
 
+#include "catalog/facts.h"
 #include "catalog/store.h"
 
 #define RUN_HELP                                                                                   \
-	"      --metadata imds|opennebula\n"                                                       \
+	"      --with imds|opennebula|none\n"                                                      \
 	"                              serve 169.254.169.254 (default), or only a context ISO\n"   \
 	"      --instance FILE         the instance as metadata-server has it, in place of:\n"     \
 	"      --hostname NAME\n"                                                                  \
@@ -30,6 +32,8 @@
 	"      --cpus N                default 2\n"                                                \
 	"      --disk-size SIZE        grow the clone's disk to SIZE\n"                            \
 	"      --ssh-port PORT         of 127.0.0.1, to the guest's 22 (default: a free one)\n"    \
+	"      --firmware auto|bios|uefi\n"                                                        \
+	"                              auto: what the image boots by\n"                            \
 	"      --accel auto|kvm|tcg    auto: KVM where a probe shows that it runs a guest\n"       \
 	"      --run-dir DIR           keep console log and clone there (default: a temporary\n"   \
 	"                              folder, removed at the end)\n"                              \
@@ -38,7 +42,11 @@
 enum run_metadata {
 	RUN_IMDS,
 	RUN_OPENNEBULA,
+	RUN_NONE,
 };
+/* Names of --with, in the order of the enum; RUN_METADATA of them. */
+extern const char *const run_metadata_names[];
+#define RUN_METADATA 3
 enum run_accel {
 	RUN_AUTO,
 	RUN_KVM,
@@ -60,8 +68,9 @@ struct run_opts {
 	uint64_t disk_size; /* 0: as the image */
 	unsigned ssh_port;  /* 0: a free one */
 	enum run_accel accel;
-	const char *run_dir; /* NULL: temporary */
-	unsigned timeout_s;  /* 0: none */
+	const char *firmware; /* "bios", "uefi"; NULL: as the image needs */
+	const char *run_dir;  /* NULL: temporary */
+	unsigned timeout_s;   /* 0: none */
 };
 
 /*
@@ -72,24 +81,62 @@ struct run_opts {
  */
 int run_image(struct store *store, const struct run_opts *o, struct err *e);
 
+/* Words of a command line. Errors: EINVAL. "auto" is NULL, or RUN_AUTO. */
+int run_take_firmware(const char *s, const char **ret, struct err *e);
+int run_take_accel(const char *s, enum run_accel *ret, struct err *e);
+
 /* ---- parts, each in its own file ------------------------------------------------------------ */
 
 /* What QEMU is started with. */
 struct vm {
 	const char *dir; /* run folder */
-	char *disk;
-	bool keep;      /* what the guest changes is wanted: a clone of the store */
-	char *iso;      /* NULL: none */
+	char *disks[STORE_DISKS_MAX];
+	unsigned n_disks;
+	bool keep;     /* what the guest changes is wanted: a clone of the store */
+	bool snapshot; /* what the guest changes is dropped by QEMU itself */
+	char bus[16];  /* as in struct facts */
+	bool arm64;
+	bool uefi;
+	char *firmware, *variables; /* of UEFI: code, and the guest's own variables */
+	bool emulated_nic;          /* the guest has no driver of virtio's */
+	char *iso;                  /* NULL: none */
 	char *metadata; /* command line for a connection to 169.254.169.254:80; NULL: none */
+	bool ec2;       /* SMBIOS as EC2 has it */
 	char mac[18];
 	uint64_t memory;
 	unsigned cpus;
-	unsigned ssh_port;
+	unsigned ssh_port; /* 0: none */
 	bool kvm;
 	char uuid[37]; /* SMBIOS, as EC2 has it: begins with "ec2" */
 };
+void vm_release(struct vm *vm);
+DEFINE_AUTO_STRUCT(struct vm, vm_release);
 
-/* qemu.c: starts QEMU; QMP goes over *ret_qmp (a socket, the caller's). */
+/* firmware.c: where this machine has UEFI's code, and the template of its variables; the caller's.
+ * Errors: ENOENT, with the package that has it. */
+int firmware_find(bool arm64, char **ret_code, char **ret_variables, struct err *e);
+/* What the image needs goes into vm: machine, firmware, bus. forced: "bios", "uefi", NULL. */
+int firmware_choose(const struct facts *f, const struct value *record, const char *forced,
+		    struct vm *vm, struct err *e);
+
+/* qemu.c: the arguments that make the guest, without console and monitor. */
+#define VM_ARGS_MAX 256
+struct vm_args {
+	char *v[VM_ARGS_MAX + 1];
+	size_t n;
+	bool failed; /* memory is out */
+};
+void vm_args_release(struct vm_args *a);
+DEFINE_AUTO_STRUCT(struct vm_args, vm_args_release);
+/* fmt NULL: the option has no value. */
+void vm_arg(struct vm_args *a, const char *option, const char *fmt, ...) PRINTF_LIKE(3, 4);
+char *vm_escape(const char *s);
+const char *qemu_program(const struct vm *vm);
+void qemu_args(struct vm_args *a, const struct vm *vm);
+/* SMBIOS UUID as EC2 sets it, random. */
+int vm_make_uuid(char ret[37], struct err *e);
+
+/* Starts QEMU; QMP goes over *ret_qmp (a socket, the caller's). */
 int qemu_start(const struct vm *vm, pid_t *ret_pid, int *ret_qmp, struct err *e);
 /* Asks the guest to power off / ends QEMU at once, over QMP. Fails silently: QEMU may be gone. */
 void qemu_powerdown(int qmp);
@@ -98,10 +145,10 @@ void qemu_quit(int qmp);
 char *qemu_last_words(const char *dir);
 
 /*
- * kvm.c: whether KVM runs a guest here, by running one: a boot sector that enters long mode and
- * waits for timer interrupts. *ret_why says what was found when it does not.
+ * kvm.c: whether KVM runs a guest of that architecture here. For x86-64 by running one: a boot sector
+ * that enters long mode and waits for timer interrupts. *ret_why says what was found when it does not.
  */
-bool kvm_works(const char **ret_why);
+bool kvm_works(bool arm64, const char **ret_why);
 
 /* instance.c: writes DIR/instance.yaml; address and mac fit the user network of the metadata. */
 int instance_write(const struct run_opts *o, const struct value *record, const char *dir,

@@ -47,9 +47,9 @@ scenario_import() {
 scenario_boot() {
 	GUEST_IMDS=$WORK/guest-imds
 	GUEST_ISO=$WORK/guest-iso
-	guest_start "$GUEST_IMDS" --metadata imds --hostname $HOST_IMDS --ssh-key "$SSH_KEY.pub" \
+	guest_start "$GUEST_IMDS" --with imds --hostname $HOST_IMDS --ssh-key "$SSH_KEY.pub" \
 		--user-data "$WORK/$HOST_IMDS.sh" bundle-debian
-	guest_start "$GUEST_ISO" --metadata opennebula --hostname $HOST_ISO --ssh-key "$SSH_KEY.pub" \
+	guest_start "$GUEST_ISO" --with opennebula --hostname $HOST_ISO --ssh-key "$SSH_KEY.pub" \
 		--user-data "$WORK/$HOST_ISO.sh" ebs-debian
 }
 

@@ -72,9 +72,9 @@ fails() {
 	catalog commit web web-2
 	change web 5
 	holds web-1 3
-	! holds web-1 4
+	run ! holds web-1 4
 	holds web-2 4
-	! holds web-2 5
+	run ! holds web-2 5
 	holds web 5
 	whole
 	catalog rm debian web-1
@@ -106,8 +106,8 @@ fails() {
 	change a 4
 	change b 5
 	holds b 3
-	! holds b 4
-	! holds a 5
+	run ! holds b 4
+	run ! holds a 5
 	whole
 }
 

@@ -89,8 +89,8 @@ becomes() {
 	becomes bash catalog.bash <<-'EOT'
 		catalog import --compress zs
 		catalog import --compress zstd
-		catalog run --metadata=o
-		catalog run --metadata=opennebula
+		catalog run --with=o
+		catalog run --with=opennebula
 		catalog rm d
 		catalog rm d
 	EOT

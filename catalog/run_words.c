@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Words of command lines that more than one command has: see catalog/run.h. */
+#include "catalog/run.h"
+
+int run_take_firmware(const char *s, const char **ret, struct err *e)
+{
+	if (strcmp(s, "bios") != 0 && strcmp(s, "uefi") != 0 && strcmp(s, "auto") != 0)
+		return err_set(e, EINVAL, "firmware '%s' is not one of auto, bios, uefi", s);
+	*ret = strcmp(s, "auto") == 0 ? NULL : s;
+	return 0;
+}
+
+int run_take_accel(const char *s, enum run_accel *ret, struct err *e)
+{
+	if (strcmp(s, "auto") == 0)
+		*ret = RUN_AUTO;
+	else if (strcmp(s, "kvm") == 0)
+		*ret = RUN_KVM;
+	else if (strcmp(s, "tcg") == 0)
+		*ret = RUN_TCG;
+	else
+		return err_set(e, EINVAL, "accelerator '%s' is not one of auto, kvm, tcg", s);
+	return 0;
+}
