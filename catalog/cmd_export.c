@@ -151,7 +151,12 @@ static void print_text(const struct export_report *r)
 		printf("%s\n", r->location);
 }
 
-/* The cloud of the source that was named, else EC2 as the environment and the options say. */
+static bool fits(const struct source *src, const struct source_type *cloud)
+{
+	return src->type == cloud || (src->type->aws && cloud->aws);
+}
+
+/* The cloud of the source that was named, else the one that environment and options tell. */
 static int open_cloud(struct args *a, struct catalog *c, struct source **ret_source, struct err *e)
 {
 	const struct source *src;
@@ -162,10 +167,11 @@ static int open_cloud(struct args *a, struct catalog *c, struct source **ret_sou
 		if (rc < 0)
 			return rc;
 		src = config_find(c->config, a->cloud.source);
-		if (!src || !src->type->aws)
-			return err_set(e, EINVAL, "the source '%s' is not of EC2", a->cloud.source);
+		if (!src || !fits(src, a->type->cloud))
+			return err_set(e, EINVAL, "the source '%s' is not of %s", a->cloud.source,
+				       a->type->cloud->name);
 	} else {
-		rc = source_new("ec2", &source_ec2, ret_source, e);
+		rc = source_new(a->type->cloud->name, a->type->cloud, ret_source, e);
 		if (rc < 0)
 			return rc;
 		src = *ret_source;
@@ -184,7 +190,7 @@ static int export(struct args *a, struct err *e)
 
 	if (rc == 0)
 		rc = export_source_open(store, &a->export, &x, e);
-	if (rc == 0 && a->type->needs_cloud)
+	if (rc == 0 && a->type->cloud)
 		rc = open_cloud(a, &catalog, &own, e);
 	a->session.workers = a->export.workers;
 	a->session.private_key = a->private_key;

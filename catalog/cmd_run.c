@@ -30,12 +30,6 @@ static int take_unsigned(const char *s, uint64_t min, uint64_t max, unsigned *re
 	return rc;
 }
 
-const char *const run_metadata_names[] = {
-	[RUN_IMDS] = "imds",
-	[RUN_OPENNEBULA] = "opennebula",
-	[RUN_NONE] = "none",
-};
-
 static int take_metadata(const char *s, enum run_metadata *ret, struct err *e)
 {
 	for (size_t i = 0; i < RUN_METADATA; i++) {
@@ -44,7 +38,10 @@ static int take_metadata(const char *s, enum run_metadata *ret, struct err *e)
 			return 0;
 		}
 	}
-	return err_set(e, EINVAL, "metadata '%s' is not one of imds, opennebula, none", s);
+	return err_set(e, EINVAL,
+		       "metadata '%s' is not one of imds, opennebula, nocloud, "
+		       "config-drive, none",
+		       s);
 }
 
 static int take_memory(const char *s, uint64_t *ret, struct err *e)

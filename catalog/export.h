@@ -74,7 +74,8 @@ struct export_type {
 		   struct err *e);
 	/* Checks the options before anything is done, may be NULL. Errors: EINVAL. */
 	int (*check)(const struct export_opts *o, struct err *e);
-	bool needs_cloud; /* a session of AWS */
+	/* Whose session it needs; NULL: none. */
+	const struct source_type *cloud;
 };
 extern const struct export_type *const export_types[];
 const struct export_type *export_find_type(const char *name);

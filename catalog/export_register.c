@@ -166,5 +166,5 @@ const struct export_type export_ec2 = {
 	.name = "ec2",
 	.run = run,
 	.check = check,
-	.needs_cloud = true,
+	.cloud = &source_ec2,
 };

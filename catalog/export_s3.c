@@ -53,5 +53,5 @@ const struct export_type export_s3 = {
 	.name = "s3",
 	.run = run,
 	.check = check,
-	.needs_cloud = true,
+	.cloud = &source_ec2,
 };

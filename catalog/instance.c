@@ -16,13 +16,19 @@
 #define USER_DATA_LIMIT (1u << 20)
 
 /* The guest's place in QEMU's user networks; see qemu.c. */
-static const struct {
+struct place {
 	const char *mac, *address, *gateway, *dns;
-} networks[] = {
-	[RUN_IMDS] = {"02:00:a9:fe:0a:0a", "169.254.10.10/16", "169.254.0.2", "169.254.0.3"},
-	[RUN_OPENNEBULA] = {"02:00:0a:00:02:0f", "10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
-	[RUN_NONE] = {"02:00:0a:00:02:0f", "10.0.2.15/24", "10.0.2.2", "10.0.2.3"},
 };
+
+static const struct place *find_place(enum run_metadata m)
+{
+	static const struct place imds = {"02:00:a9:fe:0a:0a", "169.254.10.10/16", "169.254.0.2",
+					  "169.254.0.3"};
+	static const struct place usual = {"02:00:0a:00:02:0f", "10.0.2.15/24", "10.0.2.2",
+					   "10.0.2.3"};
+
+	return m == RUN_IMDS ? &imds : &usual;
+}
 
 static const char *text_at(const struct value *v, const char *path)
 {
@@ -76,15 +82,17 @@ static int add_user_data(struct jsonw *w, const char *path, struct err *e)
 
 static void add_nic(struct jsonw *w, enum run_metadata metadata)
 {
+	const struct place *place = find_place(metadata);
+
 	jsonw_array(w, "nics");
 	jsonw_object(w, NULL);
-	jsonw_string(w, "mac", networks[metadata].mac);
+	jsonw_string(w, "mac", place->mac);
 	jsonw_array(w, "addresses");
-	jsonw_string(w, NULL, networks[metadata].address);
+	jsonw_string(w, NULL, place->address);
 	jsonw_close(w);
-	jsonw_string(w, "gateway", networks[metadata].gateway);
+	jsonw_string(w, "gateway", place->gateway);
 	jsonw_array(w, "dns");
-	jsonw_string(w, NULL, networks[metadata].dns);
+	jsonw_string(w, NULL, place->dns);
 	jsonw_close(w);
 	jsonw_close(w);
 	jsonw_close(w);

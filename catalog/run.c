@@ -176,12 +176,13 @@ static int make_metadata(struct run *r, struct err *e)
 		return err_nomem(e);
 	if (r->opts->metadata == RUN_NONE)
 		return 0;
-	if (r->opts->metadata == RUN_OPENNEBULA) {
+	if (run_with_iso(r->opts->metadata)) {
 		r->vm.iso = path_join(r->dir, "context.iso");
 		if (!r->vm.iso)
 			return err_nomem(e);
 		(void)unlink(r->vm.iso); /* of a run before in the same folder */
-		return proc_run((const char *const[]){server, "iso", "--kind", "opennebula",
+		return proc_run((const char *const[]){server, "iso", "--kind",
+						      run_metadata_names[r->opts->metadata],
 						      instance, r->vm.iso, NULL},
 				NULL, 0, NULL, 0, 60, e);
 	}

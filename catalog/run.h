@@ -8,7 +8,7 @@
  *   efivars.fd      the variables of the guest's UEFI
  *   instance.yaml   what the guest is told about itself
  *   token.key       key of the IMDSv2 tokens (imds)
- *   context.iso     the context (opennebula)
+ *   context.iso     the context (opennebula, nocloud, config-drive)
  *   console.log     the guest's serial console
  *   qemu.log        messages of QEMU and of metadata-server
  *   run.json        while it runs: pid, ssh-port, accelerator, console
@@ -22,7 +22,7 @@
 #include "catalog/store.h"
 
 #define RUN_HELP                                                                                   \
-	"      --with imds|opennebula|none\n"                                                      \
+	"      --with imds|opennebula|nocloud|config-drive|none\n"                                 \
 	"                              serve 169.254.169.254 (default), or only a context ISO\n"   \
 	"      --instance FILE         the instance as metadata-server has it, in place of:\n"     \
 	"      --hostname NAME\n"                                                                  \
@@ -41,12 +41,18 @@
 
 enum run_metadata {
 	RUN_IMDS,
-	RUN_OPENNEBULA,
+	RUN_OPENNEBULA, /* an ISO; likewise the next ones */
+	RUN_NOCLOUD,
+	RUN_CONFIG_DRIVE,
 	RUN_NONE,
+	RUN_METADATA, /* their number */
 };
-/* Names of --with, in the order of the enum; RUN_METADATA of them. */
-extern const char *const run_metadata_names[];
-#define RUN_METADATA 3
+/* Names of --with, in the order of the enum; those of ISOs are metadata-server's kinds, too. */
+extern const char *const run_metadata_names[RUN_METADATA];
+static inline bool run_with_iso(enum run_metadata m)
+{
+	return m == RUN_OPENNEBULA || m == RUN_NOCLOUD || m == RUN_CONFIG_DRIVE;
+}
 enum run_accel {
 	RUN_AUTO,
 	RUN_KVM,

@@ -2,6 +2,12 @@
 /* Words of command lines that more than one command has: see catalog/run.h. */
 #include "catalog/run.h"
 
+const char *const run_metadata_names[RUN_METADATA] = {
+	[RUN_IMDS] = "imds",       [RUN_OPENNEBULA] = "opennebula",
+	[RUN_NOCLOUD] = "nocloud", [RUN_CONFIG_DRIVE] = "config-drive",
+	[RUN_NONE] = "none",
+};
+
 int run_take_firmware(const char *s, const char **ret, struct err *e)
 {
 	if (strcmp(s, "bios") != 0 && strcmp(s, "uefi") != 0 && strcmp(s, "auto") != 0)

@@ -61,7 +61,7 @@ start_glance() {
 	grep -q '"name": "my-box"' "$CLOUD/$id.json"
 	grep -q '"disk_format": "qcow2"' "$CLOUD/$id.json"
 	grep -q '"architecture": "x86_64"' "$CLOUD/$id.json"
-	OS_PASSWORD=wrong fails "requires authentication" catalog export box --to glance -q
+	OS_PASSWORD=wrong fails "HTTP 401" catalog export box --to glance -q
 	touch "$CLOUD/refuse"
 	fails "media is full" catalog export box --to glance -q
 	[ "$(find "$CLOUD" -name '*.json' | wc -l)" -eq 1 ]

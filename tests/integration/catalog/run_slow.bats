@@ -54,6 +54,16 @@ second_sector() { qemu-io -r -c "read -v 512 512" "$1" | grep -c 'the.second.dis
 	[ "$status" -eq 1 ]
 }
 
+@test "the ISO of each kind, as the guest's software looks for it" {
+	speaking_disks
+	# What the firmware's second disk is, the guest can read: here it is the ISO's first sector.
+	for with in opennebula:CONTEXT nocloud:cidata config-drive:config-2; do
+		rm -rf "$BATS_TEST_TMPDIR/run"
+		runs two --with "${with%:*}" --hostname guest
+		[ "$(blkid -p -o value -s LABEL "$BATS_TEST_TMPDIR/run/context.iso")" = "${with#*:}" ]
+	done
+}
+
 @test "what a guest runs from is not removed" {
 	speaking_disks
 	# It never ends by itself: the boot sector only halts.
