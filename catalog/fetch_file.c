@@ -23,7 +23,6 @@
 /* No disk is larger: a bound for what lies about its size. */
 #define FILE_MAX (UINT64_C(64) << 40)
 #define CHUNK (1u << 20)
-#define CONVERT_SECONDS "0"
 
 static bool is_local(const struct catalog_image *im)
 {
@@ -337,53 +336,102 @@ static int download(struct session *s, const struct catalog_image *im,
 /* ---- into a disk ------------------------------------------------------------------------------ */
 
 /* The message of the other program without its name. */
-static int strip_program(struct err *e)
+static int strip_program(const char *name, struct err *e)
 {
-	char *at = e ? strstr(e->msg, "imgconv: ") : NULL;
+	AUTO_FREE char *prefix = str_format("%s: ", name);
+	char *at = e && prefix ? strstr(e->msg, prefix) : NULL;
 	int code = e ? e->code : EIO;
 	char msg[sizeof(e->msg)];
 
 	if (!at)
 		return -code;
-	snprintf(msg, sizeof(msg), "%s", at + strlen("imgconv: "));
+	snprintf(msg, sizeof(msg), "%s", at + strlen(prefix));
 	return err_set(e, EBADMSG, "%s", msg);
 }
 
-static int convert(const struct catalog_image *im, const char *from, const char *format,
-		   const char *disk, const struct image_create_opts *o, struct err *e)
+static const char *compression_name(const struct image_create_opts *o)
+{
+	return o->compression == IMAGE_COMPRESS_ZSTD ? "compression=zstd" : "compression=zlib";
+}
+
+/* Runs a program of ours that makes the disk; its one line is the error. */
+static int run_tool(const char *name, const char *const *args, struct err *e)
 {
 	AUTO_FREE char *program = NULL;
-	const char *argv[16];
-	size_t n = 0;
-	int rc = fs_sibling_program("imgconv", &program, e);
+	const char *argv[20];
+	size_t n = 1;
+	int rc = fs_sibling_program(name, &program, e);
 
 	if (rc < 0)
 		return rc;
-	argv[n++] = program;
-	argv[n++] = "convert";
-	argv[n++] = "-q";
-	argv[n++] = "--force";
-	if (format && strcmp(format, "vhdx") == 0) {
-		argv[n++] = "--via-qemu";
-		argv[n++] = "--timeout";
-		argv[n++] = CONVERT_SECONDS;
+	argv[0] = program;
+	for (; args[n - 1] && n < ARRAY_SIZE(argv) - 1; n++)
+		argv[n] = args[n - 1];
+	argv[n] = NULL;
+	rc = proc_run(argv, NULL, 0, NULL, 0, 0, e);
+	return rc < 0 && rc != -ECANCELED ? strip_program(name, e) : rc;
+}
+
+/* An image file: by imgconv, which reads it in a sandbox. */
+static int convert(const char *from, const char *format, const char *disk,
+		   const struct image_create_opts *o, struct err *e)
+{
+	bool vhdx = format && strcmp(format, "vhdx") == 0;
+	const char *args[16];
+	size_t n = 0;
+
+	args[n++] = "convert";
+	args[n++] = "-q";
+	args[n++] = "--force";
+	if (vhdx) {
+		/* As long as it takes. */
+		args[n++] = "--via-qemu";
+		args[n++] = "--timeout";
+		args[n++] = "0";
 	} else if (format) {
-		argv[n++] = "-f";
-		argv[n++] = format;
+		args[n++] = "-f";
+		args[n++] = format;
 	}
 	if (o->compression != IMAGE_COMPRESS_NONE) {
-		argv[n++] = "-o";
-		argv[n++] = o->compression == IMAGE_COMPRESS_ZSTD ? "compression=zstd"
-								  : "compression=zlib";
+		args[n++] = "-o";
+		args[n++] = compression_name(o);
 	}
-	argv[n++] = "-O";
-	argv[n++] = "qcow2";
-	argv[n++] = from;
-	argv[n++] = disk;
-	argv[n] = NULL;
-	log_info("converting '%s'", im->id);
-	rc = proc_run(argv, NULL, 0, NULL, 0, 0, e);
-	return rc < 0 && rc != -ECANCELED ? strip_program(e) : rc;
+	args[n++] = "-O";
+	args[n++] = "qcow2";
+	args[n++] = from;
+	args[n++] = disk;
+	args[n] = NULL;
+	return run_tool("imgconv", args, e);
+}
+
+/* An archive with a disk in it (OVA, ...): by bundle. */
+static int open_archive(const char *from, const char *disk, const struct image_create_opts *o,
+			struct err *e)
+{
+	const char *args[16];
+	size_t n = 0;
+
+	args[n++] = "open";
+	args[n++] = "-q";
+	args[n++] = "--force";
+	args[n++] = "-O";
+	args[n++] = "qcow2";
+	if (o->compression != IMAGE_COMPRESS_NONE)
+		args[n++] = "-c";
+	args[n++] = from;
+	args[n++] = disk;
+	args[n] = NULL;
+	return run_tool("bundle", args, e);
+}
+
+/* A tar archive, by the magic of its first member. */
+static bool is_archive(const char *path)
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char magic[5];
+
+	return fd >= 0 && pread(fd, magic, sizeof(magic), 257) == (ssize_t)sizeof(magic) &&
+	       memcmp(magic, "ustar", sizeof(magic)) == 0;
 }
 
 /* The unpacked file beside it, if the file is packed; then *ret is its path. */
@@ -438,6 +486,22 @@ static int verify_local(const struct catalog_image *im, const char *path,
 	return rc;
 }
 
+/* What lies at path as a QCOW2 at disk. *ret_unpacked: a file that was made for that, or NULL. */
+static int make_disk(const struct catalog_image *im, const char *path, const char *dir,
+		     const char *disk, const struct image_create_opts *o, char **ret_unpacked,
+		     struct err *e)
+{
+	int rc = 0;
+
+	log_info("making a disk of '%s'", im->id);
+	if (!is_archive(path))
+		rc = unpack_beside(path, dir, ret_unpacked, e);
+	/* Of a packed archive, bundle wants the whole: it knows how that has to be packed. */
+	if (rc == 0 && is_archive(*ret_unpacked ? *ret_unpacked : path))
+		return open_archive(path, disk, o, e);
+	return rc < 0 ? rc : convert(*ret_unpacked ? *ret_unpacked : path, im->format, disk, o, e);
+}
+
 int fetch_file_convert(struct session *s, const struct catalog_image *im,
 		       const struct remote_file *remote, const char *dir, const char *disk,
 		       const struct image_create_opts *o, struct fetch_report *report,
@@ -457,9 +521,7 @@ int fetch_file_convert(struct session *s, const struct catalog_image *im,
 		*ret_kept = d.resumable && d.done && rc != -EBADMSG;
 	}
 	if (rc == 0)
-		rc = unpack_beside(path, dir, &unpacked, e);
-	if (rc == 0)
-		rc = convert(im, unpacked ? unpacked : path, im->format, disk, o, e);
+		rc = make_disk(im, path, dir, disk, o, &unpacked, e);
 	if (rc < 0)
 		return rc;
 	if (unpacked)

@@ -1,33 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The talk with one source: see catalog/catalog.h. */
-#include <pthread.h>
-#include <time.h>
-
 #include "catalog/cache.h"
 #include "catalog/catalog.h"
 #include "lib/log.h"
 
-/* The same words again within that time are not worth another line. */
-#define NOTE_PAUSE_S 2
-
 void session_note(void *opaque, const char *text)
 {
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static time_t last;
-	struct session *s = opaque;
-	time_t now = time(NULL);
-	bool say;
+	const struct session *s = opaque;
 
 	progress_note(s->progress, text);
-	if (!text || (s->progress && isatty(STDERR_FILENO)))
-		return;
-	pthread_mutex_lock(&lock);
-	say = now - last >= NOTE_PAUSE_S;
-	if (say)
-		last = now;
-	pthread_mutex_unlock(&lock);
-	if (say)
-		log_info("waiting: %s", text);
 }
 
 static int open_aws(const struct cloud_options *o, const struct source *src, struct session *s,

@@ -7,9 +7,11 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define REDRAW_MS 100
+#define NOTE_PAUSE_MS 2000 /* between lines, where there is no terminal */
 #define BAR_CELLS 24
 
 struct progress {
@@ -182,10 +184,28 @@ void progress_add(struct progress *p, uint64_t bytes)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Where there is no bar the notes of all threads are lines, not too many of them. */
+static void say_note(const char *note)
+{
+	static uint64_t last_ms;
+	uint64_t ms = now_ms();
+	bool say;
+
+	pthread_mutex_lock(&screen);
+	say = !last_ms || ms - last_ms >= NOTE_PAUSE_MS;
+	if (say)
+		last_ms = ms;
+	pthread_mutex_unlock(&screen);
+	if (say)
+		log_info("waiting: %s", note);
+}
+
 void progress_note(struct progress *p, const char *note)
 {
 	AUTO_BUF text = BUF_INIT;
 
+	if (note && (!p || !on_terminal()))
+		say_note(note);
 	if (!p)
 		return;
 	if (note)

@@ -23,7 +23,10 @@ struct progress *progress_start(const char *what, uint64_t total);
 /* Sets how far it is, absolute, in bytes. p may be NULL. */
 void progress_set(struct progress *p, uint64_t done);
 void progress_add(struct progress *p, uint64_t bytes);
-/* Shows a note behind the bar until the next one ("retry 2: HTTP 503"); NULL takes it away. */
+/*
+ * Shows a note behind the bar until the next one ("retry 2: HTTP 503"); NULL takes it away. Without
+ * a terminal, or a bar (p NULL), it is a line of the log, at most one in two seconds.
+ */
 void progress_note(struct progress *p, const char *note);
 /* Ends the line; ok says whether it is shown as done. Frees p. */
 void progress_end(struct progress *p, bool ok);
