@@ -39,6 +39,7 @@ bool answer_query(const struct answer *a, const char *name, char *out, size_t si
  */
 int answer_openstack(struct answer *a, const char *path);
 int answer_nocloud(struct answer *a, const char *path);
+int answer_gce(struct answer *a, const char *path);
 /*
  * CloudStack's names stand among EC2's: true and *rc set if path (behind "latest/") is one, which
  * is then answered.

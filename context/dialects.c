@@ -6,13 +6,8 @@
 
 /* In the order in which --help names them. */
 const struct context_dialect *const context_dialects[] = {
-	&dialect_yaml,
-	&dialect_opennebula,
-	&dialect_nocloud,
-	&dialect_openstack,
-	&dialect_ovf,
-	&dialect_ec2,
-	NULL,
+	&dialect_yaml, &dialect_opennebula, &dialect_nocloud, &dialect_openstack,
+	&dialect_ovf,  &dialect_ec2,        &dialect_gce,     NULL,
 };
 
 const struct context_dialect *context_dialect(const char *name)

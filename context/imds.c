@@ -340,6 +340,7 @@ static const struct {
 } others[] = {
 	{"openstack", DIALECT_OPENSTACK, answer_openstack},
 	{"nocloud", DIALECT_NOCLOUD, answer_nocloud},
+	{"computeMetadata", DIALECT_GCE, answer_gce},
 };
 
 static int answer_path(struct answer *a, const char *path)

@@ -87,6 +87,7 @@ enum instance_dialect {
 	DIALECT_OPENSTACK = 2,
 	DIALECT_NOCLOUD = 4,
 	DIALECT_CLOUDSTACK = 8,
+	DIALECT_GCE = 16,
 };
 
 /* How the EC2 dialect is to answer for this instance. */
@@ -154,8 +155,8 @@ DEFINE_AUTO(struct instance *, instance_free);
 const char *instance_dialect_name(size_t i, unsigned *bit);
 int instance_dialect_bit(const char *name, unsigned *bit);
 /*
- * What it speaks. Where it was not said: everything; but where tokens are required EC2 alone, since
- * the others would hand out the same to who has none.
+ * What it speaks. Where it was not said: everything; but where tokens are required EC2 and GCE
+ * alone, since the others would hand out the same to who cannot set a header.
  */
 unsigned instance_dialects(const struct instance *in);
 /* Makes the trees that are served; again after a change. */
@@ -242,6 +243,11 @@ struct imds_host {
 		    struct err *e);
 };
 
+/*
+ * The wait_key of requests that wait for their instance to become another one: the host calls
+ * httpd_wake with it whenever any instance may have changed.
+ */
+#define IMDS_CHANGED UINT64_MAX
 /* How long a request waits for what the host makes. */
 #define IMDS_WAIT_MS 15000
 

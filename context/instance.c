@@ -58,10 +58,9 @@ const char *instance_dialect_name(size_t i, unsigned *bit)
 		const char *name;
 		enum instance_dialect bit;
 	} names[] = {
-		{"ec2", DIALECT_EC2},
-		{"openstack", DIALECT_OPENSTACK},
-		{"nocloud", DIALECT_NOCLOUD},
-		{"cloudstack", DIALECT_CLOUDSTACK},
+		{"ec2", DIALECT_EC2},         {"openstack", DIALECT_OPENSTACK},
+		{"nocloud", DIALECT_NOCLOUD}, {"cloudstack", DIALECT_CLOUDSTACK},
+		{"gce", DIALECT_GCE},
 	};
 
 	if (i >= ARRAY_SIZE(names))
@@ -84,7 +83,7 @@ unsigned instance_dialects(const struct instance *in)
 {
 	if (in->dialects)
 		return in->dialects;
-	return in->imds.tokens == IMDS_TOKENS_REQUIRED ? DIALECT_EC2 : UINT32_MAX;
+	return in->imds.tokens == IMDS_TOKENS_REQUIRED ? DIALECT_EC2 | DIALECT_GCE : UINT32_MAX;
 }
 
 int instance_render(struct instance *in, struct err *e)

@@ -16,7 +16,7 @@ int main(int argc, char **argv)
 		{"SOCKET", CLI_VALUE_FILE, NULL},
 		{"OUT.iso", CLI_VALUE_FILE, NULL},
 		{"KIND", CLI_VALUE_ONE_OF, "opennebula nocloud config-drive ovf"},
-		{"DIALECT", CLI_VALUE_ONE_OF, "yaml opennebula nocloud openstack ovf ec2"},
+		{"DIALECT", CLI_VALUE_ONE_OF, "yaml opennebula nocloud openstack ovf ec2 gce"},
 		{"INPUT", CLI_VALUE_FILE, NULL},
 		{"OUTPUT", CLI_VALUE_FILE, NULL},
 		{0},

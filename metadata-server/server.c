@@ -115,6 +115,8 @@ int server_load(struct server *s, bool all, size_t *faults, struct err *e)
 	s->counts.loads++;
 	s->loaded_at = seconds_now();
 	s->generation++;
+	if (s->httpd)
+		httpd_wake(s->httpd, IMDS_CHANGED);
 	return 0;
 }
 
@@ -149,6 +151,8 @@ int server_apply_events(struct server *s, const char *name, struct err *e)
 		s->one = STEAL(with);
 	}
 	s->generation++;
+	if (s->httpd)
+		httpd_wake(s->httpd, IMDS_CHANGED);
 	return rc;
 }
 

@@ -5,7 +5,7 @@
  *	the keys of context_fields (context/fields.c), of which instance-id is required
  *	NAME | NAME-base64 | NAME-file       for each that holds any bytes
  *	identify: {netns, interface, address, mac, trust} | {vsock}
- *	dialects: [ec2 | openstack | nocloud | cloudstack ...]
+ *	dialects: [ec2 | openstack | nocloud | cloudstack | gce ...]
  *	imds: {enabled, tokens, hop-limit, instance-tags}
  *
  * What the text may look like is in lib/yaml.h. Unknown keys are faults, and all faults are
@@ -188,7 +188,7 @@ static int on_dialects(const struct value *v, void *object, struct err *e)
 		rc = rc ? rc : value_string(item, &s, e);
 		if (!rc && instance_dialect_bit(s, &bit))
 			rc = value_err(item, e, EBADMSG,
-				       "is not one of: ec2, openstack, nocloud, cloudstack");
+				       "is not one of: ec2, openstack, nocloud, cloudstack, gce");
 		r->in->dialects |= bit;
 	}
 	return rc;

@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (http_parse(&p, (const char *)data, size, &rq) != HTTP_DONE)
 		return 0;
 	check(!imds_answer(&rq, in, &env, &res, &why, NULL));
-	check(res.status >= 200 && res.status < 500);
+	check(res.wait_ms || (res.status >= 200 && res.status < 500));
 	check(!res.hop_limit || (res.status == 200 && res.body.len == 56));
 	return 0;
 }

@@ -28,7 +28,6 @@ setup_file() {
 		  - {mac: "02:00:c0:a8:00:06", method: dhcp}
 		user-data-base64: AP/+f4AhCg0A
 	YAML
-	sed 's/AP.*/SGkh/' web1.yaml >text.yaml # what GCE's form can say
 	cp web1.yaml more.yaml
 	printf 'vendor-data: "#cloud-config\\n{}\\n"\nfiles: [{path: /etc/motd, content: "hi\\n"}]\n' >>more.yaml
 }
@@ -109,6 +108,13 @@ same_network() {
 	read_as cloudstack-http "$URL"
 	same_machine
 	run ! grep -E 'status=5' log
+}
+
+@test "cloud-init reads GCE's tree" {
+	serve "$BATS_FILE_TMPDIR/more.yaml"
+	read_as gce-http "$URL"
+	jq -e '.instance_id == "i-0a1b2c3d4e5f60718" and .hostname == "web1" and
+		.keys == ["ssh-ed25519 AAAA ops", "ssh-rsa BBBB dev"] and .userdata == "AP/+f4AhCg0A"' found.json
 }
 
 # ds_identify IMAGE: what the generator of cloud-init decides for a machine with that medium

@@ -78,3 +78,51 @@ code() {
 	run "$MS" check instances/web1.yaml
 	[[ $output == *"is not one of: ec2, openstack, nocloud"* ]]
 }
+
+# gce PATH [OPTION...]
+gce() { code "/computeMetadata/v1/$1" -H 'Metadata-Flavor: Google' "${@:2}"; }
+
+@test "GCE: its header is needed and given; folders, leaves, all as JSON or lines" {
+	define web1 "hostname: web1.example.org" "ssh-keys: [ssh-rsa AAAA a]" "tags: {my-Key: v}" \
+		"instance-type: n1-standard-1" "availability-zone: europe-west1-b" "account-id: p1" \
+		"security-groups: [http, ssh]" "user-data-base64: AP8=" \
+		"nics: [{mac: '02:00:c0:a8:00:05', addresses: [192.168.0.5/24], public-ipv4: 192.0.2.1}]"
+	start --as instances/web1.yaml --listen 127.0.0.1:0
+	[ "$(code /computeMetadata/v1/instance/id)" = 403 ]
+	[ "$(gce instance/id -H 'X-Forwarded-For: 10.0.0.1')" = 403 ]
+	[ "$(gce instance/id)" = 200 ] && [ "$(cat body)" = i-web1 ]
+	grep -qi '^metadata-flavor: google' head && grep -qi '^etag: ' head
+	[ "$(gce instance/zone)" = 200 ] && [ "$(cat body)" = projects/p1/zones/europe-west1-b ]
+	[ "$(gce instance/network-interfaces/0/access-configs/0/external-ip)" = 200 ] && [ "$(cat body)" = 192.0.2.1 ]
+	[ "$(gce instance/network-interfaces/0/)" = 200 ]
+	grep -qx access-configs/ body && grep -qx mac body
+	[ "$(gce instance/tags)" = 200 ] && [ "$(cat body)" = '["http","ssh"]' ]
+	[ "$(gce instance/attributes/my-Key)" = 200 ] && [ "$(cat body)" = v ]
+	[ "$(gce 'instance/attributes/?recursive=true&alt=text')" = 200 ]
+	grep -qx 'ssh-keys cloudinit:ssh-rsa AAAA a' body
+	[ "$(gce '?recursive=true')" = 200 ]
+	jq -e '.instance.networkInterfaces[0].ip == "192.168.0.5" and .instance.attributes["user-data-encoding"] == "base64"' body
+	"$MS" convert --from gce -o json body | jq -e '.context.hostname == "web1.example.org" and .notes == []'
+	[ "$(gce instance/nothing)" = 404 ]
+	[ "$(gce instance/guest-attributes/a/b -X PUT -d x)" = 405 ]
+	[ "$(code /computeMetadata/ -H 'Metadata-Flavor: Google')" = 200 ] && [ "$(cat body)" = v1/ ]
+	[ "$(gce ../v1/instance/id)" = 400 ]
+}
+
+@test "GCE: a client that knows what there is waits for a change, or for its time to be over" {
+	define web1 "hostname: web1" "tags: {a: old}"
+	start --instances instances --as web1 --listen 127.0.0.1:0
+	local wait='instance/attributes/?recursive=true&wait_for_change=true' etag
+	[ "$(gce "$wait&last_etag=NONE")" = 200 ]
+	etag=$(sed -n 's/^[Ee][Tt]ag: \([0-9a-f]*\).*/\1/p' head)
+	[ "$(gce "$wait&last_etag=$etag&timeout_sec=1")" = 200 ]
+	[ "$(cat body)" = '{"a":"old"}' ]
+	curl -sS -H 'Metadata-Flavor: Google' "$URL/computeMetadata/v1/$wait&last_etag=$etag&timeout_sec=60" >answer 3>&- &
+	local client=$!
+	sleep 0.3
+	[ ! -s answer ]
+	define web1 "hostname: web1" "tags: {a: new}"
+	kill -HUP "$PID"
+	wait "$client"
+	[ "$(cat answer)" = '{"a":"new"}' ]
+}
