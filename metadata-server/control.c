@@ -156,7 +156,7 @@ static int reload(struct exchange *x)
 
 	if (!is_method(x, "POST"))
 		return fail_method(x, "POST");
-	rc = server_load(x->s, true, NULL, &why);
+	rc = server_load(x->s, true, NULL, NULL, &why);
 	if (rc) {
 		log_err("not loaded again: what was served before stays");
 		return fail(x, 409, buf_str(&x->s->faults));

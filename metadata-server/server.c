@@ -64,14 +64,15 @@ static int apply_all(const struct events *ev, struct store *st, struct err *e)
 	return 0;
 }
 
-static int load_folder(struct server *s, bool all, struct report *r, struct err *e)
+static int load_folder(struct server *s, bool all, const struct strlist *only, struct report *r,
+		       struct err *e)
 {
 	AUTO(store_free) struct store *store = NULL;
 	int rc = 0;
 
 	if (!s->directory)
 		rc = directory_open(s->dir, &s->directory, e);
-	rc = rc ? rc : directory_load(s->directory, all, on_fault, r, &store, e);
+	rc = rc ? rc : directory_load(s->directory, all, only, on_fault, r, &store, e);
 	rc = rc ? rc : apply_all(&s->events, store, e);
 	if (rc)
 		return rc;
@@ -97,13 +98,14 @@ static int load_one(struct server *s, struct report *r, struct err *e)
 	return 0;
 }
 
-int server_load(struct server *s, bool all, size_t *faults, struct err *e)
+int server_load(struct server *s, bool all, const struct strlist *only, size_t *faults,
+		struct err *e)
 {
 	struct report r = {.text = &s->faults};
 	int rc;
 
 	buf_clear(&s->faults);
-	rc = s->as ? load_one(s, &r, e) : load_folder(s, all, &r, e);
+	rc = s->as ? load_one(s, &r, e) : load_folder(s, all, only, &r, e);
 	if (faults)
 		*faults = r.n;
 	if (rc) {

@@ -45,10 +45,11 @@ struct server {
 };
 
 /*
- * Reads what dir and as name; all: files that look unchanged too. On failure what was loaded before
+ * Reads what dir and as name; all and only are directory_load's. On failure what was loaded before
  * stays. Faults are logged, and are in s->faults; *faults (may be NULL) counts them.
  */
-int server_load(struct server *s, bool all, size_t *faults, struct err *e);
+int server_load(struct server *s, bool all, const struct strlist *only, size_t *faults,
+		struct err *e);
 /* Makes s->httpd, which answers from s; s must stay where it is. o has limits and patience. */
 int server_start(struct server *s, const struct httpd_opts *o, struct err *e);
 void server_release(struct server *s);

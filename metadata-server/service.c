@@ -60,7 +60,7 @@ static void on_stop(void *arg, int signo)
 	httpd_stop(s->server.httpd);
 }
 
-static void load_again(struct service *s, bool all)
+static void load_again(struct service *s, bool all, const struct strlist *only)
 {
 	struct err e = {0};
 	size_t faults = 0;
@@ -70,7 +70,7 @@ static void load_again(struct service *s, bool all)
 	notify_send(s->notify, "RELOADING=1\nMONOTONIC_USEC=%llu",
 		    (unsigned long long)ts.tv_sec * 1000000 +
 			    (unsigned long long)ts.tv_nsec / 1000);
-	if (!server_load(&s->server, all, &faults, &e)) {
+	if (!server_load(&s->server, all, only, &faults, &e)) {
 		log_info("loaded again, instances: %zu", server_count(&s->server));
 		notify_send(s->notify, "READY=1\nSTATUS=%zu instances", server_count(&s->server));
 		return;
@@ -85,12 +85,12 @@ static void load_again(struct service *s, bool all)
 static void on_reload(void *arg, int signo)
 {
 	(void)signo;
-	load_again(arg, true);
+	load_again(arg, true, NULL);
 }
 
-static void on_change(void *arg, bool all)
+static void on_change(void *arg, bool all, const struct strlist *only)
 {
-	load_again(arg, all);
+	load_again(arg, all, only);
 }
 
 static int watch_signals(struct service *s, struct err *e)
@@ -242,7 +242,7 @@ static int start_serving(struct service *s, struct err *e)
 	if (!rc && !o->stdio && !o->no_watch)
 		rc = watch_definitions(s, e);
 	if (!rc)
-		rc = server_load(&s->server, true, &s->faults, e);
+		rc = server_load(&s->server, true, NULL, &s->faults, e);
 	rc = rc ? rc : watch_signals(s, e);
 	rc = rc ? rc : open_control(s, e);
 	if (rc)

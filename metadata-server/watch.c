@@ -20,6 +20,7 @@ enum {
 	QUIET_MS = 20,
 	LONGEST_MS = 500,
 	AGAIN_MS = 1000, /* a folder that is gone is looked for so often */
+	MAX_NAMES = 64,  /* more are any */
 	MASK = IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
 	       IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR,
 };
@@ -29,8 +30,10 @@ struct watch {
 	int fd, wd;
 	struct event ev, timer;
 	bool all, pending;
+	bool any; /* `names` are not all that changed */
+	struct strlist names;
 	uint64_t since; /* milliseconds; of the first change that is pending */
-	void (*changed)(void *arg, bool all);
+	void (*changed)(void *arg, bool all, const struct strlist *only);
 	void *arg;
 };
 
@@ -60,6 +63,15 @@ static void note(struct watch *w, bool all)
 	wait_ms(w, now - w->since + QUIET_MS > LONGEST_MS ? 0 : QUIET_MS);
 }
 
+static void note_name(struct watch *w, const char *name)
+{
+	for (size_t i = 0; i < w->names.n; i++)
+		if (!strcmp(w->names.v[i], name))
+			return;
+	if (w->names.n == MAX_NAMES || strlist_add(&w->names, name))
+		w->any = true;
+}
+
 /*
  * A definition's own time and size tell whether it changed. Any other file may be user-data of
  * some, which do not show it; what editors leave is not. Hidden names are how some tools swap a
@@ -70,10 +82,16 @@ static void on_name(struct watch *w, const char *name)
 	bool definition = str_has_suffix(name, ".yaml");
 	size_t len = strlen(name);
 
+	if (!w->only && definition && name[0] != '.') {
+		note_name(w, name);
+		note(w, false);
+		return;
+	}
+	w->any = true;
 	if (w->only) {
 		if (!strcmp(name, w->only) || !definition)
 			note(w, true);
-	} else if (definition || name[0] == '.') {
+	} else if (name[0] == '.') {
 		note(w, false);
 	} else if (name[len - 1] != '~' && !str_has_suffix(name, ".tmp") &&
 		   strspn(name, "0123456789") != len) {
@@ -93,12 +111,14 @@ static bool is_whole(const struct watch *w, const char *name)
 static void on_event(struct watch *w, const struct inotify_event *ev, const char *name)
 {
 	if (ev->mask & IN_Q_OVERFLOW) {
+		w->any = true;
 		note(w, true);
 	} else if (ev->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED)) {
 		if (ev->wd != w->wd)
 			return;
 		inotify_rm_watch(w->fd, w->wd);
 		w->wd = -1;
+		w->any = true;
 		note(w, true);
 	} else if (ev->len && *name && (!(ev->mask & IN_CREATE) || is_whole(w, name))) {
 		on_name(w, name);
@@ -131,12 +151,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
-	bool all = w->all;
+	struct strlist names;
+	bool all, any;
 
 	(void)fd;
 	(void)what;
 	if (w->wd < 0) {
 		w->wd = inotify_add_watch(w->fd, w->folder, MASK);
+		w->any = true; /* nobody saw what happened in between */
 		if (w->wd < 0) {
 			log_debug("'%s' cannot be watched: %s", w->folder, strerror(errno));
 			wait_ms(w, AGAIN_MS);
@@ -144,12 +166,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	if (!w->pending && w->wd < 0)
 		return;
-	w->pending = w->all = false;
-	w->changed(w->arg, all);
+	names = w->names;
+	all = w->all;
+	any = w->any;
+	w->pending = w->all = w->any = false;
+	w->names = (struct strlist){0};
+	w->changed(w->arg, all, any || all ? NULL : &names);
+	strlist_release(&names);
 }
 
-int watch_new(struct event_base *base, const char *path, void (*changed)(void *arg, bool all),
-	      void *arg, struct watch **ret, struct err *e)
+int watch_new(struct event_base *base, const char *path,
+	      void (*changed)(void *arg, bool all, const struct strlist *only), void *arg,
+	      struct watch **ret, struct err *e)
 {
 	AUTO(watch_free) struct watch *w = calloc(1, sizeof(*w));
 	const char *slash = strrchr(path, '/');
@@ -193,6 +221,7 @@ void watch_free(struct watch *w)
 		}
 		close(w->fd);
 	}
+	strlist_release(&w->names);
 	free(w->folder);
 	free(w->only);
 	free(w);

@@ -3,7 +3,7 @@
 #ifndef METADATA_SERVER_WATCH_H
 #define METADATA_SERVER_WATCH_H
 
-#include "lib/err.h"
+#include "context/context.h"
 
 struct event_base;
 struct watch;
@@ -11,10 +11,11 @@ struct watch;
 /*
  * Calls changed in the loop, soon after files of the folder (or the one file, if path is none)
  * have changed and it is quiet again. all: something changed that may be part of several
- * definitions. Errors: errno of inotify_init1, inotify_add_watch.
+ * definitions. only: else, the definitions' files; NULL: any. Errors: errno of inotify_init1, inotify_add_watch.
  */
-int watch_new(struct event_base *base, const char *path, void (*changed)(void *arg, bool all),
-	      void *arg, struct watch **ret, struct err *e);
+int watch_new(struct event_base *base, const char *path,
+	      void (*changed)(void *arg, bool all, const struct strlist *only), void *arg,
+	      struct watch **ret, struct err *e);
 void watch_free(struct watch *w);
 DEFINE_AUTO(struct watch *, watch_free);
 

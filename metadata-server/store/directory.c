@@ -109,19 +109,44 @@ static bool unchanged(const struct entry *e, const struct stat *st)
 	       same_time(&e->modified, &st->st_mtim) && same_time(&e->changed, &st->st_ctim);
 }
 
+static bool has(const struct strlist *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(l->v[i], s))
+			return true;
+	return false;
+}
+
+/* What to look at, of a call. */
+struct look {
+	bool all;                   /* read every file */
+	const struct strlist *only; /* nothing else has changed; NULL: not known */
+};
+
 /* Fills *now with file's instance: the one that was read before, or a new one. */
-static int take(struct directory *d, int folder, const char *file, bool all,
+static int take(struct directory *d, int folder, const char *file, const struct look *look,
 		instance_report_fn *report, void *arg, struct entry *now, struct err *e)
 {
 	const struct entry *before = find(d, file);
+	bool same = before && before->in && look->only && !has(look->only, file);
 	AUTO_FREE char *path = NULL;
 	struct stat st = {0};
 
 	now->file = strdup(file);
 	if (!now->file)
 		return err_nomem(e);
+	if (same) {
+		*now = (struct entry){.file = now->file,
+				      .in = instance_ref(before->in),
+				      .dev = before->dev,
+				      .ino = before->ino,
+				      .size = before->size,
+				      .modified = before->modified,
+				      .changed = before->changed};
+		return 0;
+	}
 	/* looked at before it is read: one that changes in between is read once more */
-	if (!fstatat(folder, file, &st, 0) && before && !all && before->in &&
+	if (!fstatat(folder, file, &st, 0) && before && !look->all && before->in &&
 	    unchanged(before, &st)) {
 		now->in = instance_ref(before->in);
 	} else {
@@ -182,13 +207,14 @@ void directory_free(struct directory *d)
 	free(d);
 }
 
-static int read_files(struct directory *d, int folder, const struct strlist *names, bool all,
-		      instance_report_fn *report, void *arg, struct entry *v, struct err *e)
+static int read_files(struct directory *d, int folder, const struct strlist *names,
+		      const struct look *look, instance_report_fn *report, void *arg,
+		      struct entry *v, struct err *e)
 {
 	int first = 0;
 
 	for (size_t i = 0; i < names->n; i++) {
-		int rc = take(d, folder, names->v[i], all, report, arg, &v[i], first ? NULL : e);
+		int rc = take(d, folder, names->v[i], look, report, arg, &v[i], first ? NULL : e);
 
 		first = first ? first : rc;
 		if (rc == -ENOMEM)
@@ -197,9 +223,28 @@ static int read_files(struct directory *d, int folder, const struct strlist *nam
 	return first;
 }
 
-int directory_load(struct directory *d, bool all, instance_report_fn *report, void *arg,
-		   struct store **ret, struct err *e)
+/* Those of the call before, with and without the ones that have come and gone. */
+static int names_but(const struct directory *d, int folder, const struct strlist *only,
+		     struct strlist *names, struct err *e)
 {
+	struct stat st;
+
+	for (size_t i = 0; i < d->n; i++)
+		if (!has(only, d->v[i].file) && strlist_add(names, d->v[i].file))
+			return err_nomem(e);
+	for (size_t i = 0; i < only->n; i++)
+		if (!fstatat(folder, only->v[i], &st, AT_SYMLINK_NOFOLLOW) &&
+		    strlist_add(names, only->v[i]))
+			return err_nomem(e);
+	if (names->n)
+		qsort(names->v, names->n, sizeof(char *), compare_names);
+	return 0;
+}
+
+int directory_load(struct directory *d, bool all, const struct strlist *only,
+		   instance_report_fn *report, void *arg, struct store **ret, struct err *e)
+{
+	struct look look = {.all = all, .only = d->v && !all ? only : NULL};
 	AUTO(instance_list_release) struct instance_list l = {0};
 	AUTO(strlist_release) struct strlist names = {0};
 	AUTO(store_free) struct store *s = NULL;
@@ -207,8 +252,9 @@ int directory_load(struct directory *d, bool all, instance_report_fn *report, vo
 	struct entry *v;
 	int rc, together;
 
-	rc = folder < 0 ? err_errno(e, errno, "folder '%s'", d->path)
-			: list_files(d->path, &names, DIRECTORY_MAX, e);
+	rc = folder < 0  ? err_errno(e, errno, "folder '%s'", d->path)
+	     : look.only ? names_but(d, folder, look.only, &names, e)
+			 : list_files(d->path, &names, DIRECTORY_MAX, e);
 	if (rc) {
 		if (report && e)
 			report(arg, e);
@@ -217,7 +263,7 @@ int directory_load(struct directory *d, bool all, instance_report_fn *report, vo
 	v = calloc(names.n ? names.n : 1, sizeof(*v));
 	if (!v)
 		return err_nomem(e);
-	rc = read_files(d, folder, &names, all, report, arg, v, e);
+	rc = read_files(d, folder, &names, &look, report, arg, v, e);
 	if (rc != -ENOMEM) {
 		entries_free(d->v, d->n);
 		d->v = v;
@@ -241,5 +287,5 @@ int directory_load_once(const char *path, instance_report_fn *report, void *arg,
 	AUTO(directory_free) struct directory *d = NULL;
 	int rc = directory_open(path, &d, e);
 
-	return rc ? rc : directory_load(d, true, report, arg, ret, e);
+	return rc ? rc : directory_load(d, true, NULL, report, arg, ret, e);
 }

@@ -61,12 +61,13 @@ void directory_free(struct directory *d);
 DEFINE_AUTO(struct directory *, directory_free);
 /*
  * Reads every NAME.yaml of the folder (others, hidden ones and subfolders are left alone); those
- * that have not changed since the call before are not read again, but with `all`. All faults are
+ * that have not changed since the call before are not read again, but with `all`. only (may be
+ * NULL): nothing but these files has changed, so the others are not even looked at. All faults are
  * reported, and with one there is no store. Errors: as instance_read_yaml and store_new; errno of
  * opendir.
  */
-int directory_load(struct directory *d, bool all, instance_report_fn *report, void *arg,
-		   struct store **ret, struct err *e);
+int directory_load(struct directory *d, bool all, const struct strlist *only,
+		   instance_report_fn *report, void *arg, struct store **ret, struct err *e);
 /* The same for those who read it once. */
 int directory_load_once(const char *path, instance_report_fn *report, void *arg, struct store **ret,
 			struct err *e);
