@@ -5,3 +5,7 @@ ctxd_STATIC := 1
 # nettle has the token's cipher, crypt hashes passwords.
 ctxd_LDLIBS := -levent_core -lnettle -lcrypt -lyaml -ljansson -lexpat
 ctxd_MAN := ctxd.8
+
+.PHONY: ctxd-arm64
+ctxd-arm64:
+	@$(MAKE) --no-print-directory -f ctxd/arm64.mk

@@ -58,12 +58,14 @@ static bool is_extended(unsigned type)
 static int grow_mbr(const struct table *t, unsigned char *mbr, struct partition_grown *ret,
 		    struct err *e)
 {
-	unsigned char *entry = mbr + MBR_ENTRIES + (t->number - 1) * MBR_ENTRY_LEN;
-	uint64_t first = le32_get(entry + 8), count = le32_get(entry + 12);
-	uint64_t end = MIN(t->sectors, UINT32_MAX);
+	uint64_t first, count, end = MIN(t->sectors, UINT32_MAX);
+	unsigned char *entry;
 
 	if (t->number > 4)
 		return err_set(e, ENOTSUP, "partition %u is a logical one", t->number);
+	entry = mbr + MBR_ENTRIES + (t->number - 1) * MBR_ENTRY_LEN;
+	first = le32_get(entry + 8);
+	count = le32_get(entry + 12);
 	if (!entry[4] || !count)
 		return err_set(e, ENOENT, "there is no partition %u", t->number);
 	if (is_extended(entry[4]))
@@ -201,8 +203,8 @@ static int grow_gpt(const struct table *t, unsigned char *mbr, struct partition_
 
 	if (rc < 0)
 		return rc;
-	entry = g.entries + (size_t)(t->number - 1) * g.entry_len;
-	if (t->number > g.count || mem_is_zero(entry, 16))
+	entry = t->number <= g.count ? g.entries + (size_t)(t->number - 1) * g.entry_len : NULL;
+	if (!entry || mem_is_zero(entry, 16))
 		return err_set(e, ENOENT, "there is no partition %u", t->number);
 	first = le64_get(entry + 32);
 	last = le64_get(entry + 40);
