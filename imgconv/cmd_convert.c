@@ -4,9 +4,11 @@
 #include <sys/stat.h>
 
 #include "imgconv/args.h"
+#include "imgconv/changes.h"
 #include "imgconv/commands.h"
 #include "imgconv/confine.h"
 #include "imgconv/files.h"
+#include "imgconv/layer.h"
 #include "imgconv/target.h"
 #include "imgconv/via_qemu.h"
 #include "lib/log.h"
@@ -19,6 +21,7 @@ struct convert {
 	struct image_open_opts open;
 	struct image_create_opts create;
 	struct create_args options; /* of create */
+	struct change_args changes; /* to the guest's files, on the way */
 	unsigned target_flags;
 	bool verify;
 	enum digest_kind digest_kind;
@@ -90,7 +93,8 @@ static int take_option(struct convert *c, int opt, char *arg, struct err *e)
 	case OPT_TIMEOUT:
 		return str_to_u64(arg, 0, TIMEOUT_MAX_S, &c->timeout_s, e);
 	default:
-		(void)open_args_take(&c->open, opt, arg);
+		if (!open_args_take(&c->open, opt, arg))
+			return change_args_take(&c->changes, opt, arg, e);
 	}
 	return 0;
 }
@@ -113,6 +117,7 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		{"via-qemu", no_argument, NULL, OPT_VIA_QEMU},
 		{"timeout", required_argument, NULL, OPT_TIMEOUT},
 		OPEN_LONGOPTS,
+		CHANGE_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};
 	struct err e;
@@ -121,6 +126,9 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 	while ((opt = cli_getopt(self, argc, argv, "f:O:o:cj:", longopts)) != -1) {
 		int rc = take_option(c, opt, optarg, &e);
 
+		/* What a file holds that is to go in is no matter of usage. */
+		if (rc < 0 && opt >= CHANGE_OPT_OVERLAY && !c->changes.misused)
+			return cli_fail(&e);
 		if (rc < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
@@ -211,6 +219,42 @@ static int open_source(const struct convert *c, struct image **ret, struct err *
 	return open_again(STDIN_FILENO, "standard input", &c->open, ret, e);
 }
 
+static int tell_changes(const struct inject_report *r, struct err *e)
+{
+	/* Standard output may be the image. */
+	for (const char *s = buf_str(&r->changes); *s;) {
+		size_t len = strcspn(s, "\n");
+
+		log_info("%.*s", (int)len, s);
+		s += len + (s[len] == '\n');
+	}
+	return change_tell(r, false, e);
+}
+
+/*
+ * What is copied: the source, or a layer over it with changes to the guest's files. *layer is to be
+ * closed before src.
+ */
+static int change_source(const struct convert *c, struct image *src, bool tell,
+			 struct image **layer, struct image **ret, struct err *e)
+{
+	AUTO(inject_report_release) struct inject_report r = {0};
+	int rc;
+
+	*ret = src;
+	if (!c->changes.any)
+		return 0;
+	rc = image_layer_new(src, layer, e);
+	if (rc == 0)
+		rc = inject_apply(*layer, c->changes.overlay, &c->changes.opts, &r, e);
+	if (rc == 0)
+		rc = image_layer_seal(*layer, e);
+	if (rc == 0 && tell)
+		rc = tell_changes(&r, e);
+	*ret = *layer;
+	return rc;
+}
+
 static int verify(struct image *src, struct image *copy, const struct convert *c, struct err *e)
 {
 	struct progress *p = progress_start("verifying", image_size(copy));
@@ -232,12 +276,16 @@ static int verify_unnamed(void *ctx, struct err *e)
 	const struct convert *c = ctx;
 	struct image_open_opts o = {.format = c->format};
 	AUTO(image_close) struct image *src = NULL;
+	AUTO(image_close) struct image *layer = NULL;
 	AUTO(image_close) struct image *copy = NULL;
+	struct image *changed = NULL;
 	int rc = open_source(c, &src, e);
 
 	if (rc == 0)
+		rc = change_source(c, src, false, &layer, &changed, e);
+	if (rc == 0)
 		rc = open_again(c->t.fd, c->target, &o, &copy, e);
-	return rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
+	return rc < 0 ? err_wrap(e, "verifying") : verify(changed, copy, c, e);
 }
 
 /* In a sandbox. Several files find each other by their names: they are read back when they have
@@ -247,12 +295,16 @@ static int verify_named(void *ctx, struct err *e)
 	const struct convert *c = ctx;
 	struct image_open_opts o = {.format = c->format, .flags = IMAGE_ALLOW_EXTENTS};
 	AUTO(image_close) struct image *src = NULL;
+	AUTO(image_close) struct image *layer = NULL;
 	AUTO(image_close) struct image *copy = NULL;
+	struct image *changed = NULL;
 	int rc = open_source(c, &src, e);
 
 	if (rc == 0)
+		rc = change_source(c, src, false, &layer, &changed, e);
+	if (rc == 0)
 		rc = image_open(c->target, &o, &copy, e);
-	return rc < 0 ? err_wrap(e, "verifying") : verify(src, copy, c, e);
+	return rc < 0 ? err_wrap(e, "verifying") : verify(changed, copy, c, e);
 }
 
 static int copy_image(struct convert *c, struct image *src, struct err *e)
@@ -302,7 +354,9 @@ static int copy(void *ctx, struct err *e)
 {
 	struct convert *c = ctx;
 	AUTO(image_close) struct image *src = NULL;
+	AUTO(image_close) struct image *layer = NULL;
 	AUTO(image_info_release) struct image_info info = {0};
+	struct image *changed = NULL;
 	int rc;
 
 	c->create.companions = confine_companions();
@@ -316,7 +370,9 @@ static int copy(void *ctx, struct err *e)
 		/* What QEMU read was measured by the image's own size. */
 		c->create.max_data = c->via_qemu ? 0 : max_data(c, info.file_size);
 		if (rc == 0)
-			rc = copy_image(c, src, e);
+			rc = change_source(c, src, true, &layer, &changed, e);
+		if (rc == 0)
+			rc = copy_image(c, changed, e);
 	}
 	if (rc == 0 && c->digest)
 		digest_final_hex(c->digest, c->hex);
@@ -421,6 +477,8 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 				 c->open.format);
 	if (in && raw && c->size == UINT64_MAX)
 		return cli_usage(self, "give the size of the disk in the pipe with --size");
+	if (in && c->changes.any)
+		return cli_usage(self, "what comes through a pipe cannot be changed on the way");
 	if (in && c->verify)
 		return cli_usage(self, "a pipe cannot be read twice for --verify");
 	if (!(in && raw) && c->size != UINT64_MAX)
@@ -452,9 +510,14 @@ int cmd_convert(const struct cli_command *self, int argc, char **argv)
 			    .raw_fd = -1,
 			    .t = TARGET_INIT};
 	AUTO(digest_free) struct digest *digest = NULL;
+	AUTO(overlay_free) struct overlay *overlay = NULL;
 	struct err e;
-	int status = parse_args(self, &c, argc, argv);
+	int status;
 
+	if (change_args_begin(&c.changes, &e) < 0)
+		return cli_fail(&e);
+	overlay = c.changes.overlay;
+	status = parse_args(self, &c, argc, argv);
 	digest = c.digest;
 	if (status == 0) {
 		ANALYZER_KNOWS(c.source && c.target);

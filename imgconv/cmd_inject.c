@@ -2,17 +2,20 @@
 /* imgconv inject: files into (and out of) the file system inside an image, without starting it. */
 #include <stdio.h>
 
+#include "imgconv/args.h"
 #include "imgconv/changes.h"
 #include "imgconv/commands.h"
-#include "imgconv/confine.h"
 #include "imgconv/inject/root.h"
+#include "imgconv/layer.h"
 #include "imgconv/look.h"
+#include "imgconv/remake.h"
 
 struct inject {
 	const char *image, *format;
 	struct change_args changes;
 	const char *list, *cat;
 	enum cli_output output;
+	struct atomic_file copy; /* where the format knows no changes in place */
 };
 
 enum {
@@ -118,19 +121,67 @@ static bool writes(const struct inject *x)
 	return x->changes.any && !x->changes.opts.dry_run;
 }
 
-/* In a sandbox. */
+static int apply(const struct inject *x, struct image *im, struct inject_report *r, struct err *e)
+{
+	return inject_apply(im, x->changes.overlay, &x->changes.opts, r, e);
+}
+
+static int apply_in_place(const struct inject *x, const char *format, struct err *e)
+{
+	AUTO(inject_report_release) struct inject_report r = {0};
+	struct image_open_opts o = {.format = format, .flags = IMAGE_RDWR};
+	AUTO(image_close) struct image *im = NULL;
+	int rc = image_open(x->image, &o, &im, e);
+
+	if (rc >= 0)
+		rc = apply(x, im, &r, e);
+	return rc < 0 ? rc : show(x, &r, e);
+}
+
+/* In a sandbox. 1: images of that format are not changed in place. */
 static int run(void *ctx, struct err *e)
 {
 	struct inject *x = ctx;
 	AUTO(inject_report_release) struct inject_report r = {0};
-	struct image_open_opts o = {.format = x->format, .flags = writes(x) ? IMAGE_RDWR : 0};
+	struct image_open_opts o = {.format = x->format};
 	AUTO(image_close) struct image *im = NULL;
 	int rc = image_open(x->image, &o, &im, e);
 
 	if (rc >= 0 && !x->changes.any)
 		return look_inside(x, im, e);
+	if (rc >= 0 && writes(x))
+		return image_changes(im) ? apply_in_place(x, image_format_name(im), e) : 1;
 	if (rc >= 0)
-		rc = inject_apply(im, x->changes.overlay, &x->changes.opts, &r, e);
+		rc = apply(x, im, &r, e);
+	return rc < 0 ? rc : show(x, &r, e);
+}
+
+/* In a sandbox: the image anew, with the changes in it. */
+static int run_copy(void *ctx, struct err *e)
+{
+	struct inject *x = ctx;
+	AUTO(inject_report_release) struct inject_report r = {0};
+	struct image_open_opts o = {.format = x->format};
+	AUTO(image_close) struct image *im = NULL;
+	AUTO(image_close) struct image *layer = NULL;
+	AUTO_BUF wishes = BUF_INIT;
+	struct image_create_opts create = {0};
+	struct create_args options = {0};
+	int rc = image_open(x->image, &o, &im, e);
+
+	if (rc >= 0)
+		rc = remake_options(im, &wishes, e);
+	if (rc >= 0 && wishes.len)
+		rc = create_args_add(&options, &create, wishes.data, e);
+	if (rc >= 0)
+		rc = image_layer_new(im, &layer, e);
+	if (rc >= 0)
+		rc = apply(x, layer, &r, e);
+	if (rc >= 0)
+		rc = image_layer_seal(layer, e);
+	if (rc >= 0)
+		rc = remake_write(x->copy.fd, im, layer, &create, image_size(im), "writing anew",
+				  e);
 	return rc < 0 ? rc : show(x, &r, e);
 }
 
@@ -139,13 +190,15 @@ static int run_confined(struct inject *x, struct err *e)
 {
 	struct confine_file file = {.path = x->image, .writable = writes(x)};
 	const struct confine c = {.files = &file, .n_files = 1, .run = run, .ctx = x};
+	const struct confine copy = {.files = &file, .n_files = 1, .run = run_copy, .ctx = x};
+	int rc = confine_run(&c, e);
 
-	return confine_run(&c, e);
+	return rc > 0 ? remake_run(x->image, &copy, &x->copy, e) : rc;
 }
 
 int cmd_inject(const struct cli_command *self, int argc, char **argv)
 {
-	struct inject x = {.output = CLI_TEXT};
+	struct inject x = {.output = CLI_TEXT, .copy = ATOMIC_FILE_INIT};
 	struct err e;
 	int status = change_args_begin(&x.changes, &e);
 

@@ -3,13 +3,9 @@
  * imgconv resize: another size for the disk of an image. In place where the format allows it, else
  * by a copy of the same kind that takes the image's place.
  */
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
-#include "imgconv/confine.h"
-#include "lib/fs.h"
+#include "imgconv/remake.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -69,103 +65,20 @@ static int resize_in_place(const char *path, const char *format, uint64_t size, 
 
 /* ---- by a copy ----------------------------------------------------------------------------- */
 
-/* "block-size" is what is said of an image that was made with block_size. */
-static bool same_key(const char *fact, const char *option)
-{
-	for (; *fact && *option; fact++, option++) {
-		if (*fact != *option && !(*fact == '-' && *option == '_'))
-			return false;
-	}
-	return *fact == *option;
-}
-
-/* True if the value is one of "this|that", or any value is taken. */
-static bool is_choice(const char *choices, const char *value)
-{
-	size_t len = strlen(value);
-
-	if (!strchr(choices, '|'))
-		return true;
-	for (const char *p = choices; p; p = strchr(p, '|')) {
-		p += *p == '|';
-		if (strncasecmp(p, value, len) == 0 && (!p[len] || p[len] == '|'))
-			return true;
-	}
-	return false;
-}
-
-/* Adds the option that makes the copy what the fact says of the image. */
-static int keep_fact(const struct image *im, const struct image_option *o,
-		     const struct image_fact *f, struct buf *out, struct err *e)
-{
-	char number[24];
-	const char *value = f->text;
-
-	if (f->kind == IMAGE_FACT_U64) {
-		snprintf(number, sizeof(number), "%llu", (unsigned long long)f->number);
-		value = number;
-	}
-	if (!value || strpbrk(value, ",="))
-		return 0;
-	if (!is_choice(o->values, value))
-		return err_set(e, ENOTSUP,
-			       "'%s': %s images with %s '%s' are not made here; convert it to one "
-			       "that is (imgconv convert -O %s), and resize that",
-			       image_name(im), image_format_name(im), f->key, value,
-			       image_format_name(im));
-	return buf_addf(out, "%s%s=%s", out->len ? "," : "", o->key, value) < 0 ? err_nomem(e) : 0;
-}
-
-/* What has to be wished of the copy, "key=value,key=value". */
-static int options_of(struct image *im, struct buf *out, struct err *e)
-{
-	const struct image_option *o = image_format_options(image_format_name(im));
-	AUTO(image_info_release) struct image_info info = {0};
-	int rc = image_info_read(im, &info, e);
-
-	for (; rc == 0 && o && o->key; o++) {
-		for (size_t i = 0; rc == 0 && i < info.n_facts; i++) {
-			if (same_key(info.facts[i].key, o->key))
-				rc = keep_fact(im, o, &info.facts[i], out, e);
-		}
-	}
-	return rc;
-}
-
-/* The image's own mode, and its owner as far as that can be. */
-static int commit(struct atomic_file *f, const struct stat *st, const char *path, struct err *e)
-{
-	if ((st->st_uid != geteuid() || st->st_gid != getegid()) &&
-	    fchown(f->fd, st->st_uid, st->st_gid) < 0)
-		log_warn("'%s' belongs to you now: %s", path, strerror(errno));
-	return atomic_file_commit(f, st->st_mode & 07777, e);
-}
-
 static int copy_image(int fd, struct image *im, uint64_t size, struct err *e)
 {
-	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO_BUF wishes = BUF_INIT;
 	struct image_create_opts o = {0};
 	struct create_args options = {0};
-	struct progress *p;
-	int rc = options_of(im, &wishes, e);
+	int rc = remake_options(im, &wishes, e);
 
 	if (rc == 0 && wishes.len)
 		rc = create_args_add(&options, &o, wishes.data, e);
 	if (rc == 0)
 		rc = check_size(im, size, &o, e);
 	if (rc == 0)
-		rc = image_create(fd, image_name(im), image_format_name(im), size, &o, &w, e);
-	if (rc == 0)
 		rc = image_clip(im, size, e);
-	if (rc < 0)
-		return rc;
-	p = progress_start("resizing", image_size(im));
-	rc = image_copy(im, w, p, e);
-	if (rc == 0)
-		rc = image_writer_finish(w, e);
-	progress_end(p, rc == 0);
-	return rc;
+	return rc < 0 ? rc : remake_write(fd, im, im, &o, size, "resizing", e);
 }
 
 /* In a sandbox. */
@@ -181,24 +94,10 @@ static int copy_confined(void *ctx, struct err *e)
 
 static int resize_by_copy(struct resizing *r, const struct confine *c, struct err *e)
 {
-	/* Where a symbolic link leads: the link stays. */
-	AUTO_FREE char *real = realpath(r->path, NULL);
 	struct confine copy = *c;
-	struct stat st;
-	int rc;
 
-	if (!real || stat(real, &st) < 0)
-		return err_errno(e, errno, "'%s'", r->path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ENOTSUP, "'%s' is not a regular file", r->path);
 	copy.run = copy_confined;
-	rc = atomic_file_begin(&r->copy, real, 0, e);
-	if (rc == 0)
-		rc = confine_run(&copy, e);
-	if (rc == 0)
-		rc = commit(&r->copy, &st, r->path, e);
-	atomic_file_abort(&r->copy);
-	return rc;
+	return remake_run(r->path, &copy, &r->copy, e);
 }
 
 /* ---- the command --------------------------------------------------------------------------- */

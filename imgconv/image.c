@@ -306,6 +306,11 @@ int image_pread(struct image *im, void *buf, size_t len, uint64_t off, struct er
 	return rc < 0 ? err_wrap(e, "reading '%s'", im->name) : 0;
 }
 
+bool image_changes(const struct image *im)
+{
+	return im->format->pwrite != NULL;
+}
+
 int image_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e)
 {
 	int rc = check_range(im, len, off, e);

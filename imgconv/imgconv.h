@@ -69,6 +69,8 @@ int image_pread(struct image *im, void *buf, size_t len, uint64_t off, struct er
  * that the file is a whole image at any moment: as of the last flush, or newer.
  */
 int image_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e);
+/* Whether images of its format are changed in place: IMAGE_RDWR can be had. */
+bool image_changes(const struct image *im);
 /* Everything written is on disk, tables after what they point to. Closing an image does the same
  * but cannot report an error: flush first. */
 int image_flush(struct image *im, struct err *e);

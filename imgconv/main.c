@@ -26,7 +26,8 @@ static const struct cli_command commands[] = {
 		"      --size SIZE             bytes of the raw disk that comes through a pipe\n"
 		"      --max-output SIZE       give up at more data than this; else at 200 times "
 		"SRC\n"
-		"  -j, --threads N             threads; else one a processor\n",
+		"  -j, --threads N             threads; else one a processor\n"
+		"and, to change the guest's files on the way:\n" CHANGE_HELP,
 		cmd_convert,
 	},
 	{

@@ -9,20 +9,14 @@
 
 #include <ext2fs/ext2fs.h>
 
-#define PAGE 4096 /* granularity of the layer; any block size is served from it */
-#define SLOTS_MIN 256
+#include "imgconv/pages.h"
 
-struct page {
-	uint64_t index; /* page number in the file system */
-	uint8_t *data;  /* PAGE bytes; NULL: slot is free */
-	uint8_t *before;
-};
+#define PAGE PAGE_SIZE /* granularity of the layer; any block size is served from it */
 
 struct ext4_io {
 	struct image *im;
 	uint64_t start, length;
-	struct page *slots; /* open addressing; n_slots is a power of two */
-	size_t n_slots, n_pages;
+	struct pages pages; /* by their number in the file system */
 	uint64_t budget;
 	struct err failure; /* of the last failed call; code 0: none */
 };
@@ -49,24 +43,13 @@ int ext4_io_new(struct image *im, uint64_t start, uint64_t length, struct ext4_i
 	return 0;
 }
 
-static void drop_pages(struct ext4_io *io)
-{
-	for (size_t i = 0; i < io->n_slots; i++) {
-		free(io->slots[i].data);
-		free(io->slots[i].before);
-	}
-	free(io->slots);
-	io->slots = NULL;
-	io->n_slots = io->n_pages = 0;
-}
-
 void ext4_io_free(struct ext4_io *io)
 {
 	if (!io)
 		return;
 	if (bound == io)
 		bound = NULL;
-	drop_pages(io);
+	pages_release(&io->pages);
 	free(io);
 }
 
@@ -87,42 +70,6 @@ int ext4_io_take_error(struct ext4_io *io, struct err *e)
 
 /* ---- the layer --------------------------------------------------------------------------- */
 
-static struct page *slot_of(struct page *slots, size_t n, uint64_t index)
-{
-	size_t i = (size_t)((index * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (n - 1);
-
-	while (slots[i].data && slots[i].index != index)
-		i = (i + 1) & (n - 1);
-	return &slots[i];
-}
-
-static struct page *page_find(struct ext4_io *io, uint64_t index)
-{
-	struct page *p;
-
-	if (!io->n_pages)
-		return NULL;
-	p = slot_of(io->slots, io->n_slots, index);
-	return p->data ? p : NULL;
-}
-
-static int slots_grow(struct ext4_io *io, struct err *e)
-{
-	size_t n = io->n_slots ? io->n_slots * 2 : SLOTS_MIN;
-	struct page *slots = calloc(n, sizeof(*slots));
-
-	if (!slots)
-		return err_nomem(e);
-	for (size_t i = 0; i < io->n_slots; i++) {
-		if (io->slots[i].data)
-			*slot_of(slots, n, io->slots[i].index) = io->slots[i];
-	}
-	free(io->slots);
-	io->slots = slots;
-	io->n_slots = n;
-	return 0;
-}
-
 /* Bytes of the page that lie inside the file system. */
 static size_t page_len(const struct ext4_io *io, uint64_t index)
 {
@@ -141,33 +88,24 @@ static int page_read_image(struct ext4_io *io, uint64_t index, uint8_t *data, st
 static int page_get(struct ext4_io *io, uint64_t index, bool fill, struct page **ret, struct err *e)
 {
 	AUTO_FREE uint8_t *data = NULL;
-	struct page *p = page_find(io, index);
-	int rc;
+	int rc = 0;
 
-	if (!p) {
-		if ((io->n_pages + 1) * PAGE > EXT4_IO_LAYER_MAX)
-			return err_set(e, EFBIG, "changes of more than %" PRIu64 " MiB at once",
-				       EXT4_IO_LAYER_MAX / MIB);
-		if ((io->n_pages + 1) * 4 > io->n_slots * 3) {
-			rc = slots_grow(io, e);
-			if (rc < 0)
-				return rc;
-		}
-		data = calloc(1, PAGE);
-		if (!data)
-			return err_nomem(e);
-		if (fill) {
-			rc = page_read_image(io, index, data, e);
-			if (rc < 0)
-				return rc;
-		}
-		p = slot_of(io->slots, io->n_slots, index);
-		p->index = index;
-		p->data = STEAL(data);
-		io->n_pages++;
-	}
-	*ret = p;
-	return 0;
+	*ret = pages_find(&io->pages, index);
+	if (*ret)
+		return 0;
+	if ((io->pages.n + 1) * PAGE > EXT4_IO_LAYER_MAX)
+		return err_set(e, EFBIG, "changes of more than %" PRIu64 " MiB at once",
+			       EXT4_IO_LAYER_MAX / MIB);
+	data = calloc(1, PAGE);
+	if (!data)
+		return err_nomem(e);
+	if (fill)
+		rc = page_read_image(io, index, data, e);
+	if (rc >= 0)
+		rc = pages_add(&io->pages, index, data, ret, e);
+	if (rc >= 0)
+		(void)STEAL(data);
+	return rc;
 }
 
 static int check_range(struct ext4_io *io, size_t len, uint64_t off, struct err *e)
@@ -188,12 +126,12 @@ int ext4_io_read(struct ext4_io *io, void *buf, size_t len, uint64_t off, struct
 	if (rc < 0)
 		return rc;
 	rc = image_pread(io->im, buf, len, io->start + off, e);
-	if (rc < 0 || !io->n_pages)
+	if (rc < 0 || !io->pages.n)
 		return rc;
 	while (len) {
 		size_t in_page = off % PAGE;
 		size_t n = MIN(len, PAGE - in_page);
-		struct page *p = page_find(io, off / PAGE);
+		struct page *p = pages_find(&io->pages, off / PAGE);
 
 		if (p)
 			memcpy(to, p->data + in_page, n);
@@ -229,24 +167,12 @@ static int layer_write(struct ext4_io *io, const void *buf, size_t len, uint64_t
 
 /* ---- commit ------------------------------------------------------------------------------- */
 
-static int by_index(const void *a, const void *b)
-{
-	const struct page *pa = *(struct page *const *)a, *pb = *(struct page *const *)b;
-
-	return pa->index < pb->index ? -1 : pa->index > pb->index;
-}
-
 /* The pages that differ from the image, ascending, each with its bytes before the change. */
 static int changed_pages(struct ext4_io *io, struct page **list, size_t *ret_n, struct err *e)
 {
-	size_t n = 0, kept = 0;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < io->n_slots; i++) {
-		if (io->slots[i].data)
-			list[n++] = &io->slots[i];
-	}
-	qsort(list, n, sizeof(*list), by_index);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < io->pages.n; i++) {
 		struct page *p = list[i];
 		int rc;
 
@@ -270,11 +196,11 @@ int ext4_io_commit(struct ext4_io *io, struct err *e)
 	size_t n = 0, done;
 	int rc;
 
-	if (!io->n_pages)
+	if (!io->pages.n)
 		return 0;
-	list = calloc(io->n_pages, sizeof(struct page *));
-	if (!list)
-		return err_nomem(e);
+	rc = pages_sorted(&io->pages, &list, e);
+	if (rc < 0)
+		return rc;
 	rc = changed_pages(io, list, &n, e);
 	if (rc < 0)
 		return rc;
@@ -297,7 +223,7 @@ int ext4_io_commit(struct ext4_io *io, struct err *e)
 					undo.msg);
 		return rc;
 	}
-	drop_pages(io);
+	pages_release(&io->pages);
 	return 0;
 }
 
