@@ -13,6 +13,7 @@
  * zero is sent as zeros.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -49,7 +50,9 @@ struct upload {
 	size_t parent_at;
 	struct pool *pool;
 	struct httpc **clients;
-	atomic_bool failed; /* workers that wait need not wait any longer */
+	atomic_bool failed; /* workers need not begin, or wait, any longer */
+	pthread_mutex_t lock;
+	struct err why; /* of the first block that failed; code 0: none did */
 	struct progress *progress;
 	struct export_report *report;
 };
@@ -275,17 +278,14 @@ static int read_block(struct upload *u, uint64_t index, uint8_t *data, struct er
 	return there ? image_pread(u->im, data, there, off, e) : 0;
 }
 
-static int put_block(void *job, unsigned worker, struct err *e)
+static int try_block(struct put_job *j, unsigned worker, struct err *e)
 {
-	struct put_job *j = job;
 	struct upload *u = j->owner;
 	AUTO_FREE uint8_t *data = NULL;
 	uint8_t digest[DIGEST_MAX];
 	AUTO_BUF checksum = BUF_INIT;
 	int rc;
 
-	if (j->known)
-		return 0;
 	data = malloc(u->block_size);
 	rc = data ? read_block(u, j->index, data, e) : err_nomem(e);
 	if (rc < 0)
@@ -304,6 +304,29 @@ static int put_block(void *job, unsigned worker, struct err *e)
 	return rc < 0 ? err_wrap(e, "snapshot '%s': block %llu", u->snapshot,
 				 (unsigned long long)j->index)
 		      : 0;
+}
+
+/* A worker's job. After the first failure the blocks that wait are not even begun. */
+static int put_block(void *job, unsigned worker, struct err *e)
+{
+	struct put_job *j = job;
+	struct upload *u = j->owner;
+	struct err why;
+	int rc;
+
+	if (j->known)
+		return 0;
+	if (u->failed)
+		return err_set(e, ECANCELED, "another block failed");
+	rc = try_block(j, worker, &why);
+	if (rc == 0)
+		return 0;
+	pthread_mutex_lock(&u->lock);
+	if (!u->why.code)
+		u->why = why;
+	pthread_mutex_unlock(&u->lock);
+	u->failed = true;
+	return err_set(e, why.code, "%s", why.msg);
 }
 
 /* ---- all blocks --------------------------------------------------------------------------------------- */
@@ -410,6 +433,11 @@ static int send_all(struct upload *u, struct err *e)
 	}
 	if (rc < 0)
 		u->failed = true;
+	/* Results come in the order of the blocks: the first of them need not be the cause. */
+	pthread_mutex_lock(&u->lock);
+	if (rc < 0 && u->why.code)
+		rc = err_set(e, u->why.code, "%s", u->why.msg);
+	pthread_mutex_unlock(&u->lock);
 	return rc;
 }
 
@@ -577,6 +605,7 @@ int ebs_upload(struct session *s, const struct export_source *x, unsigned n_disk
 		.im = x->disks[n_disk].im,
 		.volume_gib = MAX(div_up(image_size(x->disks[n_disk].im), GIB), UINT64_C(1)),
 		.journal = EXPORT_JOURNAL_INIT,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.report = report,
 	};
 	const char *text = x->opts->description ? x->opts->description : x->opts->image;

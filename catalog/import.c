@@ -10,6 +10,7 @@
 
 #include "catalog/ami.h"
 #include "catalog/fetch_file.h"
+#include "catalog/inject.h"
 #include "catalog/remote.h"
 #include "catalog/target.h"
 #include "lib/fs.h"
@@ -446,15 +447,20 @@ static int wrap_partition(struct job *j, struct err *e)
 	return 0;
 }
 
-static int make_bootable(struct job *j, struct image *disk, struct err *e)
+/* Not in a sandbox: the host's grub-mkimage is run on the way. */
+static int make_bootable(struct job *j, struct err *e)
 {
+	const struct image_open_opts o = {.format = "qcow2", .flags = IMAGE_RDWR};
+	AUTO(image_close) struct image *disk = NULL;
 	const struct boot_opts opts = {0};
-	int rc = boot_make(disk, &opts, &j->boot, e);
+	int rc = image_open(j->disk, &o, &disk, e);
 
+	if (rc == 0)
+		rc = boot_make(disk, &opts, &j->boot, e);
 	if (rc < 0)
 		return err_wrap(e, "making '%s' bootable", j->image.id);
 	j->booted = true;
-	return 0;
+	return image_flush(disk, e);
 }
 
 static void tell_boot(const struct job *j)
@@ -481,7 +487,7 @@ static size_t count_lines(const struct buf *b)
 	return n;
 }
 
-static int inject(struct job *j, struct image *disk, struct err *e)
+static int inject(struct job *j, struct err *e)
 {
 	AUTO(overlay_free) struct overlay *ov = NULL;
 	const struct inject_opts opts = {.now = (int64_t)time(NULL)};
@@ -492,7 +498,7 @@ static int inject(struct job *j, struct image *disk, struct err *e)
 	if (rc == 0 && j->opts->inject_ctxd)
 		rc = overlay_add_ctxd(ov, e);
 	if (rc == 0)
-		rc = inject_apply(disk, ov, &opts, &j->inject, e);
+		rc = inject_confined(j->disk, ov, &opts, &j->inject, e);
 	if (rc < 0)
 		return err_wrap(e, "injecting into '%s'", j->image.id);
 	j->injected = true;
@@ -504,26 +510,15 @@ static int inject(struct job *j, struct image *disk, struct err *e)
 /* What is changed on the disk after it was written: at home there are boot loaders and ctxd. */
 static int adapt(struct job *j, struct err *e)
 {
-	const struct image_open_opts o = {.format = "qcow2", .flags = IMAGE_RDWR};
-	AUTO(image_close) struct image *disk = NULL;
 	bool boot = j->partition && j->opts->bootable;
-	bool change = j->opts->inject_ctxd || j->opts->n_overlays;
 	int rc = 0;
 
-	if (boot && !j->target) {
-		rc = wrap_partition(j, e);
-		boot = false;
-	}
-	if (rc == 0 && (boot || change))
-		rc = image_open(j->disk, &o, &disk, e);
-	if (rc == 0 && boot)
-		rc = make_bootable(j, disk, e);
+	if (boot)
+		rc = j->target ? make_bootable(j, e) : wrap_partition(j, e);
 	if (rc == 0 && j->booted)
 		tell_boot(j);
-	if (rc == 0 && change)
-		rc = inject(j, disk, e);
-	if (rc == 0 && disk)
-		rc = image_flush(disk, e);
+	if (rc == 0 && (j->opts->inject_ctxd || j->opts->n_overlays))
+		rc = inject(j, e);
 	return rc;
 }
 
