@@ -202,6 +202,7 @@ struct part_sink {
 struct bundle_ec2_opts {
 	uint64_t part_size; /* 0: 10 MiB, as all tools make; at most BUNDLE_PART_LIMIT */
 	bool dense;         /* no sparse archive, even if the image has holes */
+	bool one_member;    /* of gzip, for readers that stop after the first; 4 % larger */
 	unsigned threads;   /* 0: one a processor */
 };
 /*

@@ -17,6 +17,7 @@ enum {
 	OPT_TYPE,
 	OPT_STYLE,
 	OPT_DENSE,
+	OPT_ONE_MEMBER,
 	OPT_PART_SIZE,
 	OPT_ENC_KEY,
 	OPT_ENC_IV,
@@ -138,6 +139,9 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 	case OPT_DENSE:
 		m->dense = true;
 		return 0;
+	case OPT_ONE_MEMBER:
+		m->one_member = true;
+		return 0;
 	case OPT_PART_SIZE:
 		return str_to_size(arg, &m->part_size, e);
 	case OPT_ENC_KEY:
@@ -210,6 +214,7 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 		{"type", required_argument, NULL, OPT_TYPE},
 		{"style", required_argument, NULL, OPT_STYLE},
 		{"dense", no_argument, NULL, OPT_DENSE},
+		{"one-member", no_argument, NULL, OPT_ONE_MEMBER},
 		{"part-size", required_argument, NULL, OPT_PART_SIZE},
 		{"enc-key", required_argument, NULL, OPT_ENC_KEY},
 		{"enc-iv", required_argument, NULL, OPT_ENC_IV},

@@ -1,33 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gzip (RFC 1952) by ISA-L's igzip. A piece begins with nothing to refer back to and ends with a
- * full flush, an empty stored block on a byte's boundary, so that pieces stand behind each other in
- * one member. One member, because some readers of bundles stop after the first.
+ * Members are made by libdeflate, whose level 1 is 7 times as fast as gzip -6 and makes Debian's
+ * files 8 % larger. It always ends what it makes, so that its pieces cannot stand in one member.
  *
- * igzip's level 2 makes Debian's files 8 % larger than gzip -6 does, at 25 times the speed.
+ * One member is made by ISA-L's igzip: a piece begins with nothing to refer back to and ends with a
+ * full flush, an empty stored block on a byte's boundary. Its level 2 is 19 times as fast, and 13 %
+ * larger.
  */
 #include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
+#include <libdeflate.h>
 #include <zlib.h>
 
 #include "bundle/deflate.h"
 
+#define MEMBER_LEVEL 1
 #define LEVEL 2
 #define LEVEL_BUF ISAL_DEF_LVL2_DEFAULT
 
 struct deflate {
+	struct libdeflate_compressor *members;
 	struct isal_zstream stream;
 	uint8_t level_buf[LEVEL_BUF];
 };
 
 int deflate_new(struct deflate **ret, struct err *e)
 {
-	*ret = malloc(sizeof(**ret));
-	return *ret ? 0 : err_nomem(e);
+	AUTO(deflate_free) struct deflate *d = malloc(sizeof(*d));
+
+	if (!d)
+		return err_nomem(e);
+	d->members = libdeflate_alloc_compressor(MEMBER_LEVEL);
+	if (!d->members)
+		return err_nomem(e);
+	*ret = STEAL(d);
+	return 0;
 }
 
 void deflate_free(struct deflate *d)
 {
+	if (!d)
+		return;
+	libdeflate_free_compressor(d->members);
 	free(d);
 }
 
@@ -60,6 +74,13 @@ int deflate_piece(struct deflate *d, const void *data, size_t len, bool last, vo
 	*ret_len = s->total_out;
 	*ret_crc = crc32_gzip_refl(0, data, len);
 	return 0;
+}
+
+int deflate_member(struct deflate *d, const void *data, size_t len, void *out, size_t *ret_len,
+		   struct err *e)
+{
+	*ret_len = libdeflate_gzip_compress(d->members, data, len, out, deflate_bound(len));
+	return *ret_len ? 0 : err_set(e, EIO, "libdeflate failed");
 }
 
 void gzip_header(uint8_t out[GZIP_HEADER])

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside bundle/: compression of one gzip member in independent pieces, so that several threads
- * can make it and every reader of gzip reads it.
+ * Inside bundle/: gzip (RFC 1952) in pieces that are compressed independently of each other, so that
+ * several threads can make it: each a member of its own, or all of them one.
  *
+ *	deflate_member for each piece; or
  *	gzip_header, then for each piece deflate_piece in order, then gzip_trailer
  */
 #ifndef BUNDLE_DEFLATE_H
@@ -15,7 +16,7 @@ struct deflate; /* of one thread */
 int deflate_new(struct deflate **ret, struct err *e);
 void deflate_free(struct deflate *d);
 DEFINE_AUTO(struct deflate *, deflate_free);
-/* Bytes that deflate_piece needs at most. */
+/* Bytes that either needs at most. */
 size_t deflate_bound(size_t len);
 /*
  * Compresses len bytes (less than 2^31, more than 0) into out (room for deflate_bound(len)), which
@@ -23,6 +24,10 @@ size_t deflate_bound(size_t len);
  */
 int deflate_piece(struct deflate *d, const void *data, size_t len, bool last, void *out,
 		  size_t *ret_len, uint32_t *ret_crc, struct err *e);
+
+/* A whole member of len bytes (more than 0), into out (room for deflate_bound(len)). */
+int deflate_member(struct deflate *d, const void *data, size_t len, void *out, size_t *ret_len,
+		   struct err *e);
 
 #define GZIP_HEADER 10
 #define GZIP_TRAILER 8

@@ -133,6 +133,7 @@ static int make(struct maker *k, struct image *im, const struct bundle_ec2_opts 
 	struct tgz t = {.name = k->m->name,
 			.size = image_size(im),
 			.dense = o->dense,
+			.one_member = o->one_member,
 			.threads = o->threads,
 			.write = put_compressed,
 			.ctx = k};

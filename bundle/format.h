@@ -22,7 +22,7 @@ struct make_args {
 	char *const *images;
 	size_t n_images;
 	struct image_open_opts open;
-	bool compress, dense;
+	bool compress, dense, one_member;
 	unsigned threads;
 	const char *architecture;
 	uint64_t memory; /* bytes of the machine */

@@ -36,6 +36,7 @@ static const struct cli_command commands[] = {
 		"      --style amazon|euca2ools\n"
 		"                              whose manifest it looks like (default: euca2ools)\n"
 		"      --dense                 no sparse archive (ec2, gce)\n"
+		"      --one-member            one gzip member, for readers that stop after it\n"
 		"      --part-size SIZE        bytes of a part (default: 10M)\n"
 		"      --enc-key HEX           AES key (default: random)\n"
 		"      --enc-iv HEX            AES initial vector (default: random)\n",

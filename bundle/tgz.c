@@ -110,6 +110,8 @@ static int compress_chunk(void *job, unsigned worker, struct err *e)
 		rc = read_run(m->im, c->raw + c->runs[i].at, c->runs[i].len, c->runs[i].off, e);
 	if (rc < 0)
 		return rc;
+	if (!m->t->one_member)
+		return deflate_member(m->deflates[worker], c->raw, c->len, c->out, &c->out_len, e);
 	return deflate_piece(m->deflates[worker], c->raw, c->len, c->last, c->out, &c->out_len,
 			     &c->crc, e);
 }
@@ -146,7 +148,8 @@ static int take_compressed(struct maker *m, struct err *e)
 
 	if (rc <= 0 || !c)
 		return rc;
-	m->crc = gzip_crc_join(m->crc, c->crc, c->len);
+	if (m->t->one_member)
+		m->crc = gzip_crc_join(m->crc, c->crc, c->len);
 	m->tar_len += c->len;
 	if (m->t->digest) {
 		rc = pool_submit(m->hasher, hash_chunk, c, e);
@@ -275,15 +278,15 @@ static int run(struct maker *m, bool sparse, struct err *e)
 	int rc;
 
 	gzip_header(header);
-	rc = m->t->write(m->t->ctx, header, sizeof(header), e);
+	rc = m->t->one_member ? m->t->write(m->t->ctx, header, sizeof(header), e) : 0;
 	if (rc == 0)
 		rc = add_all(m, sparse, e);
 	while (rc >= 0 && pool_pending(m->pool))
 		rc = take_compressed(m, e);
 	while (rc >= 0 && m->hasher && pool_pending(m->hasher))
 		rc = take_hashed(m, e);
-	if (rc < 0)
-		return rc;
+	if (rc < 0 || !m->t->one_member)
+		return rc < 0 ? rc : 0;
 	gzip_trailer(trailer, m->crc, m->tar_len);
 	return m->t->write(m->t->ctx, trailer, sizeof(trailer), e);
 }

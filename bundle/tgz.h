@@ -14,6 +14,7 @@ struct tgz {
 	const char *name;      /* of the member */
 	uint64_t size;         /* of the member: the image's or more; what is more is zeros */
 	bool dense;            /* no holes in the member */
+	bool one_member;       /* of gzip: larger, and for readers that stop after the first */
 	unsigned threads;      /* 0: one a processor */
 	struct digest *digest; /* gets the tar stream; NULL: nothing does */
 	/* Takes the compressed stream, in order, in the caller's thread. */

@@ -146,7 +146,11 @@ static int run(struct make *m, struct err *e)
 {
 	struct ec2 *own = m->own;
 	const struct bundle_ec2_opts o = {
-		.part_size = m->a->part_size, .dense = m->a->dense, .threads = m->a->threads};
+		.part_size = m->a->part_size,
+		.dense = m->a->dense,
+		.one_member = m->a->one_member,
+		.threads = m->a->threads,
+	};
 	struct part_sink sink = {.write = write_part, .end = end_part, .ctx = own};
 	struct told *told = own->told;
 	struct progress *p;

@@ -40,6 +40,7 @@ static int run(struct make *m, struct err *e)
 	struct tgz t = {.name = MEMBER,
 			.size = round_up(image_size(m->disks[0]), GIB),
 			.dense = m->a->dense,
+			.one_member = true,
 			.threads = m->a->threads,
 			.write = write_file,
 			.ctx = &fd};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tar archives: two bytes that choose in which pieces the archive is fed, eight of the file's size
- * (big endian), the archive. In pieces and at once must give the same, and the sink must get
+ * (big endian; the largest: any), the archive. In pieces and at once must give the same, and the sink must get
  * ascending ranges within the size.
  */
 #include "bundle/tar.h"
@@ -25,10 +25,21 @@ static int take(void *ctx, const void *data, size_t len, uint64_t off, struct er
 	return 0;
 }
 
+static int begin(void *ctx, uint64_t size, struct err *e)
+{
+	struct seen *s = ctx;
+
+	(void)e;
+	if (s->end || (s->size != TAR_SIZE_ANY && s->size != size))
+		abort();
+	s->size = size;
+	return 0;
+}
+
 static int run(const uint8_t *data, size_t size, uint64_t file_size, size_t step, struct seen *s)
 {
 	AUTO(tar_reader_free) struct tar_reader *t = NULL;
-	const struct bundle_sink sink = {.write = take, .ctx = s};
+	const struct bundle_sink sink = {.write = take, .ctx = s, .begin = begin};
 	struct err e = {0};
 	int rc;
 
@@ -54,6 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	step = 1 + be16_get(data) % 2000;
 	file_size = be64_get(data + 2) & INT64_MAX;
+	if (file_size == INT64_MAX)
+		file_size = TAR_SIZE_ANY;
 	data += 10;
 	size -= 10;
 	if ((run(data, size, file_size, size ? size : 1, &whole) < 0) !=

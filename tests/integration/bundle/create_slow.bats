@@ -126,3 +126,21 @@ assert t.next() is None'
 	unpack under.d
 	cmp image disk
 }
+
+@test "one gzip member, if that is wished" {
+	create -p disk --one-member --enc-key $KEY --enc-iv $IV image one
+	unpack one
+	cmp image disk
+	opens one/disk.manifest.xml image
+	# zlib stops behind the first member.
+	python3 -c 'import zlib
+d = zlib.decompressobj(31)
+d.decompress(open("disk.tgz", "rb").read())
+assert d.eof and not d.unused_data'
+	create -p disk image many
+	unpack many
+	python3 -c 'import zlib
+d = zlib.decompressobj(31)
+d.decompress(open("disk.tgz", "rb").read())
+assert d.eof and d.unused_data'
+}
