@@ -128,3 +128,14 @@ broken() { # HOW PATTERN [OPTION...]
 	[ "$(stat -c %s odd.raw)" = 100352 ]
 	cmp -n 100001 odd odd.raw
 }
+
+@test "virt-v2v reads our descriptor and manifest" {
+	command -v virt-v2v >/dev/null || skip "virt-v2v is not installed"
+	"$BUNDLE" create --for ova -p web --cpus 2 --memory 3G image image2 v2v.ova
+	LIBGUESTFS_BACKEND=direct virt-v2v -i ova v2v.ova --print-source -o null >said
+	grep -q 'source name: web' said
+	grep -q 'memory: 3221225472 ' said
+	grep -q 'nr vCPUs: 2' said
+	grep -q '1 \[scsi\]' said
+	grep -q 'e1000' said
+}
