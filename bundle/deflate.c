@@ -86,7 +86,9 @@ int deflate_member(struct deflate *d, const void *data, size_t len, void *out, s
 void gzip_header(uint8_t out[GZIP_HEADER])
 {
 	/* magic, deflate, no flags, no time, fast, Unix */
-	memcpy(out, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\x03", GZIP_HEADER);
+	static const uint8_t header[GZIP_HEADER] = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3};
+
+	memcpy(out, header, sizeof(header));
 }
 
 void gzip_trailer(uint8_t out[GZIP_TRAILER], uint32_t crc, uint64_t len)

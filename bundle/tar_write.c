@@ -18,6 +18,8 @@ enum {
 	AT_CHECKSUM = 148,
 	AT_TYPE = 156,
 	AT_MAGIC = 257,
+	AT_MAJOR = 329,
+	AT_MINOR = 337,
 	AT_MAP = 386,
 	AT_EXTENDED = 482,
 	AT_REAL_SIZE = 483,
@@ -58,10 +60,10 @@ static void put_checksum(uint8_t *block)
 static void put_common(uint8_t *block, const char *name, uint64_t size, char type)
 {
 	memset(block, 0, TAR_BLOCK);
-	memcpy(block, name, strlen(name));
-	memcpy(block + AT_MODE, "0000644", 7);
-	memcpy(block + AT_UID, "0000000", 7);
-	memcpy(block + AT_GID, "0000000", 7);
+	memcpy(block, name, strlen(name) + 1);
+	memcpy(block + AT_MODE, "0000644", 8);
+	memcpy(block + AT_UID, "0000000", 8);
+	memcpy(block + AT_GID, "0000000", 8);
 	put_number(block + AT_SIZE, size);
 	put_number(block + AT_MTIME, 0);
 	block[AT_TYPE] = (uint8_t)type;
@@ -114,12 +116,11 @@ int tar_write_header(struct buf *out, const char *name, uint64_t size, const str
 
 void tar_write_ustar(uint8_t block[TAR_BLOCK], const char *name, uint64_t size)
 {
+	static const char magic[8] = {'u', 's', 't', 'a', 'r', '\0', '0', '0'};
+
 	put_common(block, name, size, '0');
-	memcpy(block + AT_MAGIC,
-	       "ustar\0"
-	       "00",
-	       8);
-	memcpy(block + 329, "0000000", 7);
-	memcpy(block + 337, "0000000", 7);
+	memcpy(block + AT_MAGIC, magic, sizeof(magic));
+	memcpy(block + AT_MAJOR, "0000000", 8);
+	memcpy(block + AT_MINOR, "0000000", 8);
 	put_checksum(block);
 }

@@ -219,6 +219,7 @@ static int add_bytes(struct maker *m, const char *data, uint64_t len, struct err
 
 		if (rc < 0)
 			return rc;
+		ANALYZER_KNOWS(m->open);
 		if (data)
 			memcpy(m->open->raw + m->open->len, data, n);
 		else

@@ -299,6 +299,7 @@ int transfer_upload(const struct transfer *t, const char *manifest, const char *
 	key = str_format("%s%s", x.prefix, base_name(manifest));
 	if (!key)
 		return err_nomem(e);
+	ANALYZER_KNOWS(x.clients);
 	rc = s3_put(x.aws, x.clients[0], to->bucket, key, t->acl, "text/xml", m->text.data,
 		    m->text.len, e);
 	if (rc == 0)
@@ -350,6 +351,7 @@ int transfer_download(const struct transfer *t, const struct s3_url *from, const
 		rc = fs_mkdir_p(folder, 0777, e);
 	if (rc < 0)
 		return rc;
+	ANALYZER_KNOWS(m);
 	x.m = m;
 	for (size_t i = 0; i < m->n_parts; i++) {
 		if (!strcmp(m->parts[i].filename, base_name(from->key)))
