@@ -243,6 +243,7 @@ static int add_extent(struct maker *m, struct tar_extent x, struct err *e)
 		if (rc < 0)
 			return rc;
 		c = m->open;
+		ANALYZER_KNOWS(c);
 		c->runs[c->n_runs++] = (struct run){.at = c->len, .len = n, .off = x.start};
 		c->len += n;
 		x.start += n;

@@ -19,7 +19,7 @@ check "lib includes only lib" only lib '^lib/'
 check "imgconv includes itself and lib" only imgconv '^(imgconv|lib)/'
 check "context includes itself and lib" only context '^(context|lib)/'
 check "bundle includes itself, lib and imgconv's face" \
-	only bundle '^((bundle|lib)/|imgconv/(imgconv|confine|args|target)[.]h$)'
+	only bundle '^((bundle|lib)/|imgconv/(imgconv|confine|args)[.]h$)'
 check "ctxd includes itself, lib and context's face" \
 	only ctxd '^((ctxd|lib)/|context/[a-z]+[.]h$)'
 check "metadata-server includes itself, lib and context's face" \
