@@ -320,14 +320,14 @@ static int set_pairs(struct bind_reader *r, const struct value *v, const struct 
 
 /* ---- NICs ------------------------------------------------------------------------------------ */
 
-/* What the rows do not say: a NIC is known by its MAC or its name; methods have defaults. */
+/* What the rows do not say: of several, a NIC is known by its MAC or name; methods have defaults. */
 static void finish_nic(struct bind_reader *r, const struct value *v, struct nic *n)
 {
 	const struct context *c = r->c;
 	const struct value *mac = value_get(v, "mac");
 	struct err e = {0};
 
-	if (!mac && !value_get(v, "name")) {
+	if (!mac && !value_get(v, "name") && v->parent->n_items > 1) {
 		value_err(v, &e, EBADMSG, "the key 'mac' is missing");
 		bind_fault(r, &e);
 	}

@@ -6,8 +6,9 @@
 
 /* In the order in which --help names them. */
 const struct context_dialect *const context_dialects[] = {
-	&dialect_yaml, &dialect_opennebula, &dialect_nocloud, &dialect_openstack,
-	&dialect_ovf,  &dialect_ec2,        &dialect_gce,     NULL,
+	&dialect_yaml,      &dialect_opennebula, &dialect_nocloud,
+	&dialect_openstack, &dialect_ovf,        &dialect_ec2,
+	&dialect_gce,       &dialect_cloudstack, NULL,
 };
 
 const struct context_dialect *context_dialect(const char *name)

@@ -9,6 +9,7 @@
  *	nocloud      meta-data, user-data, vendor-data, network-config
  *	ovf          ovf-env.xml
  *	ec2          meta-data/instance-id and so on, as below http://169.254.169.254/latest/
+ *	cloudstack   latest/meta-data/instance-id and so on, as its virtual router serves them
  *	gce          computeMetadata.json: what "/computeMetadata/v1/?recursive=true" answers
  *	openstack    openstack/latest/meta_data.json, network_data.json, user_data ...: a config
  *	             drive, and what OpenStack serves by HTTP
@@ -68,5 +69,6 @@ extern const struct context_dialect dialect_openstack;
 extern const struct context_dialect dialect_ovf;
 extern const struct context_dialect dialect_ec2;
 extern const struct context_dialect dialect_gce;
+extern const struct context_dialect dialect_cloudstack;
 
 #endif

@@ -233,6 +233,6 @@ const struct cli_command convert_command = {
 		"  -o, --output text|json      json prints the context, and what was lost\n"
 		"      --strict                exit status 3, and no output, if anything was lost\n"
 		"\n"
-		"Dialects: yaml, opennebula, nocloud, openstack, ovf, ec2, gce.\n",
+		"Dialects: yaml, opennebula, nocloud, openstack, ovf, ec2, gce, cloudstack.\n",
 	.run = run,
 };

@@ -34,6 +34,10 @@ static int write_docs(const struct context *c, struct tree *docs, struct err *e)
 
 	if (!c->instance_id)
 		return err_set(e, EINVAL, "an instance needs an instance-id");
+	for (size_t i = 0; i < c->n_nics && c->n_nics > 1; i++)
+		if (!c->nics[i].mac[0] && !c->nics[i].name)
+			return err_set(e, EINVAL, "nics[%zu] has neither a MAC address nor a name",
+				       i);
 	rc = context_write_json(c, true, &text, e);
 	return rc ? rc : tree_add(docs, 0, FILE_NAME, text.data, text.len, e);
 }

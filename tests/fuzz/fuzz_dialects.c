@@ -5,6 +5,8 @@
  * documents, each a line with its name, which begins with "@", and its text up to the next such
  * line.
  */
+#include <stdio.h>
+
 #include "context/docs.h"
 #include "context/fields.h"
 
@@ -39,9 +41,7 @@ static struct tree *documents(const char *p, const char *end)
 
 static int no_difference(void *arg, const char *path, enum field_difference how)
 {
-	(void)arg;
-	(void)path;
-	(void)how;
+	fprintf(stderr, "%s: %s differs (%d)\n", (const char *)arg, path, how);
 	abort();
 }
 
@@ -49,15 +49,19 @@ static void around(const struct context_dialect *d, const struct context *c)
 {
 	AUTO(tree_free) struct tree *first = NULL, *second = NULL;
 	AUTO(context_free) struct context *back = NULL, *again = NULL;
+	struct err e = {0};
 
 	if (!d->write || dialect_write(d, c, &first, NULL))
 		return;
-	require(!dialect_read(d, first, "fuzz", NULL, &back, NULL));
+	if (dialect_read(d, first, "fuzz", NULL, &back, &e)) {
+		fprintf(stderr, "%s\n", e.msg);
+		abort();
+	}
 	require(!dialect_write(d, back, &second, NULL));
 	require(!dialect_read(d, second, "fuzz", NULL, &again, NULL));
 	/* EC2's tree fills in what a NIC lacks from the machine, by the NIC's place. */
 	if (d != &dialect_ec2)
-		require(!context_compare(back, again, no_difference, NULL));
+		require(!context_compare(back, again, no_difference, (void *)d->name));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,7 +3,10 @@
  * Each dialect against its own account of itself: what it says that it has room for comes back as it
  * was, whatever else is there; what it does not say does not come back.
  */
+#include <stdio.h>
+
 #include "context/dialects.h"
+#include "lib/fs.h"
 #include "lib/str.h"
 #include "tests/unit/cmocka.h"
 #include "tests/unit/context/full.h"
@@ -241,12 +244,77 @@ static void every_field_that_is_named_exists(void **state)
 	}
 }
 
+/* ---- the table of the documentation ----------------------------------------------------------- */
+
+static void add_row(struct buf *out, const char *path)
+{
+	buf_addf(out, "| `%s` |", path);
+	for (size_t i = 0; dialects()[i]; i++)
+		buf_adds(out, dialect_keeps(dialects()[i], path) ? " x |" : " |");
+	buf_addc(out, '\n');
+}
+
+/* A struct is one row if no dialect keeps a part of it alone. */
+static bool is_one(const struct context_field *f)
+{
+	for (size_t i = 0; dialects()[i]; i++) {
+		size_t kept = 0, n = 0;
+
+		for (const struct context_field *g = f->fields; g->name; g++, n++) {
+			AUTO_FREE char *path = str_format("%s.%s", f->name, g->name);
+
+			kept += dialect_keeps(dialects()[i], path);
+		}
+		if (kept && kept < n)
+			return false;
+	}
+	return true;
+}
+
+static void make_table(struct buf *out)
+{
+	buf_adds(out, "| |");
+	for (size_t i = 0; dialects()[i]; i++)
+		buf_addf(out, " %s |", dialects()[i]->name);
+	buf_adds(out, "\n|---|");
+	for (size_t i = 0; dialects()[i]; i++)
+		buf_adds(out, "---|");
+	buf_addc(out, '\n');
+	for (const struct context_field *f = context_fields; f->name; f++) {
+		if (!f->fields || is_one(f)) {
+			add_row(out, f->name);
+			continue;
+		}
+		for (const struct context_field *g = f->fields; g->name; g++) {
+			AUTO_FREE char *path = str_format("%s.%s", f->name, g->name);
+
+			add_row(out, path);
+		}
+	}
+}
+
+static void the_table_in_the_documentation_is_true(void **state)
+{
+	AUTO_BUF table = BUF_INIT, text = BUF_INIT;
+	struct err e = {0};
+
+	(void)state;
+	make_table(&table);
+	if (fs_read_file("docs/dialects.md", MIB, &text, &e))
+		fail_msg("%s", e.msg);
+	if (strstr(text.data, table.data))
+		return;
+	fputs(table.data, stdout);
+	fail_msg("docs/dialects.md should have this table");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_said_to_be_kept_is),
 		cmocka_unit_test(what_is_not_said_to_be_kept_is_lost),
 		cmocka_unit_test(every_field_that_is_named_exists),
+		cmocka_unit_test(the_table_in_the_documentation_is_true),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
