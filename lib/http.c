@@ -373,7 +373,8 @@ static int set_options(struct httpc *client, struct transfer *t)
 	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	rc |= curl_easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
 	rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
-	rc |= curl_easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+	/* Refused while a buffer is there, as after a name that was not found: that is as large. */
+	(void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
 	rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	rc |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->total_timeout_ms);
 	rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);

@@ -39,6 +39,24 @@ static void assert_fails(const char *path, int rc, const char *message)
 		fail_msg("%s: %d '%s', not %d '%s'", path, got, e.msg, rc, message);
 }
 
+/* What was wrong with the first attempt must not be hidden by what the second one runs into. */
+static void a_name_that_is_unknown_stays_that_when_it_is_tried_again(void **state)
+{
+	AUTO(httpc_free) struct httpc *c = NULL;
+	struct httpc_request req = {.url = "http://nowhere.invalid/", .connect_timeout_ms = 5000};
+
+	(void)state;
+	assert_int_equal(httpc_new(NULL, &c, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
+		struct err e;
+		int rc = httpc_send(c, &req, &r, &e);
+
+		if (!httpc_error_is_transient(rc))
+			fail_msg("attempt %d: %d '%s'", i, rc, e.msg);
+	}
+}
+
 /* ---- one attempt ---------------------------------------------------------------------------- */
 
 static void a_request_goes_out_as_given(void **state)
@@ -628,6 +646,7 @@ static void a_stop_request_ends_every_wait(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_that_is_unknown_stays_that_when_it_is_tried_again),
 		cmocka_unit_test(a_request_goes_out_as_given),
 		cmocka_unit_test(connections_are_used_again),
 		cmocka_unit_test(any_status_is_a_response),
