@@ -158,8 +158,11 @@ static void on_accept(evutil_socket_t lfd, short what, void *arg)
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0 &&
-		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+		    (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+			if (conn_evict(h))
+				continue; /* there is room now */
 			pause_accepting(h);
+		}
 		if (fd < 0)
 			return; /* EAGAIN; or an error of a client that is gone: next event */
 		len = sizeof(peer.local);

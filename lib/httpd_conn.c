@@ -191,6 +191,7 @@ static void limit(struct conn *c)
 	    http_response_header(&c->h->res, "Retry-After", "1"))
 		http_response_clear(&c->h->res);
 	c->h->res.close = true;
+	c->refused = true; /* more of its requests may be here unread */
 	c->h->stats.limited++;
 }
 

@@ -148,6 +148,21 @@ cloud_init() { # PLATFORM
 	grep -q 'target=/latest/meta-data/iam/security-credentials/' log
 }
 
+@test "the AWS SDK for JavaScript takes a role's credentials" {
+	local sdk
+	sdk=$("$TOP/tests/interop/fetch-aws-sdk-js") || skip "node and its packages cannot be had"
+	sed '$a iam-role: {name: web, access-key-id: AKIAIOSFODNN7EXAMPLE, secret-access-key: abc, session-token: tok}' \
+		v2.yaml >js.yaml
+	serve js.yaml
+	cat >js.js <<-'JS'
+		const { fromInstanceMetadata } = require("@aws-sdk/credential-provider-imds");
+		fromInstanceMetadata({ timeout: 20000, maxRetries: 3 })().then((c) => console.log(
+		  c.accessKeyId, c.secretAccessKey, c.sessionToken, c.expiration > new Date()));
+	JS
+	[ "$(NODE_PATH=$sdk AWS_EC2_METADATA_SERVICE_ENDPOINT=$URL node js.js)" = "AKIAIOSFODNN7EXAMPLE abc tok true" ]
+	grep -q 'method=PUT target=/latest/api/token' log
+}
+
 @test "ec2metadata of cloud-utils reads its values" {
 	local path
 	path=$("$TOP/tests/interop/fetch-cloud-init") || skip "cloud-utils cannot be had"

@@ -363,6 +363,7 @@ static void one_who_asks_too_fast_is_told_so(void **state)
 	struct server s = {0};
 	struct httpd_opts o = options(&s);
 	AUTO_BUF got = BUF_INIT;
+	AUTO_BUF all = BUF_INIT;
 	int fd;
 
 	(void)state;
@@ -370,7 +371,8 @@ static void one_who_asks_too_fast_is_told_so(void **state)
 	start(&s, &o);
 	fd = dial(&s);
 	for (int i = 0; i < 20; i++)
-		say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		assert_int_equal(buf_adds(&all, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"), 0);
+	say(fd, all.data);
 	hear(fd, &got);
 	close(fd);
 	assert_in_range(count(&got, "HTTP/1.1 200 "), 3, 19); /* a slow machine gets some back */
@@ -390,8 +392,8 @@ static void one_who_is_sent_too_much_is_told_so(void **state)
 	o.bytes = (struct httpd_rate){.rate = 1, .burst = 150000};
 	start(&s, &o);
 	fd = dial(&s);
-	for (int i = 0; i < 5; i++)
-		say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	say(fd, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
 	hear(fd, &got);
 	close(fd);
 	assert_int_equal(count(&got, "HTTP/1.1 200 "), 2);
