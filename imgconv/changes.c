@@ -147,8 +147,12 @@ int change_args_take(struct change_args *a, int opt, const char *arg, struct err
 	uint64_t n = 0;
 	int rc;
 
-	if (opt < CHANGE_OPT_OVERLAY || opt > CHANGE_OPT_PARTITION)
+	if (opt < CHANGE_OPT_OVERLAY || opt > CHANGE_OPT_REPLAY)
 		return 0;
+	if (opt == CHANGE_OPT_REPLAY) {
+		a->opts.replay_journal = true;
+		return 1;
+	}
 	if (opt == CHANGE_OPT_PARTITION) {
 		rc = str_to_u64(arg, 1, 128, &n, e);
 		a->opts.partition = (unsigned)n;

@@ -22,6 +22,7 @@ enum {
 	CHANGE_OPT_SSH_KEY,
 	CHANGE_OPT_SCRIPT,
 	CHANGE_OPT_PARTITION,
+	CHANGE_OPT_REPLAY,
 };
 
 /* clang-format off */
@@ -33,7 +34,8 @@ enum {
 	{"hostname", required_argument, NULL, CHANGE_OPT_HOSTNAME},                                \
 	{"ssh-key", required_argument, NULL, CHANGE_OPT_SSH_KEY},                                  \
 	{"script-first-boot", required_argument, NULL, CHANGE_OPT_SCRIPT},                         \
-	{"partition", required_argument, NULL, CHANGE_OPT_PARTITION}
+	{"partition", required_argument, NULL, CHANGE_OPT_PARTITION},                              \
+	{"replay-journal", no_argument, NULL, CHANGE_OPT_REPLAY}
 /* clang-format on */
 
 #define CHANGE_HELP                                                                                \
@@ -46,7 +48,8 @@ enum {
 	"      --ssh-key [USER:]FILE   let these public keys in, as root or USER\n"                \
 	"      --script-first-boot FILE\n"                                                         \
 	"                              have the guest run a script, once\n"                        \
-	"      --partition N           the file system to change; else the root is found\n"
+	"      --partition N           the file system to change; else the root is found\n"        \
+	"      --replay-journal        of a file system that was not cleanly unmounted\n"
 
 /* Errors: ENOMEM; EINVAL $SOURCE_DATE_EPOCH is no number. */
 int change_args_begin(struct change_args *a, struct err *e);

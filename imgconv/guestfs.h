@@ -14,6 +14,8 @@ struct guest_fs;
 
 enum {
 	GUEST_FS_WRITE = 1u << 0,
+	/* With WRITE: a journal that must be replayed is, onto the layer. */
+	GUEST_FS_REPLAY = 1u << 1,
 };
 
 struct guest_stat {

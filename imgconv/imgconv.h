@@ -591,9 +591,10 @@ int overlay_add_ssh_key(struct overlay *o, const char *user, const void *keys, s
 			struct err *e);
 
 struct inject_opts {
-	unsigned partition; /* number from image_layout; 0: the root file system is found */
-	bool dry_run;       /* everything but the writing */
-	int64_t now;        /* time stamps, seconds since 1970; makes the result reproducible */
+	unsigned partition;  /* number from image_layout; 0: the root file system is found */
+	bool dry_run;        /* everything but the writing */
+	bool replay_journal; /* that of a file system which was not cleanly unmounted */
+	int64_t now;         /* time stamps, seconds since 1970; makes the result reproducible */
 };
 struct inject_report {
 	unsigned partition;

@@ -42,6 +42,7 @@
 #define SB_BLOCKS_HI 336
 #define SB_WANT_EXTRA_ISIZE 350
 #define SB_MMP_BLOCK 360
+#define SB_CHECKSUM 1020
 
 #define MAGIC 0xef53
 #define MMP_SEQ_AT 4
@@ -275,7 +276,7 @@ static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
 	if (incompat & EXT3_FEATURE_INCOMPAT_RECOVER)
 		return err_set(e, EUCLEAN,
 			       "the journal must be replayed first (unclean shutdown): "
-			       "run e2fsck -fp on the file system");
+			       "--replay-journal does it, or run e2fsck -fp on the file system");
 	if ((ro & EXT4_FEATURE_RO_COMPAT_ORPHAN_PRESENT) || le32_get(sb + SB_LAST_ORPHAN))
 		return err_set(e, EUCLEAN,
 			       "deleted files are waiting to be freed (orphan list): "
@@ -329,10 +330,54 @@ static void uuid_text(const uint8_t *uuid, char out[37])
 	snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
+/* The journal's inode is found by the library, which must not write yet. */
+static int replay_journal(struct guest_fs *g, uint8_t sb[SB_LEN], struct err *e)
+{
+	bool writable = g->writable;
+	uint32_t incompat;
+	int rc;
+
+	g->writable = false;
+	rc = open_library(g, e);
+	g->writable = writable;
+	if (rc >= 0)
+		rc = ext4_journal_replay(g, e);
+	if (g->fs)
+		ext2fs_free(g->fs);
+	g->fs = NULL;
+	/* It may have been in the journal, too. */
+	if (rc >= 0)
+		rc = ext4_io_read(g->io, sb, SB_LEN, SB_AT, e);
+	if (rc < 0)
+		return rc;
+	incompat = le32_get(sb + SB_INCOMPAT) & ~(uint32_t)EXT3_FEATURE_INCOMPAT_RECOVER;
+	le32_put(sb + SB_INCOMPAT, incompat);
+	if (le32_get(sb + SB_RO_COMPAT) & EXT4_FEATURE_RO_COMPAT_METADATA_CSUM)
+		le32_put(sb + SB_CHECKSUM, ext2fs_crc32c_le(~0u, sb, SB_CHECKSUM));
+	return ext4_io_write(g->io, sb, SB_LEN, SB_AT, e);
+}
+
+/* After a crash the sums in the superblock are older than those of the groups. */
+static void count_free(struct guest_fs *g)
+{
+	uint64_t blocks = 0, inodes = 0;
+
+	for (dgrp_t i = 0; i < g->fs->group_desc_count; i++) {
+		blocks += ext2fs_bg_free_blocks_count(g->fs, i);
+		inodes += ext2fs_bg_free_inodes_count(g->fs, i);
+	}
+	ext2fs_free_blocks_count_set(g->fs->super, EXT2FS_C2B(g->fs, blocks));
+	g->fs->super->s_free_inodes_count = (uint32_t)inodes;
+	g->free_at_open = ext2fs_free_blocks_count(g->fs->super);
+	ext2fs_mark_super_dirty(g->fs);
+	g->changed = true;
+}
+
 static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_t length,
-		   struct err *e)
+		   unsigned flags, struct err *e)
 {
 	uint8_t sb[SB_LEN];
+	bool replay;
 	int rc;
 
 	rc = ext4_io_new(im, start, length, &g->io, e);
@@ -343,6 +388,12 @@ static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_
 	rc = ext4_io_read(g->io, sb, sizeof(sb), SB_AT, e);
 	if (rc >= 0)
 		rc = check_super(sb, length, e);
+	replay = rc >= 0 && g->writable && (flags & GUEST_FS_REPLAY) &&
+		 (le32_get(sb + SB_INCOMPAT) & EXT3_FEATURE_INCOMPAT_RECOVER);
+	if (replay)
+		rc = replay_journal(g, sb, e);
+	if (rc >= 0 && replay)
+		rc = check_super(sb, length, e);
 	if (rc >= 0 && g->writable)
 		rc = check_writable(g, sb, e);
 	if (rc < 0)
@@ -351,7 +402,10 @@ static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_
 	/* Descriptors and bitmaps: a few blocks a group. */
 	ext4_io_budget(g->io,
 		       BUDGET_BASE + 4 * (sb_blocks(sb) / le32_get(sb + SB_BLOCKS_PER_GROUP)));
-	return open_library(g, e);
+	rc = open_library(g, e);
+	if (rc >= 0 && replay)
+		count_free(g);
+	return rc;
 }
 
 int guest_fs_open(struct image *im, uint64_t start, uint64_t length, unsigned flags,
@@ -364,7 +418,7 @@ int guest_fs_open(struct image *im, uint64_t start, uint64_t length, unsigned fl
 		return err_nomem(e);
 	pthread_once(&once, init_messages);
 	g->writable = flags & GUEST_FS_WRITE;
-	rc = fs_open(g, im, start, length, e);
+	rc = fs_open(g, im, start, length, flags, e);
 	if (rc < 0)
 		return err_wrap(e, "'%s': file system at 0x%" PRIx64, image_name(im), start);
 	*ret = STEAL(g);

@@ -142,7 +142,7 @@ int ext4_io_read(struct ext4_io *io, void *buf, size_t len, uint64_t off, struct
 	return 0;
 }
 
-static int layer_write(struct ext4_io *io, const void *buf, size_t len, uint64_t off, struct err *e)
+int ext4_io_write(struct ext4_io *io, const void *buf, size_t len, uint64_t off, struct err *e)
 {
 	const uint8_t *from = buf;
 	int rc = check_range(io, len, off, e);
@@ -289,7 +289,7 @@ static errcode_t mgr_write64(io_channel ch, unsigned long long block, int count,
 	int rc = span(ch, block, count, &len, &off);
 
 	if (rc >= 0)
-		rc = layer_write(io, data, len, off, &io->failure);
+		rc = ext4_io_write(io, data, len, off, &io->failure);
 	return keep(io, rc);
 }
 
@@ -308,7 +308,7 @@ static errcode_t mgr_write_byte(io_channel ch, unsigned long offset, int count, 
 	struct ext4_io *io = ch->private_data;
 
 	return count < 0 ? EINVAL
-			 : keep(io, layer_write(io, data, (size_t)count, offset, &io->failure));
+			 : keep(io, ext4_io_write(io, data, (size_t)count, offset, &io->failure));
 }
 
 static errcode_t mgr_zeroout(io_channel ch, unsigned long long block, unsigned long long count)

@@ -37,6 +37,9 @@ int ext4_io_take_error(struct ext4_io *io, struct err *e);
 /* Reads bytes with the layer's changes. Errors: EBADMSG outside the file system. */
 int ext4_io_read(struct ext4_io *io, void *buf, size_t len, uint64_t off, struct err *e);
 
+/* Onto the layer. Errors: EBADMSG outside the file system; EFBIG over EXT4_IO_LAYER_MAX. */
+int ext4_io_write(struct ext4_io *io, const void *buf, size_t len, uint64_t off, struct err *e);
+
 /*
  * Writes what really changed to the image, in ascending order, and flushes it; the layer is empty
  * afterwards. When a write fails, what was written is put back as it was.

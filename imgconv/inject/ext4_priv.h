@@ -30,6 +30,13 @@ void ext4_begin(struct guest_fs *g, uint64_t bytes);
 int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
+/*
+ * Replays the journal onto the layer and marks it empty; g->fs was opened for reading and is to be
+ * opened again afterwards. That the file system needs it is for the caller to know, and to mark it
+ * as clean. Errors: ENOTSUP features (named), EUCLEAN errors noted, EBADMSG damaged.
+ */
+int ext4_journal_replay(struct guest_fs *g, struct err *e);
+
 /* ---- ext4_inode.c, ext4.c: inodes and their data, nothing of which is trusted ------------------------ */
 
 /* Reads an inode that may be used: number in range, sane extent root, in use if writable. */
