@@ -20,7 +20,6 @@
 
 #include "imgconv/inject/ext4_priv.h"
 
-#define JOURNAL_INO 8
 #define JOURNAL_BLOCKS_MAX (UINT32_C(1) << 22)
 #define REVOKED_MAX (1 << 22)
 #define MAGIC 0xc03b3998u
@@ -392,13 +391,14 @@ static int empty_journal(struct journal *j)
 static int map_journal(struct journal *j)
 {
 	ext2_filsys fs = j->g->fs;
+	ext2_ino_t ino = fs->super->s_journal_inum;
 	struct ext2_inode inode;
 	uint64_t blocks;
 	errcode_t err;
 
-	if (fs->super->s_journal_inum != JOURNAL_INO)
+	if (!ino || ino > fs->super->s_inodes_count)
 		return err_set(j->e, ENOTSUP, "the journal is not in the file system itself");
-	err = ext2fs_read_inode(fs, JOURNAL_INO, &inode);
+	err = ext2fs_read_inode(fs, ino, &inode);
 	if (err)
 		return ext4_error(j->g, err, j->e, "the journal's inode");
 	blocks = EXT2_I_SIZE(&inode) / j->bs;
@@ -411,7 +411,7 @@ static int map_journal(struct journal *j)
 	for (uint32_t i = 0; i < j->n; i++) {
 		int flags = 0;
 
-		err = ext2fs_bmap2(fs, JOURNAL_INO, &inode, NULL, 0, i, &flags, &j->map[i]);
+		err = ext2fs_bmap2(fs, ino, &inode, NULL, 0, i, &flags, &j->map[i]);
 		if (err)
 			return ext4_error(j->g, err, j->e, "block %" PRIu32 " of the journal", i);
 		if (!j->map[i] || j->map[i] >= j->fs_blocks)

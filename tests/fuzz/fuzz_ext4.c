@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fd < 0 || unpack(data, size, fd) < 0)
 		abort();
 	with_image(fd, 0);
-	with_image(fd, GUEST_FS_WRITE);
+	with_image(fd, GUEST_FS_WRITE | GUEST_FS_REPLAY);
 	/* What was written can be read again. */
 	with_image(fd, 0);
 	return 0;
