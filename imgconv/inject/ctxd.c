@@ -44,12 +44,7 @@ static int add_program(struct guest_fs *fs, const struct overlay *files, struct 
 int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,
 		struct overlay *to, struct err *e)
 {
-	struct enable x = {.fs = fs,
-			   .files = files,
-			   .runlevel = "boot",
-			   .before_network = true,
-			   .to = to,
-			   .e = e};
+	struct enable x = {.fs = fs, .files = files, .to = to, .e = e};
 	int rc = add_program(fs, files, to, e);
 
 	return rc < 0 ? rc : enable_services(&x, d);

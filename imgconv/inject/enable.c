@@ -9,6 +9,7 @@
 #include "lib/str.h"
 
 #define RC_LEVELS 7
+#define NETWORK 10 /* Red Hat's number for it: what has a lower one is to come before */
 #define SERVICE_MAX (64 * KIB)
 
 static const struct overlay_attr dir_attr = {.mode = 0755};
@@ -146,10 +147,17 @@ static int add_runscript(struct enable *x, const struct overlay_entry *file, con
 
 static int add_to_runlevel(struct enable *x, const struct overlay_entry *file, const char *name)
 {
+	static const char key[] = "\n# runlevel: ";
+	const char *level = strstr(file->data, key);
 	AUTO_FREE char *target = path_join("/etc/init.d", name);
-	AUTO_FREE char *dir = path_join("/etc/runlevels", x->runlevel);
-	int rc = target && dir ? add_runscript(x, file, name) : err_nomem(x->e);
+	AUTO_FREE char *dir = NULL;
+	int rc;
 
+	if (!level)
+		return err_set(x->e, EBADMSG, "'%s' has no line '# runlevel:'", name);
+	level += strlen(key);
+	dir = str_format("/etc/runlevels/%.*s", (int)strcspn(level, " \n"), level);
+	rc = target && dir ? add_runscript(x, file, name) : err_nomem(x->e);
 	return rc < 0 ? rc : enable_add_link(x, dir, name, target);
 }
 
@@ -225,7 +233,7 @@ static int link_level(struct enable *x, const char *name, const struct chkconfig
 	/* An administrator's own number stays. */
 	if (s.linked)
 		return 0;
-	if (starts && x->before_network && s.network <= c->start)
+	if (starts && c->start < NETWORK && s.network <= c->start)
 		return err_set(x->e, ENOTSUP,
 			       "the guest's network starts at number %u of runlevel %u: '%s', at "
 			       "%u, would come too late",

@@ -12,8 +12,6 @@
 struct enable {
 	struct guest_fs *fs;
 	const struct overlay *files; /* what enable_load made */
-	const char *runlevel;        /* OpenRC's */
-	bool before_network;         /* to be refused where it would not be */
 	struct overlay *to;
 	struct err *e;
 };
@@ -41,7 +39,7 @@ int enable_systemd(struct enable *x);
 int enable_lsb(struct enable *x, enum guest_services kind);
 /* Scripts with "# chkconfig:" lines. Errors: ENOTSUP the network comes too early. */
 int enable_chkconfig(struct enable *x);
-/* Scripts in a runlevel. */
+/* Scripts in the runlevel that a line "# runlevel: NAME" of theirs says. */
 int enable_openrc(struct enable *x);
 /* Jobs, which enable themselves. */
 int enable_upstart(struct enable *x);

@@ -31,8 +31,7 @@ int first_boot_load(struct overlay *files, struct err *e)
 int first_boot_expand(struct guest_fs *fs, const struct distro *d, const struct overlay_entry *x,
 		      struct overlay *to, struct err *e)
 {
-	struct enable enable = {
-		.fs = fs, .files = x->files, .runlevel = "default", .to = to, .e = e};
+	struct enable enable = {.fs = fs, .files = x->files, .to = to, .e = e};
 	const struct overlay_entry *run = overlay_find(x->files, "/run");
 	AUTO_FREE char *path = path_join(SCRIPTS, x->user);
 	int rc = path ? overlay_add_file(to, RUNNER, run->data, run->len, &runner_attr, e)

@@ -13,9 +13,9 @@ setup() {
 	elf tree/sbin/init
 }
 
-inject() { # ARGUMENT...
+inject() {
 	make_fs tree image 8M -t ext4
-	run --separate-stderr "$IMGCONV" inject --ctxd "$@" image
+	run --separate-stderr "$IMGCONV" inject --ctxd image
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	clean image
 	# A second time there is nothing to do.
@@ -130,8 +130,12 @@ S07boot.ctxd-imds ../boot.ctxd-imds" ]
 	has "$stderr" "init: upstart"
 	[ "$(links /etc/rc.d/rc3.d)" = "S07ctxd-local ../init.d/ctxd-local
 S08ctxd-imds ../init.d/ctxd-imds
-S10network ../init.d/network" ]
-	[ "$(links /etc/rc0.d)" = "K92ctxd-imds ../init.d/ctxd-imds
+S10network ../init.d/network
+S12ctxd-network ../init.d/ctxd-network
+S98ctxd-final ../init.d/ctxd-final" ]
+	[ "$(links /etc/rc0.d)" = "K02ctxd-final ../init.d/ctxd-final
+K88ctxd-network ../init.d/ctxd-network
+K92ctxd-imds ../init.d/ctxd-imds
 K93ctxd-local ../init.d/ctxd-local" ]
 	has "$(cat_ /etc/rc.d/init.d/ctxd-imds | sed -n 2p)" "# chkconfig: 2345 08 92"
 	mv tree/etc/rc.d/rc3.d/S10network tree/etc/rc.d/rc3.d/S08network
@@ -146,15 +150,18 @@ K93ctxd-local ../init.d/ctxd-local" ]
 	elf tree/sbin/initctl
 	inject
 	has "$(cat_ /etc/init/ctxd.conf)" "start on (starting cloud-init-local"
+	has "$(cat_ /etc/init/ctxd-final.conf)" "start on stopped rc"
 }
 
-@test "OpenRC: runlevel boot, with the interpreter that there is" {
+@test "OpenRC: runlevels boot and default, with the interpreter that there is" {
 	mkdir -p tree/etc/runlevels/boot tree/etc/init.d
 	elf tree/sbin/openrc
 	elf tree/sbin/openrc-run
 	inject
 	[ "$(links /etc/runlevels/boot)" = "ctxd-imds /etc/init.d/ctxd-imds
 ctxd-local /etc/init.d/ctxd-local" ]
+	[ "$(links /etc/runlevels/default)" = "ctxd-final /etc/init.d/ctxd-final
+ctxd-network /etc/init.d/ctxd-network" ]
 	has "$(cat_ /etc/init.d/ctxd-local | sed -n 1p)" "#!/sbin/openrc-run"
 	mv tree/sbin/openrc tree/sbin/rc
 	mv tree/sbin/openrc-run tree/sbin/runscript

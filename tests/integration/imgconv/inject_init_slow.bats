@@ -30,8 +30,9 @@ sysv() {
 	elf "$1"/bin/sh
 	elf "$1"/sbin/init
 	touch "$1"/etc/inittab
+	rm -f "$1"/etc/init.d/rc "$1"/etc/init.d/rcS
 	# shellcheck disable=SC2046 # names
-	insserv "$1" $(ls "$1"/etc/init.d | grep -vx 'rcS\?')
+	insserv "$1" $(ls "$1"/etc/init.d)
 }
 
 insserv() { # TREE SCRIPT...
@@ -51,7 +52,7 @@ links() { (cd "$1"/etc && find rc?.d -type l -printf '%p %l\n' | sort); }
 	mkdir ours
 	debugfs -R "rdump /etc /lib ours" image
 	cp "$GUEST"/sysv/debian/ctxd-* tree/etc/init.d
-	insserv tree ctxd-local ctxd-imds
+	insserv tree ctxd-local ctxd-imds ctxd-network ctxd-final
 	links tree >expected
 	grep -q 'rcS.d/S..ctxd-imds ../init.d/ctxd-imds' expected
 	links ours >got
