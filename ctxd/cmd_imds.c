@@ -15,6 +15,7 @@
 
 enum {
 	OPT_LISTEN = 512,
+	OPT_ROOT_USER_DATA,
 	OPT_DOWN,
 };
 
@@ -115,6 +116,7 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 		{"down", no_argument, NULL, OPT_DOWN},
 		{"root", required_argument, NULL, OPT_ROOT},
 		{"force", no_argument, NULL, OPT_FORCE},
+		{"root-user-data", no_argument, NULL, OPT_ROOT_USER_DATA},
 		{0},
 	};
 	AUTO(guest_release) struct guest g = GUEST_INIT;
@@ -135,6 +137,8 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 			down = true;
 		else if (opt == OPT_FORCE)
 			o.force = true;
+		else if (opt == OPT_ROOT_USER_DATA)
+			o.root_user_data = true;
 		else if (opt == 'b')
 			background = true;
 		else if (opt == OPT_ROOT)

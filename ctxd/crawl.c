@@ -129,7 +129,7 @@ static int crawl_cloudstack(struct crawler *c)
 					    "user-data",
 					    NULL};
 
-	return take_list(c, "latest/", names, false);
+	return take_list(c, "latest/", names, true);
 }
 
 static int crawl_gce(struct crawler *c)
@@ -138,7 +138,7 @@ static int crawl_gce(struct crawler *c)
 	AUTO_BUF body = BUF_INIT;
 
 	c->headers[0] = "Metadata-Flavor: Google";
-	return take(c, ask_first(c, path, &body), path, "computeMetadata/v1/", &body, true);
+	return take(c, ask_first(c, path, &body), path, "computeMetadata.json", &body, true);
 }
 
 /* ---- EC2 --------------------------------------------------------------------------------- */

@@ -50,6 +50,7 @@ static const struct cli_command commands[] = {
 		"serve the context that was found at http://169.254.169.254/",
 		"  -b, --background            return when it listens, and go on serving\n"
 		"      --listen ADDRESS:PORT   there instead; touches no interface\n"
+		"      --root-user-data        user data are for root's processes alone\n"
 		"      --force                 also what is from another metadata service\n"
 		"      --down                  end such a service, take the address "
 		"away\n" ROOT_HELP,
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
 		.name = "ctxd",
 		.about = "Finds a guest's context, applies it, and serves it on to what expects "
 			 "EC2.",
-		.features = "sources: opennebula, nocloud, openstack (media, HTTP)",
+		.features = "sources: opennebula, nocloud, openstack, ovf (media); nocloud, "
+			    "openstack, ec2, gce (HTTP)",
 		.commands = commands,
 	};
 

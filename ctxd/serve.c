@@ -11,14 +11,38 @@
 
 #include "ctxd/background.h"
 #include "ctxd/notify.h"
+#include "ctxd/peer_uid.h"
 #include "lib/httpd.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
 struct service {
 	const struct instance *in;
 	struct token_key key;
 	struct httpd *httpd;
+	bool root_user_data;
 };
+
+/* "latest/user-data", however it is written. */
+static bool is_user_data(const struct http_request *rq)
+{
+	AUTO_BUF path = BUF_INIT;
+
+	return imds_path(rq->target, &path, NULL) == 0 &&
+	       str_has_suffix(buf_str(&path), "/user-data");
+}
+
+static bool is_root(const struct httpd_peer *peer)
+{
+	struct sockaddr_in client, server;
+	unsigned uid;
+
+	if (peer->remote.ss_family != AF_INET || peer->local.ss_family != AF_INET)
+		return false;
+	memcpy(&client, &peer->remote, sizeof(client));
+	memcpy(&server, &peer->local, sizeof(server));
+	return peer_uid("/proc/net/tcp", &client, &server, &uid, NULL) == 0 && uid == 0;
+}
 
 static uint64_t now(void)
 {
@@ -34,7 +58,13 @@ static int handle(void *arg, const struct httpd_exchange *x, struct http_respons
 	struct service *s = arg;
 	struct imds_env env = {.key = &s->key, .now = now()};
 	const char *why = NULL;
-	int rc = imds_answer(x->request, s->in, &env, res, &why, e);
+	int rc;
+
+	if (s->root_user_data && is_user_data(x->request) && !is_root(x->peer)) {
+		log_debug("refused: user data are for root alone");
+		return http_response_error(res, 403) < 0 ? err_nomem(e) : 0;
+	}
+	rc = imds_answer(x->request, s->in, &env, res, &why, e);
 
 	if (rc == 0 && why)
 		log_debug("refused: %s", why);
@@ -100,7 +130,7 @@ int serve(const struct instance *in, const struct serve_opts *o, struct err *e)
 {
 	AUTO(httpd_free) struct httpd *h = NULL;
 	struct httpd_opts opts = HTTPD_OPTS_DEFAULT;
-	struct service s = {.in = in};
+	struct service s = {.in = in, .root_user_data = o->root_user_data};
 	int rc = token_key_random(&s.key, e);
 
 	if (rc < 0)

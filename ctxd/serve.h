@@ -10,6 +10,7 @@ struct serve_opts {
 	const char *address;   /* numeric IPv4 */
 	unsigned port;         /* 0: any free one */
 	const char *interface; /* NULL: any */
+	bool root_user_data;   /* user data are for root alone */
 	bool force;            /* serve also what another metadata service has said */
 	unsigned uid, gid;     /* what to become once bound; 0: stay */
 	/* In the background (ctxd/background.h): what to tell; NULL, and not looked at: not. */

@@ -263,3 +263,50 @@ plain() {
 	[ ! -e tree/etc/network/interfaces.d/ctxd ]
 	[ -e tree/run/NetworkManager/system-connections/ctxd-02-00-c0-a8-00-05.nmconnection ]
 }
+
+# A NIC without an address, and VLAN 7 on it, as NoCloud says it.
+vlan() {
+	rm -rf media seed
+	mkdir media seed
+	echo 'instance-id: i-1' >seed/meta-data
+	: >seed/user-data
+	cat >seed/network-config <<-'END'
+	version: 2
+	ethernets:
+	  lan: {match: {macaddress: "02:00:c0:a8:00:05"}}
+	vlans:
+	  office: {id: 7, link: lan, addresses: [10.7.0.5/24], routes: [{to: 10.8.0.0/16, via: 10.7.0.1, metric: 9}]}
+	END
+	xorriso -as mkisofs -quiet -V cidata -J -R -o media/seed.iso seed 2>xorriso.log || cat xorriso.log
+}
+
+@test "a VLAN is made on its NIC, by each backend" {
+	vlan
+	tree networkd
+	local_
+	cd tree/run/systemd/network
+	grep -qx 'VLAN=office' 05-ctxd-02-00-c0-a8-00-05.network
+	grep -qx 'Name=office' 05-ctxd-02-00-c0-a8-00-05.7.network
+	grep -qx 'Address=10.7.0.5/24' 05-ctxd-02-00-c0-a8-00-05.7.network
+	grep -qx 'Metric=9' 05-ctxd-02-00-c0-a8-00-05.7.network
+	[ "$(tail -n +2 05-ctxd-02-00-c0-a8-00-05.7.netdev | tr '\n' ' ')" = '[NetDev] Name=office Kind=vlan  [VLAN] Id=7 ' ]
+	cd -
+	tree manager
+	local_
+	grep -qx 'parent=63747864-6e6d-8000-8000-0200c0a80005' tree/run/NetworkManager/system-connections/*.7.nmconnection
+	grep -qx 'route1=10.8.0.0/16,10.7.0.1,9' tree/run/NetworkManager/system-connections/*.7.nmconnection
+	tree redhat
+	nics
+	local_
+	grep -qx 'PHYSDEV=eth0' tree/etc/sysconfig/network-scripts/ifcfg-eth0.7
+	grep -qx '10.8.0.0/16 via 10.7.0.1 dev eth0.7 metric 9' tree/etc/sysconfig/network-scripts/route-eth0.7
+	tree suse
+	nics
+	local_
+	grep -qx "ETHERDEVICE='eth0'" tree/etc/sysconfig/network/ifcfg-eth0.7
+	grep -qx "VLAN_ID='7'" tree/etc/sysconfig/network/ifcfg-eth0.7
+	tree ifupdown
+	nics
+	local_
+	grep -q 'pre-up ip link add link eth0 name eth0.7 type vlan id 7' tree/etc/network/interfaces.d/ctxd
+}

@@ -91,3 +91,48 @@ service() {
 	run -0 "$CTXD" network --root tree
 	has "$output" "left to cloud-init"
 }
+
+@test "EC2's metadata are crawled with a session token, as our own service has them" {
+	echo 'Amazon EC2' >tree/sys/class/dmi/id/sys_vendor
+	mv tree tree1
+	tree none
+	printf '%s\n' "SET_HOSTNAME='web1.example.org'" "SSH_PUBLIC_KEY='ssh-rsa AAAA k'" \
+		"USER_DATA='#!/bin/sh'" "EC2_INSTANCE_ID='i-0123456789abcdef0'" | context
+	"$CTXD" local -q --root tree --dev media
+	cat >run.sh <<-'END'
+	"$CTXD" imds --root tree -v 2>log &
+	pid=$!
+	trap 'kill $pid' EXIT
+	for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.02; done
+	set -e
+	"$CTXD" network --root tree1
+	END
+	export CTXD
+	timeout 60 unshare -n bash run.sh
+	[ "$(cat tree1/etc/hostname)" = web1 ]
+	grep -qx 'ssh-rsa AAAA k' tree1/root/.ssh/authorized_keys
+	[ "$("$CTXD" final --root tree1 -n)" = "run user-data" ]
+	grep -q 'PUT /latest/api/token: 200' log
+}
+
+@test "user data can be for root alone" {
+	printf '%s\n' "USER_DATA='secret'" "SET_HOSTNAME='web1'" | context
+	"$CTXD" local -q --root tree --dev media
+	cat >run.sh <<-'END'
+	"$CTXD" imds --root tree --root-user-data 2>log &
+	pid=$!
+	trap 'kill $pid' EXIT
+	for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.02; done
+	set -e
+	get() { curl -s --noproxy '*' -o out.$1 -w '%{http_code}\n' "http://169.254.169.254/$2"; }
+	[ "$(get a latest/user-data)" = 200 ]
+	chmod 777 .
+	for path in latest/user-data latest//user-data/ 2009-04-04/user-data latest/%75ser-data; do
+		[ "$(setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' -o /dev/null -w '%{http_code}' "http://169.254.169.254/$path")" = 403 ]
+	done
+	[ "$(setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' "http://169.254.169.254/latest/meta-data/hostname")" = web1 ]
+	END
+	export CTXD
+	timeout 60 unshare -n bash run.sh
+	[ "$(cat out.a)" = secret ]
+}
