@@ -350,6 +350,7 @@ static bool wants_root(const struct apply *a)
 	return !a->has_cloud_init; /* which does it by default, as it is set there */
 }
 
+/* One that cannot grow does not keep the others from it. */
 static int apply_grow(struct apply *a, struct err *e)
 {
 	int rc = 0;
@@ -358,11 +359,18 @@ static int apply_grow(struct apply *a, struct err *e)
 		return 0;
 	if (wants_root(a))
 		rc = grow(a, "/", e);
-	for (size_t i = 0; rc == 0 && i < a->c->grow_fs.n; i++) {
-		if (str_has_prefix(a->c->grow_fs.v[i], "/dev/"))
-			log_warn("%s is no mount point: not grown", a->c->grow_fs.v[i]);
-		else
-			rc = grow(a, a->c->grow_fs.v[i], e);
+	for (size_t i = 0; i < a->c->grow_fs.n; i++) {
+		const char *mount = a->c->grow_fs.v[i];
+		struct err mine;
+
+		if (str_has_prefix(mount, "/dev/")) {
+			log_warn("%s is no mount point: not grown", mount);
+		} else if (grow(a, mount, &mine) < 0) {
+			if (rc < 0)
+				log_err("%s", mine.msg);
+			else
+				rc = err_set(e, mine.code, "%s", mine.msg);
+		}
 	}
 	return rc;
 }
