@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		{"INSTANCE", CLI_VALUE_FILE, NULL},
 		{"INSTANCE.yaml", CLI_VALUE_FILE, NULL},
 		{"SOCKET", CLI_VALUE_FILE, NULL},
+		{"ACTION", CLI_VALUE_ONE_OF, "hibernate stop terminate"},
 		{"OUT.iso", CLI_VALUE_FILE, NULL},
 		{"KIND", CLI_VALUE_ONE_OF, "opennebula nocloud config-drive ovf"},
 		{"DIALECT", CLI_VALUE_ONE_OF,
