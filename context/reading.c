@@ -10,6 +10,8 @@
 
 #define HOSTNAME_MAX 253 /* RFC 1035 section 2.3.4, as text */
 #define LABEL_MAX 63
+#define FILES_MAX 1024
+#define FILES_BYTES_MAX (64 * MIB)
 
 static int vnote(struct reading *r, const char *fmt, va_list ap)
 {
@@ -18,6 +20,8 @@ static int vnote(struct reading *r, const char *fmt, va_list ap)
 	if ((r->where && buf_addf(&text, "%s: ", r->where)) || buf_vaddf(&text, fmt, ap) ||
 	    str_escape(buf_str(&text), text.len, 256, &shown))
 		return -ENOMEM;
+	if (r->notes->n && !strcmp(r->notes->v[r->notes->n - 1], buf_str(&shown)))
+		return 0; /* the same again */
 	return strlist_add(r->notes, buf_str(&shown));
 }
 
@@ -32,6 +36,25 @@ int reading_note(struct reading *r, const char *fmt, ...)
 	rc = vnote(r, fmt, ap);
 	va_end(ap);
 	return rc;
+}
+
+bool reading_is_full(struct reading *r, const char *name, size_t n)
+{
+	if (n == BIND_MAX_LIST)
+		reading_note(r, "%s: more than %d of them", name, BIND_MAX_LIST);
+	return n >= BIND_MAX_LIST;
+}
+
+bool reading_files_full(struct reading *r, size_t len)
+{
+	uint64_t sum = len;
+
+	for (size_t i = 0; i < r->c->n_files; i++)
+		sum += r->c->files[i].content.len;
+	if (r->c->n_files < FILES_MAX && sum <= FILES_BYTES_MAX)
+		return false;
+	reading_note(r, "files: more than %d, or larger than 64 MiB together", FILES_MAX);
+	return true;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -233,6 +256,8 @@ static int take_key(struct reading *r, const char *name, unsigned line, const ch
 		return -ENOMEM;
 	if (context_check_ssh_key(key, &why))
 		return reading_note(r, "%s: line %u %s", name, line, why.msg);
+	if (reading_is_full(r, name, to->n))
+		return 0;
 	return strlist_has(to, key) ? 0 : strlist_add(to, key);
 }
 

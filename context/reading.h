@@ -23,6 +23,11 @@ struct reading {
 /* Adds a line to the notes, made fit to be shown. */
 int reading_note(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
+/* Is there no room for one more than n of them? The first time, that is told. */
+bool reading_is_full(struct reading *r, const char *name, size_t n);
+/* The same for one more file of len bytes: at most 1024, of 64 MiB together. */
+bool reading_files_full(struct reading *r, size_t len);
+
 /* Takes a text that keeps its rule; what is empty or there already is skipped. */
 int reading_text(struct reading *r, const char *name, const char *s, context_check_fn *check,
 		 char **at);

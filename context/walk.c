@@ -328,11 +328,22 @@ static bool same_thing(const struct context_field *f, const void *a, const void 
 	}
 }
 
+/* By more than its place? */
+static bool is_known_by_more(const struct context_field *f, const void *a)
+{
+	if (f->fields == nic_fields)
+		return ((const struct nic *)a)->mac[0] || ((const struct nic *)a)->name;
+	if (f->fields == file_fields)
+		return ((const struct context_file *)a)->path ||
+		       ((const struct context_file *)a)->name;
+	return false;
+}
+
 /* The place in b's array of member i of a's, n_b if it is not there. */
 static size_t counterpart(const struct context_field *f, const char *a, size_t i, const char *b,
 			  size_t n_b)
 {
-	if (f->fields != nic_fields && f->fields != file_fields)
+	if (!is_known_by_more(f, a + i * f->size))
 		return MIN(i, n_b);
 	for (size_t k = 0; k < n_b; k++)
 		if (same_thing(f, a + i * f->size, b + k * f->size))

@@ -202,7 +202,9 @@ static int take_pair(void *arg, const char *path, struct http_slice value)
 	AUTO_FREE char *text = NULL;
 
 	if (strncmp(path, p->prefix, len) != 0 || strchr(path + len, '/') ||
-	    memchr(value.p, '\0', value.len))
+	    memchr(value.p, '\0', value.len) ||
+	    reading_is_full(&p->o->r, p->prefix,
+			    MAX(p->o->r.c->n_tags, p->o->r.c->n_block_devices)))
 		return 0;
 	text = strndup(value.p, value.len);
 	if (!text)

@@ -120,7 +120,8 @@ static int read_attributes(struct reading *r, const struct value *v)
 	value_foreach (item, v) {
 		const char *s = text_of(item);
 
-		if (rc || !s || is_reserved(item->key))
+		if (rc || !s || is_reserved(item->key) ||
+		    reading_is_full(r, "attributes", r->c->n_tags))
 			continue;
 		if (context_check_token(item->key, NULL) || context_check_text(s, NULL))
 			rc = reading_note(r, "the attribute '%s' is no text", item->key);

@@ -23,6 +23,7 @@
 
 #include "lib/str.h"
 
+#define LINES_MAX 4096 /* of tags, of block devices */
 #define SAME(variable, member, rule)                                                               \
 	{                                                                                          \
 		variable, offsetof(struct context, member), rule                                   \
@@ -180,7 +181,11 @@ static int read_lines(struct one_reader *o, const char *variable,
 	for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
 		struct err e;
-		int rc = add(o->r.c, line, &e);
+		int rc;
+
+		if (number >= LINES_MAX)
+			return reading_note(&o->r, "%s: more than %d lines", variable, LINES_MAX);
+		rc = add(o->r.c, line, &e);
 
 		number++;
 		if (rc == -EBADMSG)

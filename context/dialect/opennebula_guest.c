@@ -253,6 +253,8 @@ static int take_file(void *arg, const char *path, struct http_slice value)
 		return 0;
 	if (context_check_file_name(path, NULL))
 		return reading_note(&o->r, "a file whose name is no text");
+	if (reading_files_full(&o->r, value.len))
+		return 0;
 	f = context_add_file(o->r.c);
 	return !f || context_set(&f->name, path) || buf_add(&f->content, value.p, value.len)
 		       ? -ENOMEM

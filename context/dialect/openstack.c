@@ -107,7 +107,7 @@ static int read_meta(struct reading *r, const struct value *meta)
 		const char *s = text_of(m);
 		struct err why = {0};
 
-		if (rc || !s)
+		if (rc || !s || reading_is_full(r, "meta", r->c->n_tags))
 			continue;
 		if (context_check_token(m->key, &why) || context_check_text(s, &why))
 			rc = reading_note(r, "meta: '%s' %s", m->key, why.msg);
@@ -136,6 +136,8 @@ static int read_file(struct reading *r, const struct tree *docs, const struct va
 		return -ENOMEM;
 	if (!tree_leaf(docs, at, &s))
 		return reading_note(r, "files: '%s' is not there", content);
+	if (reading_files_full(r, s.len))
+		return 0;
 	f = context_add_file(r->c);
 	if (!f || context_set(&f->path, path))
 		return -ENOMEM;

@@ -44,8 +44,6 @@ static int read_link(struct reading *r, const struct value *v, struct links *lin
 {
 	const char *type = text_of(value_get(v, "type"));
 	const char *id = text_of(value_get(v, "id"));
-	bool vlan = is(type, "vlan");
-	const char *mac = text_of(value_get(v, vlan ? "vlan_mac_address" : "ethernet_mac_address"));
 	struct nic *n;
 	int rc;
 
@@ -58,11 +56,9 @@ static int read_link(struct reading *r, const struct value *v, struct links *lin
 		return rc;
 	links->v[links->n++] = (struct link){id, r->c->n_nics - 1};
 	n->method = n->method6 = NIC_STATIC;
-	/* A VLAN that has its parent's address has none of its own. */
-	for (const struct nic *other = r->c->nics; vlan && mac && other != n; other++)
-		if (!strcasecmp(other->mac, mac))
-			mac = NULL;
-	rc = reading_mac(r, mac, n);
+	/* a VLAN's may be its parent's, which may come later: read_vlan */
+	rc = is(type, "vlan") ? 0
+			      : reading_mac(r, text_of(value_get(v, "ethernet_mac_address")), n);
 	rc = rc ? rc : reading_nic_name(r, text_of(value_get(v, "name")), n);
 	rc = rc ? rc : reading_u32(r, value_get(v, "mtu"), 68, 65535, &n->mtu);
 	return rc ? rc
@@ -74,9 +70,10 @@ static int read_vlan(struct reading *r, const struct value *v, const struct link
 {
 	const struct link *own = find_link(links, text_of(value_get(v, "id")));
 	const struct link *on = find_link(links, text_of(value_get(v, "vlan_link")));
+	const char *mac = text_of(value_get(v, "vlan_mac_address"));
 	const struct nic *parent;
 	struct nic *n;
-	int rc;
+	int rc = 0;
 
 	if (!own || !is(text_of(value_get(v, "type")), "vlan"))
 		return 0;
@@ -84,7 +81,9 @@ static int read_vlan(struct reading *r, const struct value *v, const struct link
 	parent = on && on != own ? &r->c->nics[on->nic] : NULL;
 	if (!parent || parent->vlan_id || !(parent->mac[0] || parent->name))
 		return reading_note(r, "links: the VLAN '%s' is on no known link", own->id);
-	rc = reading_u32(r, value_get(v, "vlan_id"), 1, 4094, &n->vlan_id);
+	if (mac && strcasecmp(mac, parent->mac) != 0)
+		rc = reading_mac(r, mac, n);
+	rc = rc ? rc : reading_u32(r, value_get(v, "vlan_id"), 1, 4094, &n->vlan_id);
 	return rc || !n->vlan_id
 		       ? rc
 		       : context_set(&n->vlan_parent, parent->mac[0] ? parent->mac : parent->name);

@@ -99,7 +99,7 @@ static int read_extra(struct reading *r, const struct xml_node *section)
 	     p = xml_next(p, "Property")) {
 		const char *k = xml_attr(p, "key"), *v = xml_attr(p, "value");
 
-		if (!k || !v || is_known(k))
+		if (!k || !v || is_known(k) || reading_is_full(r, "properties", r->c->n_extra))
 			continue;
 		if (context_check_token(k, NULL) || !utf8_valid(v, strlen(v)))
 			rc = reading_note(r, "a property's name is no text");
