@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* OVA files: archive, descriptor, manifest, certificate, and each disk to its end. */
+#include <signal.h>
 #include <sys/mman.h>
 
 #include "bundle/ova.h"
@@ -13,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	AUTO_FD int fd = memfd_create("ova", MFD_CLOEXEC);
 	struct err e = {0};
 
+	signal(SIGPIPE, SIG_IGN); /* as lib/stop.h has it in programs */
 	/* A package in a folder would ask for files. */
 	if (size < 512 || memcmp(data + 257, "ustar", 5) != 0)
 		return 0;
