@@ -168,7 +168,8 @@ static int send_one(struct session *s, struct httpc *http, const struct web_requ
 
 	retry.note = session_note;
 	retry.note_opaque = s;
-	memcpy(headers, q->headers, n * sizeof(*headers));
+	if (q->n_headers)
+		memcpy(headers, q->headers, n * sizeof(*headers));
 	if (secret && secret_header(secret, &headers[n]))
 		n++;
 	call.request.n_headers = n;
