@@ -62,7 +62,7 @@ int detect_vmware(const struct detect_opts *o, struct detection *d, struct err *
 int detect_hints(const struct detect_opts *o, struct detection *d, struct err *e);
 int detect_service(const struct detect_opts *o, struct detection *d, struct err *e);
 
-/* The cloud with a metadata service that this machine says it runs on; NULL: none. */
+/* The cloud without media of its own that this machine says it runs on; NULL: none. */
 const char *detect_cloud(const struct guest *g);
 /* A file of /sys/class/dmi/id begins with text. */
 bool detect_dmi_is(const struct guest *g, const char *file, const char *text);

@@ -49,22 +49,27 @@ bool detect_dmi_is(const struct guest *g, const char *file, const char *text)
 	return read_dmi(g, file, &b) && str_has_prefix(buf_str(&b), text);
 }
 
-/* Clouds by what their machines say, and what their metadata service speaks; NULL: not ctxd. */
+/*
+ * Clouds by what their machines say, and what their metadata service speaks; NULL: not ctxd. Those
+ * that never hand out media are not to be waited for; OpenStack has config drives, and a machine
+ * that only calls itself ec2 may be on any host.
+ */
 static const struct cloud {
 	const char *name, *file, *text, *dialect;
+	bool no_media;
 } clouds[] = {
-	{"Amazon EC2", "sys_vendor", "Amazon EC2", "ec2"},
-	{"Amazon EC2", "product_uuid", "ec2", "ec2"},
-	{"Amazon EC2", "product_uuid", "EC2", "ec2"},
-	{"Google Compute Engine", "product_name", "Google Compute Engine", "gce"},
-	{"Google Compute Engine", "sys_vendor", "Google", "gce"},
-	{"Microsoft Azure", "chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", NULL},
-	{"OpenStack", "product_name", "OpenStack Nova", "openstack"},
-	{"OpenStack", "product_name", "OpenStack Compute", "openstack"},
-	{"OpenStack", "chassis_asset_tag", "OpenTelekomCloud", "openstack"},
-	{"OpenStack", "chassis_asset_tag", "SAP CCloud VM", "openstack"},
-	{"OpenStack", "chassis_asset_tag", "HUAWEICLOUD", "openstack"},
-	{"CloudStack", "product_name", "CloudStack", "cloudstack"},
+	{"Amazon EC2", "sys_vendor", "Amazon EC2", "ec2", true},
+	{"Amazon EC2", "product_uuid", "ec2", "ec2", false},
+	{"Amazon EC2", "product_uuid", "EC2", "ec2", false},
+	{"Google Compute Engine", "product_name", "Google Compute Engine", "gce", true},
+	{"Google Compute Engine", "sys_vendor", "Google", "gce", true},
+	{"Microsoft Azure", "chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", NULL, true},
+	{"OpenStack", "product_name", "OpenStack Nova", "openstack", false},
+	{"OpenStack", "product_name", "OpenStack Compute", "openstack", false},
+	{"OpenStack", "chassis_asset_tag", "OpenTelekomCloud", "openstack", false},
+	{"OpenStack", "chassis_asset_tag", "SAP CCloud VM", "openstack", false},
+	{"OpenStack", "chassis_asset_tag", "HUAWEICLOUD", "openstack", false},
+	{"CloudStack", "product_name", "CloudStack", "cloudstack", false},
 };
 
 static const struct cloud *find_cloud(const struct guest *g)
@@ -80,7 +85,7 @@ const char *detect_cloud(const struct guest *g)
 {
 	const struct cloud *c = find_cloud(g);
 
-	return c ? c->name : NULL;
+	return c && c->no_media ? c->name : NULL;
 }
 
 /* ---- CloudStack: the virtual router, which is the DHCP server --------------------------------- */
