@@ -532,8 +532,11 @@ static int copy_leaf(void *arg, const char *path, struct http_slice value)
 static int write_ec2(const struct context *c, struct tree *docs, struct err *e)
 {
 	AUTO(tree_free) struct tree *t = NULL;
-	int rc = ec2_render(c, true, &t, e);
+	int rc;
 
+	if (!c->instance_id)
+		return err_set(e, EINVAL, "EC2's metadata need an instance-id");
+	rc = ec2_render(c, true, &t, e);
 	if (rc)
 		return rc;
 	return tree_walk(t, TREE_DATE, copy_leaf, docs) ? err_nomem(e) : 0;
