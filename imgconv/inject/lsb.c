@@ -90,9 +90,9 @@ int lsb_facility_words(const char *conf, const char *name, size_t len, struct bu
 			continue;
 		found = 1;
 		while ((word = next_word(&p, &n))) {
-			bool optional = *word == '+';
+			size_t optional = *word == '+';
 
-			if (add_word(out, word + optional, n - optional) < 0)
+			if (n > optional && add_word(out, word + optional, n - optional) < 0)
 				return -ENOMEM;
 		}
 	}
