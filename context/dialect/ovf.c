@@ -185,8 +185,8 @@ static bool can_be_said(const char *s)
 {
 	if (!utf8_valid(s, strlen(s)))
 		return false;
-	for (; *s; s++)
-		if ((unsigned char)*s < 0x20 && !strchr("\t\n\r", *s))
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p < 0x20 && !strchr("\t\n\r", *p))
 			return false;
 	return !strstr(s, "\xef\xbf\xbe") && !strstr(s, "\xef\xbf\xbf"); /* U+FFFE, U+FFFF */
 }
