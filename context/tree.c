@@ -201,7 +201,7 @@ int tree_walk(const struct tree *t, unsigned version,
 		const char *path = path_of(t, &t->nodes[i]);
 		int rc;
 
-		if (!is_visible(&t->nodes[i], version) || path[strlen(path) - 1] == '/')
+		if (!is_visible(&t->nodes[i], version) || !*path || path[strlen(path) - 1] == '/')
 			continue;
 		rc = fn(arg, path, value_of(t, &t->nodes[i]));
 		if (rc)
