@@ -146,7 +146,7 @@ static int read_files(const struct xml_node *root, struct ovf *o, struct err *e)
 		struct ovf_file *f = &o->files[o->n_files++];
 
 		rc = read_file(c, f, e);
-		for (size_t i = 0; rc == 0 && i + 1 < o->n_files; i++) {
+		for (size_t i = 0; rc == 0 && f->id && i + 1 < o->n_files; i++) {
 			if (!strcmp(o->files[i].id, f->id))
 				rc = xml_err(c, e, EBADMSG, "id '%s' stands twice", f->id);
 		}

@@ -31,7 +31,7 @@ static int collect(const char *store_dir, unsigned flags, enum cli_output output
 	AUTO(store_free) struct store *store = NULL;
 	AUTO_BUF out = BUF_INIT;
 	struct teller t = {.output = output};
-	struct store_garbage garbage;
+	struct store_garbage garbage = {0};
 	char size[16];
 	int rc = store_open(store_dir, &store, e);
 

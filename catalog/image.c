@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a catalog knows of an image, as a table of texts; names of architectures and formats. */
+#include <stdio.h>
 #include <strings.h>
 
 #include "catalog/source.h"
@@ -121,9 +122,10 @@ const char *format_by_name(const char *name)
 	size_t n = without_packing(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-		char ending[8] = ".";
+		char ending[8];
 
-		if (ends_with(name, n, strcat(ending, formats[i])))
+		snprintf(ending, sizeof(ending), ".%s", formats[i]);
+		if (ends_with(name, n, ending))
 			return formats[i];
 	}
 	return ends_with(name, n, ".vpc") ? "vhd" : NULL;

@@ -167,6 +167,7 @@ void nic_label(const struct context *c, size_t i, char out[32])
 		return;
 	}
 	snprintf(out, 32, "nic%zu", i);
-	while (is_taken(c, out) && strlen(out) < 20) /* names have 15 characters at most */
-		strcat(out, "x");
+	/* names have 15 characters at most */
+	for (size_t n = strlen(out); is_taken(c, out) && n < 20; n++)
+		memcpy(out + n, "x", 2);
 }

@@ -301,7 +301,7 @@ int fat_walk(int fd, const char *name_for_messages, size_t limit, fat_walk_fn *f
 	AUTO(fat_release)
 	struct fat f = {.fd = fd, .name = name_for_messages, .left = limit, .fn = fn, .arg = arg};
 	AUTO_BUF root = BUF_INIT;
-	struct err mine;
+	struct err mine = {0};
 	int rc;
 
 	f.e = e ? e : &mine;
@@ -319,7 +319,7 @@ int fat_label(int fd, char ret[FAT_LABEL_MAX + 1], struct err *e)
 {
 	AUTO(fat_release) struct fat f = {.fd = fd, .name = "volume"};
 	AUTO_BUF root = BUF_INIT;
-	struct err mine;
+	struct err mine = {0};
 	int rc;
 
 	f.e = e ? e : &mine;

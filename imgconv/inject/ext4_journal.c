@@ -79,6 +79,8 @@ enum pass {
 
 static int journal_read(struct journal *j, uint32_t index, uint8_t *to)
 {
+	if (!j->map || index >= j->n)
+		return err_set(j->e, EBADMSG, "the journal has no block %" PRIu32, index);
 	return ext4_io_read(j->g->io, to, j->bs, j->map[index] * j->bs, j->e);
 }
 
