@@ -75,7 +75,8 @@ static void assert_sound(const char *path)
 
 static const char two[] = "label: dos\nstart=2048, size=2048, type=83, bootable\n"
 			  "start=4096, size=2048, type=82\n";
-static const char gpt[] = "label: gpt\nstart=2048, size=2048\nstart=4096, size=2048\n";
+static const char gpt[] = "label: gpt\nlabel-id: 11111111-2222-4333-8444-555555555555\nstart=2048, "
+			  "size=2048\nstart=4096, size=2048\n";
 
 static void sound_tables_are_not_told(void **state)
 {
