@@ -176,7 +176,7 @@ offered() {
 		"$BINDIR/$p" --help | awk '/^commands:/ { on = 1; next } on && /^  / { print $1 }' |
 			while read -r command; do
 				"$BINDIR/$p" "$command" --help | sed -n '/^options:/,$p' |
-					grep -oE '^ *(-., )?--[a-z-]+' | sed 's/.*--/--/' |
+					grep -oE '^ *(-., )?--[a-z0-9-]+' | sed 's/.*--/--/' |
 					sed "s/^/$command /"
 			done | sort >want
 		grep -e ' --' all | sort | diff want -
