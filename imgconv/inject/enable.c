@@ -151,12 +151,19 @@ static int add_to_runlevel(struct enable *x, const struct overlay_entry *file, c
 	const char *level = strstr(file->data, key);
 	AUTO_FREE char *target = path_join("/etc/init.d", name);
 	AUTO_FREE char *dir = NULL;
+	size_t len;
 	int rc;
 
 	if (!level)
 		return err_set(x->e, EBADMSG, "'%s' has no line '# runlevel:'", name);
 	level += strlen(key);
-	dir = str_format("/etc/runlevels/%.*s", (int)strcspn(level, " \n"), level);
+	len = strcspn(level, " \n");
+	/* Debian's OpenRC runs System V init's scripts of the boot, the network's too, as sysinit. */
+	if (len == 4 && !memcmp(level, "boot", len) && !enable_exists(x, "/etc/init.d/localmount")) {
+		level = "sysinit";
+		len = strlen(level);
+	}
+	dir = str_format("/etc/runlevels/%.*s", (int)len, level);
 	rc = target && dir ? add_runscript(x, file, name) : err_nomem(x->e);
 	return rc < 0 ? rc : enable_add_link(x, dir, name, target);
 }

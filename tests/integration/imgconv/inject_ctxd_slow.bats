@@ -153,10 +153,14 @@ K93ctxd-local ../init.d/ctxd-local" ]
 	has "$(cat_ /etc/init/ctxd-final.conf)" "start on stopped rc"
 }
 
-@test "OpenRC: runlevels boot and default, with the interpreter that there is" {
+@test "OpenRC: runlevels boot (sysinit in Debian) and default, with the interpreter that there is" {
 	mkdir -p tree/etc/runlevels/boot tree/etc/init.d
 	elf tree/sbin/openrc
 	elf tree/sbin/openrc-run
+	inject
+	[ "$(links /etc/runlevels/sysinit)" = "ctxd-imds /etc/init.d/ctxd-imds
+ctxd-local /etc/init.d/ctxd-local" ]
+	echo "#!/sbin/openrc-run" >tree/etc/init.d/localmount
 	inject
 	[ "$(links /etc/runlevels/boot)" = "ctxd-imds /etc/init.d/ctxd-imds
 ctxd-local /etc/init.d/ctxd-local" ]
