@@ -159,7 +159,8 @@ static int add_to_runlevel(struct enable *x, const struct overlay_entry *file, c
 	level += strlen(key);
 	len = strcspn(level, " \n");
 	/* Debian's OpenRC runs System V init's scripts of the boot, the network's too, as sysinit. */
-	if (len == 4 && !memcmp(level, "boot", len) && !enable_exists(x, "/etc/init.d/localmount")) {
+	if (len == 4 && !memcmp(level, "boot", len) &&
+	    !enable_exists(x, "/etc/init.d/localmount")) {
 		level = "sysinit";
 		len = strlen(level);
 	}
