@@ -13,7 +13,7 @@
 #define FILES_MAX 1024
 #define FILES_BYTES_MAX (64 * MIB)
 
-static int vnote(struct reading *r, const char *fmt, va_list ap)
+static int PRINTF_LIKE(2, 0) vnote(struct reading *r, const char *fmt, va_list ap)
 {
 	AUTO_BUF text = BUF_INIT, shown = BUF_INIT;
 
