@@ -65,6 +65,20 @@ bool network_unit_enabled(const struct guest *g, const char *unit);
 int network_join(struct buf *out, const char *before, const struct strlist *l, const char *after);
 /* The DNS servers and search domains of all NICs, each once, in their order. 0 or -ENOMEM. */
 int network_all_dns(const struct context *c, struct strlist *servers, struct strlist *domains);
+/* The file of that name belongs to a NIC of c; c may be NULL: to none. */
+typedef bool network_current_fn(const struct context *c, const char *name);
+/*
+ * Removes ctxd's own files in a folder of the guest, of those whose names begin with prefix, but
+ * what is_current. Errors: errno of opendir, of removing.
+ */
+int network_remove_others(struct apply *a, const char *folder, const char *prefix,
+			  const struct context *c, network_current_fn *is_current, struct err *e);
+/*
+ * Takes back what was displaced in a folder of the guest: files whose names are one of prefixes
+ * (ended by NULL) and an interface's name that is not among names (NULL: of all interfaces).
+ */
+int network_restore_others(struct apply *a, const char *folder, const char *const *prefixes,
+			   const struct strlist *names, struct err *e);
 /* Runs a program of the guest, where that is the running system; a failure is a warning. */
 void network_run(struct apply *a, const char *const *argv);
 

@@ -7,7 +7,6 @@
  */
 #include "ctxd/apply/network.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "lib/fs.h"
@@ -190,31 +189,10 @@ static bool is_current(const struct context *c, const char *name)
 	return false;
 }
 
-/* Removes profiles of NICs that c (NULL: none) does not have. */
-static int remove_others(struct apply *a, const struct context *c, struct err *e)
-{
-	AUTO_FREE char *full = guest_path(a->g, DIR_PATH);
-	DIR *dir = full ? opendir(full) : NULL;
-	struct dirent *d;
-	int rc = 0;
-
-	while (dir && rc >= 0 && (d = readdir(dir))) {
-		AUTO_FREE char *path = NULL;
-
-		if (!str_has_prefix(d->d_name, PREFIX) || is_current(c, d->d_name))
-			continue;
-		path = path_join(DIR_PATH, d->d_name);
-		rc = path ? guest_remove_own(a->g, path, e) : err_nomem(e);
-	}
-	if (dir)
-		closedir(dir);
-	return rc < 0 ? rc : 0;
-}
-
 static int apply(struct apply *a, struct err *e)
 {
 	static const char *const reload[] = {"nmcli", "connection", "reload", NULL};
-	int rc = remove_others(a, a->c, e);
+	int rc = network_remove_others(a, DIR_PATH, PREFIX, a->c, is_current, e);
 	bool changed = false;
 
 	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
@@ -241,7 +219,7 @@ static int apply(struct apply *a, struct err *e)
 
 static int leave(struct apply *a, struct err *e)
 {
-	return remove_others(a, NULL, e);
+	return network_remove_others(a, DIR_PATH, PREFIX, NULL, is_current, e);
 }
 
 const struct network_backend network_manager = {

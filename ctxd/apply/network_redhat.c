@@ -9,7 +9,6 @@
  */
 #include "ctxd/apply/network.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "lib/fs.h"
@@ -273,34 +272,7 @@ static int put_nic(struct apply *a, const struct nic *n, const char *name, struc
 	return rc < 0 ? rc : 1;
 }
 
-/* Takes back files of interfaces that are not among names. */
-static int restore_others(struct apply *a, const struct strlist *names, struct err *e)
-{
-	AUTO_FREE char *full = guest_path(a->g, DIR_PATH);
-	DIR *dir = full ? opendir(full) : NULL;
-	struct dirent *d;
-	int rc = 0;
-
-	while (dir && rc >= 0 && (d = readdir(dir))) {
-		const char *dash = strchr(d->d_name, '-');
-		AUTO_FREE char *path = NULL;
-		bool current = false;
-
-		if (!dash ||
-		    !(str_has_prefix(d->d_name, "ifcfg-") || str_has_prefix(d->d_name, "route-") ||
-		      str_has_prefix(d->d_name, "route6-")))
-			continue;
-		for (size_t i = 0; names && i < names->n; i++)
-			current |= strcmp(names->v[i], dash + 1) == 0;
-		if (current)
-			continue;
-		path = path_join(DIR_PATH, d->d_name);
-		rc = path ? guest_restore(a->g, path, e) : err_nomem(e);
-	}
-	if (dir)
-		closedir(dir);
-	return rc < 0 ? rc : 0;
-}
+static const char *const prefixes[] = {"ifcfg-", "route-", "route6-", NULL};
 
 static int apply(struct apply *a, struct err *e)
 {
@@ -319,12 +291,12 @@ static int apply(struct apply *a, struct err *e)
 			rc = strlist_add(&names, name) < 0 ? err_nomem(e) : 0;
 		}
 	}
-	return rc < 0 ? rc : restore_others(a, &names, e);
+	return rc < 0 ? rc : network_restore_others(a, DIR_PATH, prefixes, &names, e);
 }
 
 static int leave(struct apply *a, struct err *e)
 {
-	return restore_others(a, NULL, e);
+	return network_restore_others(a, DIR_PATH, prefixes, NULL, e);
 }
 
 const struct network_backend network_redhat = {

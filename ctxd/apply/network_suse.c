@@ -9,7 +9,6 @@
  */
 #include "ctxd/apply/network.h"
 
-#include <dirent.h>
 #include <stdio.h>
 
 #include "lib/fs.h"
@@ -187,32 +186,7 @@ static int put_nic(struct apply *a, const struct nic *n, const char *name, bool 
 	return rc < 0 ? rc : 1;
 }
 
-static int restore_others(struct apply *a, const struct strlist *names, struct err *e)
-{
-	AUTO_FREE char *full = guest_path(a->g, DIR_PATH);
-	DIR *dir = full ? opendir(full) : NULL;
-	struct dirent *d;
-	int rc = 0;
-
-	while (dir && rc >= 0 && (d = readdir(dir))) {
-		const char *dash = strchr(d->d_name, '-');
-		AUTO_FREE char *path = NULL;
-		bool current = false;
-
-		if (!dash ||
-		    !(str_has_prefix(d->d_name, "ifcfg-") || str_has_prefix(d->d_name, "ifroute-")))
-			continue;
-		for (size_t i = 0; names && i < names->n; i++)
-			current |= strcmp(names->v[i], dash + 1) == 0;
-		if (current)
-			continue;
-		path = path_join(DIR_PATH, d->d_name);
-		rc = path ? guest_restore(a->g, path, e) : err_nomem(e);
-	}
-	if (dir)
-		closedir(dir);
-	return rc < 0 ? rc : 0;
-}
+static const char *const prefixes[] = {"ifcfg-", "ifroute-", NULL};
 
 static int put_dns(struct apply *a, struct err *e)
 {
@@ -246,7 +220,7 @@ static int apply(struct apply *a, struct err *e)
 		}
 	}
 	if (rc >= 0)
-		rc = restore_others(a, &names, e);
+		rc = network_restore_others(a, DIR_PATH, prefixes, &names, e);
 	if (rc >= 0)
 		rc = put_dns(a, e);
 	if (rc == 0 && changed && a->running && guest_exists(a->g, "/usr/sbin/wicked"))
@@ -256,7 +230,7 @@ static int apply(struct apply *a, struct err *e)
 
 static int leave(struct apply *a, struct err *e)
 {
-	int rc = restore_others(a, NULL, e);
+	int rc = network_restore_others(a, DIR_PATH, prefixes, NULL, e);
 
 	if (rc == 0 && guest_exists(a->g, CONFIG))
 		rc = guest_write_block(a->g, CONFIG, "", 0644, false, e);
