@@ -13,7 +13,9 @@ make_work() {
 	export WORK
 	cd "$WORK" || return
 }
+# Where a whole file is skipped there is nothing to remove.
 remove_work() {
+	[ -n "${WORK:-}" ] || return 0
 	cd / && rm -rf "$WORK" "$WORK.err"
 }
 
