@@ -7,7 +7,6 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-	command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64"
 	cd "$BATS_FILE_TMPDIR" || return
 	as --32 -o kernel.o "$BATS_TEST_DIRNAME/kernel.S"
 	objcopy -O binary -j .text kernel.o kernel
@@ -22,6 +21,7 @@ setup_file() {
 }
 
 setup() {
+	command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64"
 	cd "$BATS_FILE_TMPDIR" || return
 	IMGCONV=${BINDIR:-$BATS_TEST_DIRNAME/../../bin}/imgconv
 	UUID=6c9ef1a8-3f3e-4e0f-9e2f-0d8b4a1d2c3b

@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup_file() {
 	cd "$BATS_TEST_DIRNAME/../.." || return 1
-	command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64"
+	command -v qemu-system-x86_64 >/dev/null || return 0
 	export FOLDER=$PWD/build/boot-matrix
 	mkdir -p "$FOLDER"
 	# Together: while one guest waits, the other has the processors.
@@ -16,6 +16,7 @@ setup_file() {
 }
 
 cell() { # NUMBER: as expected, or what was not
+	command -v qemu-system-x86_64 >/dev/null || skip "no qemu-system-x86_64"
 	tail -n 20 "$FOLDER/log-$1"
 	cat "$FOLDER/cell-$1/verdict"
 	case $(cat "$FOLDER/cell-$1/verdict") in

@@ -9,10 +9,12 @@ setup_file() {
 	store_up
 	FAULT=$BUILD/tests/fault.so
 	export FAULT
+}
+setup() {
 	[ "$MODE" != asan ] || skip "the sanitizer wants to be loaded first"
 	[ -e "$FAULT" ]
+	store_fresh
 }
-setup() { store_fresh; }
 
 # A store with an image, a clone of it that changed, and an image of an older store.
 populate() {
