@@ -21,6 +21,7 @@ enum {
 	FAIR_SHARE = 8,        /* connections of one client that are not ended to make room */
 	LINGER_MS = 1000,      /* after a refusal, what still comes is read and thrown away */
 	LINGER_BYTES = 262144, /* at most so much of it */
+	PARKED_BYTES = 65536, /* that are read while the handler waits; then no more is looked at */
 };
 
 /* ---- waiting ------------------------------------------------------------------------------- */
@@ -381,13 +382,22 @@ static void on_linger(struct conn *c)
 		conn_close(c);
 }
 
+/* Its handler waits: nobody is left to be answered, or the next requests come already. */
+static void on_parked(struct conn *c)
+{
+	if (fill(c) < 0 || c->eof)
+		conn_close(c);
+	else if (c->in.len - c->in_off >= PARKED_BYTES)
+		want_read(c, false);
+}
+
 /* All taken, nothing more to answer: waits for the next request, or ends. May free c. */
 static void all_sent(struct conn *c)
 {
 	if (c->parked && !c->closing) {
 		want_write(c, false);
-		want_read(c, false);
-		event_del(&c->timer); /* `park` runs */
+		want_read(c, c->is_socket); /* to see it go */
+		event_del(&c->timer);       /* `park` runs */
 		c->wait = WAIT_HANDLER;
 		return;
 	}
@@ -444,6 +454,10 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->wait == WAIT_LINGER) {
 		on_linger(c);
+		return;
+	}
+	if (c->wait == WAIT_HANDLER) {
+		on_parked(c);
 		return;
 	}
 	if (fill(c) < 0)

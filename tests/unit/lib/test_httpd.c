@@ -407,6 +407,43 @@ static void one_who_is_sent_too_much_is_told_so(void **state)
 	assert_int_equal(s.handled, 2);
 }
 
+/* Its end is seen by the other thread. */
+static bool is_forgotten(const struct server *s)
+{
+	for (int i = 0; i < 2000; i++) {
+		if (__atomic_load_n(&s->slots_freed, __ATOMIC_RELAXED))
+			return true;
+		usleep(5000);
+	}
+	return false;
+}
+
+static void who_hangs_up_while_a_handler_waits_is_forgotten(void **state)
+{
+	static const char *const asked[] = {
+		"GET /wait HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /wait HTTP/1.1\r\nHost: a\r\n\r\nGET /after HTTP/1.1\r\nHost: a\r\n\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+		struct server s = {.wait_ms = 600000};
+		struct httpd_opts o = options(&s);
+		int fd;
+
+		start(&s, &o);
+		fd = dial(&s);
+		say(fd, asked[i]);
+		for (int n = 0; n < 2000 && !__atomic_load_n(&s.waited, __ATOMIC_RELAXED); n++)
+			usleep(5000);
+		assert_false(__atomic_load_n(&s.slots_freed, __ATOMIC_RELAXED));
+		close(fd);
+		assert_true(is_forgotten(&s));
+		stop(&s);
+		assert_int_equal(s.stats.requests, 0);
+	}
+}
+
 static void a_handler_waits_until_it_is_woken(void **state)
 {
 	struct server s = {.wait_ms = 600000};
@@ -530,6 +567,7 @@ int main(void)
 		cmocka_unit_test(a_full_server_makes_room_among_those_who_have_most),
 		cmocka_unit_test(one_who_asks_too_fast_is_told_so),
 		cmocka_unit_test(one_who_is_sent_too_much_is_told_so),
+		cmocka_unit_test(who_hangs_up_while_a_handler_waits_is_forgotten),
 		cmocka_unit_test(a_handler_waits_until_it_is_woken),
 		cmocka_unit_test(a_handler_that_nobody_wakes_is_asked_in_the_end),
 		cmocka_unit_test(stopping_finishes_the_answer_in_hand),
