@@ -270,15 +270,13 @@ static int start_unprivileged(struct service *s, struct err *e)
 {
 	const struct service_opts *o = s->o;
 	struct event_base *base = httpd_base(s->server.httpd);
-	int rc = o->stdio && !o->user ? 0 : confine_user(o->user, e);
+	int rc = confine_user(o->user, e);
 
 	if (!rc && wants_process(&s->server))
 		rc = credentials_start(o->as, o->instances, &s->host.credentials, e);
 	if (!rc && s->host.credentials)
 		rc = credentials_attach(s->host.credentials, base, s->server.httpd, e);
-	/* for one connection of one guest the filter would cost more than the answer */
-	if (!rc && !o->stdio)
-		rc = confine_to(s, e);
+	rc = rc ? rc : confine_to(s, e);
 	return rc ? rc : notify_watchdog(s->notify, base, e);
 }
 

@@ -102,3 +102,22 @@ PY
 	# shellcheck disable=SC2154 # set by run
 	has "$stderr" "instances/a.yaml:2:1: 'hostname'"
 }
+
+@test "the process of one connection is confined as a server is" {
+	local i found
+	mkfifo in
+	"$MS" serve --stdio instances/a.yaml --token-key key <in >out 2>log 3>&- &
+	PID=$!
+	exec 9>in
+	printf 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' >&9
+	for ((i = 0; i < 500; i++)); do
+		! grep -q 401 out || break
+		sleep 0.02
+	done
+	found=$(sed -nE 's/^(CapEff|CapBnd|NoNewPrivs|Seccomp):[[:space:]]*//p' "/proc/$PID/status" | paste -sd ' ')
+	exec 9>&-
+	wait "$PID"
+	echo "$found"
+	[[ $found == "0000000000000000 "*" 1 2" ]]
+	[ "$(id -u)" -ne 0 ] || [ "$found" = "0000000000000000 0000000000000000 1 2" ]
+}
