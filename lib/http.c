@@ -8,12 +8,11 @@
 #include "lib/http.h"
 
 #include <arpa/inet.h>
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
 
+#include "lib/http_curl.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 #include "lib/version.h"
@@ -65,11 +64,6 @@ bool httpc_error_is_transient(int rc)
 
 /* ---- client --------------------------------------------------------------------------------- */
 
-static void init_curl(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int set_up(struct httpc *c, const struct httpc_config *cfg)
 {
 	c->connect_timeout_ms =
@@ -77,18 +71,20 @@ static int set_up(struct httpc *c, const struct httpc_config *cfg)
 	c->stall_timeout_ms = cfg->stall_timeout_ms ? cfg->stall_timeout_ms : DEFAULT_STALL_MS;
 	c->user_agent = strdup(cfg->user_agent ? cfg->user_agent : "acclimate/" ACCLIMATE_VERSION);
 	c->ca_file = cfg->ca_file ? strdup(cfg->ca_file) : NULL;
-	c->easy = curl_easy_init();
-	c->multi = curl_multi_init();
+	c->easy = curl.easy_init();
+	c->multi = curl.multi_init();
 	return c->user_agent && (c->ca_file || !cfg->ca_file) && c->easy && c->multi ? 0 : -ENOMEM;
 }
 
 int httpc_new(const struct httpc_config *cfg, struct httpc **ret, struct err *e)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	static const struct httpc_config none = {0};
-	AUTO(httpc_free) struct httpc *c = calloc(1, sizeof(*c));
+	AUTO(httpc_free) struct httpc *c = NULL;
+	int rc = curl_load(e);
 
-	pthread_once(&once, init_curl);
+	if (rc < 0)
+		return rc;
+	c = calloc(1, sizeof(*c));
 	if (!c || set_up(c, cfg ? cfg : &none) < 0)
 		return err_nomem(e);
 	*ret = STEAL(c);
@@ -100,9 +96,9 @@ void httpc_free(struct httpc *c)
 	if (!c)
 		return;
 	if (c->easy)
-		curl_easy_cleanup(c->easy);
+		curl.easy_cleanup(c->easy);
 	if (c->multi)
-		curl_multi_cleanup(c->multi);
+		curl.multi_cleanup(c->multi);
 	free(c->ca_file);
 	free(c->user_agent);
 	free(c);
@@ -150,7 +146,7 @@ int httpc_header_u64(const struct httpc_response *r, const char *name, uint64_t 
 
 int64_t httpc_date(const char *s)
 {
-	return curl_getdate(s, NULL);
+	return curl_load(NULL) == 0 ? curl.getdate(s, NULL) : -1;
 }
 
 static int add_header(struct httpc_response *r, const char *line, size_t len)
@@ -271,7 +267,7 @@ static bool value_is_valid(const char *s)
 
 static int add_line(struct transfer *t, const char *line)
 {
-	struct curl_slist *more = curl_slist_append(t->headers, line);
+	struct curl_slist *more = curl.slist_append(t->headers, line);
 
 	if (!more)
 		return err_nomem(t->e);
@@ -342,14 +338,14 @@ static int set_method(CURL *c, const struct httpc_request *req)
 	CURLcode rc = CURLE_OK;
 
 	if (req->method == HTTPC_HEAD)
-		rc = curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+		rc = curl.easy_setopt(c, CURLOPT_NOBODY, 1L);
 	if (req->method == HTTPC_PUT || req->method == HTTPC_POST || req->body) {
-		rc |= curl_easy_setopt(c, CURLOPT_POST, 1L);
-		rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-		rc |= curl_easy_setopt(c, CURLOPT_POSTFIELDS, req->body ? req->body : "");
+		rc |= curl.easy_setopt(c, CURLOPT_POST, 1L);
+		rc |= curl.easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+		rc |= curl.easy_setopt(c, CURLOPT_POSTFIELDS, req->body ? req->body : "");
 	}
 	if (req->method != HTTPC_HEAD)
-		rc |= curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, httpc_method_name(req->method));
+		rc |= curl.easy_setopt(c, CURLOPT_CUSTOMREQUEST, httpc_method_name(req->method));
 	return rc == CURLE_OK ? 0 : -ENOMEM;
 }
 
@@ -361,32 +357,32 @@ static int set_options(struct httpc *client, struct transfer *t)
 	CURL *c = client->easy;
 	CURLcode rc = CURLE_OK;
 
-	curl_easy_reset(c); /* keeps the connections */
-	rc |= curl_easy_setopt(c, CURLOPT_ERRORBUFFER, client->errbuf);
-	rc |= curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-	rc |= curl_easy_setopt(c, CURLOPT_URL, req->url);
-	rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-	rc |= curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-	rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-	rc |= curl_easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	rc |= curl_easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
-	rc |= curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
+	curl.easy_reset(c); /* keeps the connections */
+	rc |= curl.easy_setopt(c, CURLOPT_ERRORBUFFER, client->errbuf);
+	rc |= curl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	rc |= curl.easy_setopt(c, CURLOPT_URL, req->url);
+	rc |= curl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+	rc |= curl.easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+	rc |= curl.easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+	rc |= curl.easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	rc |= curl.easy_setopt(c, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+	rc |= curl.easy_setopt(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	rc |= curl.easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
+	rc |= curl.easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
 	/* Refused while a buffer is there, as after a name that was not found: that is as large. */
-	(void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
-	rc |= curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-	rc |= curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->total_timeout_ms);
-	rc |= curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-	rc |= curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
-	rc |= curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-	rc |= curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+	(void)curl.easy_setopt(c, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
+	rc |= curl.easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+	rc |= curl.easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->total_timeout_ms);
+	rc |= curl.easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+	rc |= curl.easy_setopt(c, CURLOPT_HEADERDATA, t);
+	rc |= curl.easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+	rc |= curl.easy_setopt(c, CURLOPT_WRITEDATA, t);
 	/* Do not wait for a name look-up that a stop request or a time limit has cut short. */
-	rc |= curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+	rc |= curl.easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
 	if (client->ca_file)
-		rc |= curl_easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
+		rc |= curl.easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
 	if (is_direct(t->url.host))
-		rc |= curl_easy_setopt(c, CURLOPT_PROXY, "");
+		rc |= curl.easy_setopt(c, CURLOPT_PROXY, "");
 	if (rc != CURLE_OK || set_method(c, req) < 0)
 		return err_set(t->e, ENOMEM, "libcurl does not take the request");
 	return 0;
@@ -406,7 +402,7 @@ static int connect_error(struct httpc *c, struct transfer *t)
 {
 	long os = 0;
 
-	curl_easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
+	curl.easy_getinfo(c->easy, CURLINFO_OS_ERRNO, &os);
 	if (os == 0 || os == EINPROGRESS)
 		return err_set(t->e, EHOSTUNREACH, "cannot connect to %s", t->url.authority);
 	return err_errno(t->e, os == ECONNREFUSED ? ECONNREFUSED : EHOSTUNREACH,
@@ -427,7 +423,7 @@ static int broken_off(struct transfer *t, const char *detail)
 /* libcurl's code to ours. */
 static int curl_error(struct httpc *c, struct transfer *t, CURLcode code)
 {
-	const char *detail = *c->errbuf ? c->errbuf : curl_easy_strerror(code);
+	const char *detail = *c->errbuf ? c->errbuf : curl.easy_strerror(code);
 
 	switch (code) {
 	case CURLE_COULDNT_RESOLVE_HOST:
@@ -465,19 +461,19 @@ static int drive(struct httpc *c, struct transfer *t)
 
 	for (;;) {
 		curl_off_t sent = 0, connected = 0;
-		CURLMcode mc = curl_multi_perform(c->multi, &running);
+		CURLMcode mc = curl.multi_perform(c->multi, &running);
 
 		if (mc == CURLM_OK && running)
-			mc = curl_multi_poll(c->multi, NULL, 0, POLL_MS, NULL);
+			mc = curl.multi_poll(c->multi, NULL, 0, POLL_MS, NULL);
 		if (mc != CURLM_OK)
 			return err_set(t->e, mc == CURLM_OUT_OF_MEMORY ? ENOMEM : EIO, "%s",
-				       curl_multi_strerror(mc));
+				       curl.multi_strerror(mc));
 		if (!running)
 			return 0;
 		if (stop_requested())
 			return stop_check(t->e);
-		curl_easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-		curl_easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
+		curl.easy_getinfo(c->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+		curl.easy_getinfo(c->easy, CURLINFO_PRETRANSFER_TIME_T, &connected);
 		/* Until it is connected, CURLOPT_CONNECTTIMEOUT_MS watches. */
 		if (!connected || moved != t->header_bytes + t->body_bytes + (uint64_t)sent) {
 			moved = t->header_bytes + t->body_bytes + (uint64_t)sent;
@@ -495,17 +491,17 @@ static int perform(struct httpc *c, struct transfer *t)
 	int left, rc;
 
 	c->errbuf[0] = '\0';
-	if (curl_multi_add_handle(c->multi, c->easy) != CURLM_OK)
+	if (curl.multi_add_handle(c->multi, c->easy) != CURLM_OK)
 		return err_nomem(t->e);
 	rc = drive(c, t);
-	msg = rc == 0 ? curl_multi_info_read(c->multi, &left) : NULL;
+	msg = rc == 0 ? curl.multi_info_read(c->multi, &left) : NULL;
 	if (t->rc < 0)
 		rc = t->rc;
 	else if (rc == 0 && (!msg || msg->msg != CURLMSG_DONE))
 		rc = err_set(t->e, EIO, "libcurl ended without a result");
 	else if (rc == 0 && msg->data.result != CURLE_OK)
 		rc = curl_error(c, t, msg->data.result);
-	curl_multi_remove_handle(c->multi, c->easy);
+	curl.multi_remove_handle(c->multi, c->easy);
 	return rc;
 }
 
@@ -514,7 +510,7 @@ static void transfer_release(struct transfer *t)
 	/* Authorization and tokens lie in it. */
 	for (struct curl_slist *h = t->headers; h; h = h->next)
 		explicit_bzero(h->data, strlen(h->data));
-	curl_slist_free_all(t->headers);
+	curl.slist_free_all(t->headers);
 	httpc_url_release(&t->url);
 }
 DEFINE_AUTO_STRUCT(struct transfer, transfer_release);

@@ -50,7 +50,7 @@ third() {
 		case " $* " in *" $f "*) ;; *) echo "<$header> in $f"; return 1 ;; esac
 	done
 }
-check "libcurl in lib/http.c alone" third 'curl/' lib/http.c
+check "libcurl in lib/http_curl.h alone" third 'curl/' lib/http_curl.h
 check "libyaml in lib/yaml.c alone" third 'yaml[.]h' lib/yaml.c
 check "jansson in lib/json.c alone" third 'jansson[.]h' lib/json.c
 check "expat in lib/xml.c alone" third 'expat[.]h' lib/xml.c

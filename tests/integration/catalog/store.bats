@@ -19,3 +19,15 @@ setup() { store_fresh; }
 	catalog rm web-1
 	[ "$(disks)" -eq 0 ]
 }
+
+@test "the store and clones need no libcurl; what does says that it cannot be loaded" {
+	new_image debian
+	mkdir "$BATS_TEST_TMPDIR/lib"
+	echo "no library" >"$BATS_TEST_TMPDIR/lib/libcurl.so.4"
+	export LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/lib
+	catalog clone debian web
+	run --separate-stderr catalog import http://127.0.0.1:9/disk.raw
+	[ "$status" -eq 1 ]
+	[[ $stderr =~ ^'catalog: '.*'loading libcurl: '.*'libcurl.so.4' ]]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+}
