@@ -7,6 +7,7 @@
 
 #include "catalog/run.h"
 #include "lib/fs.h"
+#include "lib/str.h"
 
 struct place {
 	const char *code, *variables;
@@ -60,6 +61,15 @@ static bool needs_uefi(const struct facts *f, const struct value *record, const 
 	return mode && strcmp(mode, "uefi") == 0;
 }
 
+/*
+ * cmpxchg16b is no part of the x86-64 that Debian and Ubuntu are built for. Of the others some are built
+ * for x86-64-v2, which has it, and end at once without it, as Windows does.
+ */
+static bool without_cx16(const struct facts *f)
+{
+	return f->os && (str_has_prefix(f->os, "Debian ") || str_has_prefix(f->os, "Ubuntu "));
+}
+
 int firmware_choose(const struct facts *f, const struct value *record, const char *forced,
 		    struct vm *vm, struct err *e)
 {
@@ -71,6 +81,7 @@ int firmware_choose(const struct facts *f, const struct value *record, const cha
 		return err_set(e, EINVAL, "arm64 machines have no BIOS");
 	vm->uefi = vm->arm64 || needs_uefi(f, record, forced);
 	vm->emulated_nic = f->no_virtio_net;
+	vm->no_cx16 = without_cx16(f);
 	snprintf(vm->bus, sizeof(vm->bus), "%s", f->bus);
 	return vm->uefi ? firmware_find(vm->arm64, &vm->firmware, &vm->variables, e) : 0;
 }

@@ -105,6 +105,7 @@ struct vm {
 	bool uefi;
 	char *firmware, *variables; /* of UEFI: code, and the guest's own variables */
 	bool emulated_nic;          /* the guest has no driver of virtio's */
+	bool no_cx16;               /* the guest can do without cmpxchg16b */
 	char *iso;                  /* NULL: none */
 	char *metadata; /* command line for a connection to 169.254.169.254:80; NULL: none */
 	bool ec2;       /* SMBIOS as EC2 has it */

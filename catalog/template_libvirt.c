@@ -56,6 +56,16 @@ static void put_identity(const struct template *t, struct buf *out)
 		 vm->uuid, vm->uuid);
 }
 
+static const char *cpu_of(const struct template *t)
+{
+	if (t->opts->accel != RUN_TCG)
+		return "<cpu mode=\"host-passthrough\"/>";
+	/* As in qemu.c. */
+	if (t->vm.no_cx16 && !t->vm.arm64)
+		return "<cpu mode=\"maximum\"><feature policy=\"disable\" name=\"cx16\"/></cpu>";
+	return "<cpu mode=\"maximum\"/>";
+}
+
 static void put_os(const struct template *t, struct buf *out)
 {
 	const struct vm *vm = &t->vm;
@@ -74,10 +84,9 @@ static void put_os(const struct template *t, struct buf *out)
 		buf_adds(out, "    <smbios mode=\"sysinfo\"/>\n");
 	buf_addf(out,
 		 "  </os>\n  <features>\n    <acpi/>\n%s  </features>\n"
-		 "  <cpu mode=\"%s\"/>\n  <clock offset=\"utc\"/>\n"
+		 "  %s\n  <clock offset=\"utc\"/>\n"
 		 "  <on_reboot>restart</on_reboot>\n  <on_crash>destroy</on_crash>\n",
-		 vm->arm64 ? "" : "    <apic/>\n",
-		 t->opts->accel == RUN_TCG ? "maximum" : "host-passthrough");
+		 vm->arm64 ? "" : "    <apic/>\n", cpu_of(t));
 }
 
 static void put_disk(const struct template *t, unsigned n, struct buf *out)

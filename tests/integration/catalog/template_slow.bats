@@ -99,6 +99,34 @@ starts() {
 	grep -q 'AAVMF' "$BATS_TEST_TMPDIR/run.sh"
 }
 
+# system_image NAME PRETTY_NAME: an image that says which system it is.
+system_image() {
+	local tree=$BATS_TEST_TMPDIR/$1 dir=$ACCLIMATE_STORE/images/$1
+	mkdir -p "$tree/etc" "$tree/usr" "$dir"
+	printf 'ID=x\nPRETTY_NAME="%s"\n' "$2" >"$tree/etc/os-release"
+	PATH=$PATH:/sbin:/usr/sbin mke2fs -q -t ext4 -d "$tree" "$tree.raw" 24M >/dev/null 2>&1
+	qemu-img convert -O qcow2 "$tree.raw" "$dir/disk.qcow2"
+	printf '{"name": "%s"}' "$1" >"$dir/image.json"
+}
+
+@test "an emulated processor has no cmpxchg16b where the guest can do without it, and only there" {
+	system_image debian 'Debian GNU/Linux 13 (trixie)'
+	system_image alma 'AlmaLinux 9.6 (Sage Margay)'
+	catalog template debian --for qemu --accel tcg -q | sed 's/-serial mon:stdio//' >"$BATS_TEST_TMPDIR/run.sh"
+	grep -q -e '-cpu max,cx16=off' "$BATS_TEST_TMPDIR/run.sh"
+	starts "$BATS_TEST_TMPDIR/run.sh"
+	for image in alma my_box; do
+		catalog template $image --for qemu --accel tcg -q >"$BATS_TEST_TMPDIR/run.sh"
+		grep -q -e '-cpu max' "$BATS_TEST_TMPDIR/run.sh"
+		run ! grep -q cx16 "$BATS_TEST_TMPDIR/run.sh"
+	done
+	run ! grep -q cx16 <(catalog template debian --for qemu --accel kvm -q)
+	run ! grep -q cx16 <(catalog template debian --for libvirt -q)
+	catalog template debian --for libvirt --accel tcg -q >"$BATS_TEST_TMPDIR/x.xml"
+	grep -q 'policy="disable" name="cx16"' "$BATS_TEST_TMPDIR/x.xml"
+	! command -v virsh >/dev/null || defined "$BATS_TEST_TMPDIR/x.xml"
+}
+
 @test "opennebula: the grammar of its templates, and attributes that its reference has" {
 	catalog template my_box --for opennebula -q >"$BATS_TEST_TMPDIR/vm"
 	catalog template my_box --for opennebula-image -q >"$BATS_TEST_TMPDIR/image"
