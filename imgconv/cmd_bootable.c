@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* imgconv bootable: the image of a bare partition, as Xen guests had, into a disk that boots. */
 #include <stdio.h>
+#include <sys/mman.h>
 
 #include "imgconv/args.h"
 #include "imgconv/commands.h"
 #include "imgconv/confine.h"
+#include "imgconv/direct.h"
 #include "imgconv/disk/report.h"
 #include "imgconv/target.h"
 #include "lib/log.h"
 #include "lib/str.h"
+
+#define JSON_MAX (16 * MIB)
 
 struct bootable {
 	struct image_open_opts open; /* of the source */
@@ -22,6 +26,8 @@ struct bootable {
 	unsigned target_flags;
 	bool dry_run, to_stdout;
 	enum cli_output output;
+	struct target t;
+	int json; /* file in memory: JSON is shown when all is done */
 };
 
 enum {
@@ -166,7 +172,7 @@ static int show_text(const struct boot_report *r, struct err *e)
 	return rc;
 }
 
-static int show_json(const struct bootable *b, const struct boot_report *r, struct err *e)
+static int write_json(const struct bootable *b, const struct boot_report *r, struct err *e)
 {
 	AUTO_BUF out = BUF_INIT;
 	struct jsonw w;
@@ -184,10 +190,17 @@ static int show_json(const struct bootable *b, const struct boot_report *r, stru
 	boot_report_json(&w, r);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);
-	if (rc < 0)
-		return rc;
-	printf("%s", buf_str(&out));
-	return 0;
+	return rc < 0 ? rc : fs_pwrite(b->json, out.data, out.len, 0, e);
+}
+
+static int show_json(const struct bootable *b, struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	int rc = fs_read_fd(b->json, "the report", JSON_MAX, &text, e);
+
+	if (rc == 0)
+		fputs(buf_str(&text), stdout);
+	return rc;
 }
 
 /* Text comes before anything long begins; where the disk itself goes, only warnings are told. */
@@ -202,8 +215,6 @@ static int show_plan(const struct bootable *b, const struct boot_report *r, stru
 	fflush(stdout);
 	return rc;
 }
-
-/* ---- making -------------------------------------------------------------------------------- */
 
 /* A bare file system, nothing else. */
 static int check_source(struct image *src, struct err *e)
@@ -220,15 +231,16 @@ static int check_source(struct image *src, struct err *e)
 	return 0;
 }
 
+/* ---- in a sandbox --------------------------------------------------------------------------- */
+
 static int write_disk(struct bootable *b, struct image *disk, struct err *e)
 {
-	AUTO(target_abort) struct target t = TARGET_INIT;
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	struct progress *p;
-	int rc = target_begin(&t, b->target, b->target_flags, &b->create, e);
+	int rc;
 
-	if (rc == 0)
-		rc = image_create(t.fd, t.name, b->format, image_size(disk), &b->create, &w, e);
+	b->create.companions = confine_companions();
+	rc = image_create(b->t.fd, b->t.name, b->format, image_size(disk), &b->create, &w, e);
 	if (rc < 0)
 		return rc;
 	p = progress_start("copying the partition", image_size(disk));
@@ -236,7 +248,7 @@ static int write_disk(struct bootable *b, struct image *disk, struct err *e)
 	if (rc == 0)
 		rc = image_writer_finish(w, e);
 	progress_end(p, rc == 0);
-	return rc < 0 ? rc : target_commit(&t, e);
+	return rc;
 }
 
 static int make_disk(struct bootable *b, struct image *src, struct boot_report *ret, struct err *e)
@@ -255,57 +267,106 @@ static int make_disk(struct bootable *b, struct image *src, struct boot_report *
 	return rc < 0 ? rc : write_disk(b, disk, e);
 }
 
-static int open_source(const struct bootable *b, struct image **ret, struct err *e)
+static int extract(struct bootable *b, struct image *src, struct boot_report *ret, struct err *e)
 {
-	int rc = image_open(b->source, &b->open, ret, e);
+	int rc = boot_extract(src, &b->boot, confine_companions(), ret, e);
 
-	return rc < 0 ? rc : check_source(*ret, e);
+	return rc < 0 ? rc : show_plan(b, ret, e);
 }
 
-/* In a sandbox: only what would be done. */
-static int plan(void *ctx, struct err *e)
+static int plan(struct bootable *b, struct image *src, struct boot_report *ret, struct err *e)
 {
-	const struct bootable *b = ctx;
-	AUTO(boot_report_release) struct boot_report r = {0};
-	AUTO(image_close) struct image *src = NULL;
-	int rc = open_source(b, &src, e);
+	int rc = boot_plan(src, 0, image_size(src), &b->boot, ret, e);
 
-	if (rc == 0)
-		rc = boot_plan(src, 0, image_size(src), &b->boot, &r, e);
-	if (rc == 0)
-		rc = show_plan(b, &r, e);
-	return rc == 0 && b->output == CLI_JSON ? show_json(b, &r, e) : rc;
+	return rc < 0 ? rc : show_plan(b, ret, e);
 }
 
-/* Not in a sandbox: GRUB's programs are run, files are made in a folder. */
-static int make(struct bootable *b, struct err *e)
+static int run(void *ctx, struct err *e)
 {
+	struct bootable *b = ctx;
 	AUTO(boot_report_release) struct boot_report r = {0};
 	AUTO(image_close) struct image *src = NULL;
-	int rc = open_source(b, &src, e);
+	int rc = image_open(b->source, &b->open, &src, e);
 
+	if (rc == 0)
+		rc = check_source(src, e);
 	if (rc < 0)
 		return rc;
-	if (b->direct) {
-		rc = boot_extract(src, &b->boot, b->direct, b->target_flags & TARGET_REPLACE, &r,
-				  e);
-		if (rc == 0)
-			rc = show_plan(b, &r, e);
-	} else {
+	if (b->dry_run)
+		rc = plan(b, src, &r, e);
+	else if (b->direct)
+		rc = extract(b, src, &r, e);
+	else
 		rc = make_disk(b, src, &r, e);
-	}
-	return rc == 0 && b->output == CLI_JSON ? show_json(b, &r, e) : rc;
+	return rc == 0 && b->output == CLI_JSON ? write_json(b, &r, e) : rc;
+}
+
+/* ---- outside -------------------------------------------------------------------------------- */
+
+static int confined(struct bootable *b, const struct image_companions *companions, struct err *e)
+{
+	const struct confine_file files[] = {
+		{.path = b->source, .beneath = confine_beneath(&b->open)},
+		{.path = b->open.parent},
+	};
+	const struct confine c = {
+		.files = files,
+		.n_files = ARRAY_SIZE(files),
+		.companions = companions,
+		.boot_loader = !b->dry_run && !b->direct,
+		.run = run,
+		.ctx = b,
+	};
+
+	return confine_run(&c, e);
+}
+
+static int make_files(struct bootable *b, struct err *e)
+{
+	AUTO(direct_abort) struct direct d;
+	int rc;
+
+	direct_begin(&d, b->direct, b->target_flags & TARGET_REPLACE);
+	rc = confined(b, &d.hook, e);
+	return rc < 0 ? rc : direct_commit(&d, e);
+}
+
+static int make_target(struct bootable *b, struct err *e)
+{
+	int rc = target_begin(&b->t, b->target, b->target_flags, &b->create, e);
+
+	if (rc == 0)
+		rc = confined(b, b->create.companions, e);
+	if (rc == 0)
+		rc = target_commit(&b->t, e);
+	target_abort(&b->t);
+	return rc;
+}
+
+static int make(struct bootable *b, struct err *e)
+{
+	int rc;
+
+	b->json = memfd_create("report", MFD_CLOEXEC);
+	if (b->json < 0)
+		return err_errno(e, errno, "making a file in memory");
+	if (b->dry_run)
+		rc = confined(b, NULL, e);
+	else
+		rc = b->direct ? make_files(b, e) : make_target(b, e);
+	if (rc == 0)
+		rc = show_json(b, e);
+	close(b->json);
+	return rc;
 }
 
 int cmd_bootable(const struct cli_command *self, int argc, char **argv)
 {
-	struct bootable b = {.output = CLI_TEXT};
+	struct bootable b = {.output = CLI_TEXT, .t = TARGET_INIT, .json = -1};
 	struct err e;
 	int status = parse_args(self, &b, argc, argv);
-	int rc;
 
 	if (status != 0)
 		return status;
-	rc = b.dry_run ? confine_images(&b.source, 1, &b.open, plan, &b, &e) : make(&b, &e);
-	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
+	return make(&b, &e) < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);
 }

@@ -2,14 +2,24 @@
 /* Commands' work in a sandbox, and the opening of files for it: see imgconv/confine.h. */
 #include "imgconv/confine.h"
 
-#include "imgconv/files.h"
+#include <sys/mman.h>
 
-/* Requests of the child; the text is a path, for BENEATH two: folder, NUL, name. */
+#include "imgconv/disk/grub_host.h"
+#include "imgconv/files.h"
+#include "lib/fs.h"
+
+#define GRUB_MAX (16 * MIB)
+
+/*
+ * Requests of the child; the text is a path; for BENEATH two: folder, NUL, name; for GRUB a
+ * platform, NUL, a menu.
+ */
 enum {
 	ASK_OPEN,
 	ASK_OPEN_WRITABLE,
 	ASK_BENEATH,
 	ASK_COMPANION,
+	ASK_GRUB,
 };
 
 /* What a worker carries, which wants a pointer that is not const. */
@@ -54,6 +64,25 @@ static int serve_beneath(const struct confine *c, const char *folder, const char
 	return rc;
 }
 
+/* Into a file in memory. */
+static int serve_grub(const char *platform, const char *menu, size_t len, int *ret_fd,
+		      struct err *e)
+{
+	AUTO_BUF made = BUF_INIT;
+	AUTO_FD int fd = -1;
+	int rc = grub_host_self.make(platform, menu, len, &made, e);
+
+	if (rc < 0)
+		return rc;
+	fd = memfd_create("grub", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, errno, "making a file in memory");
+	rc = fs_pwrite(fd, made.data, made.len, 0, e);
+	if (rc == 0)
+		*ret_fd = steal_fd(&fd);
+	return rc;
+}
+
 static int serve(void *ctx, unsigned what, const char *text, size_t len, struct worker_answer *ret,
 		 struct err *e)
 {
@@ -75,6 +104,10 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 			break;
 		ret->keep = true;
 		return c->companions->create(c->companions->ctx, text, &ret->fd, e);
+	case ASK_GRUB:
+		if (!c->boot_loader || first == len)
+			break;
+		return serve_grub(text, text + first + 1, len - first - 1, &ret->fd, e);
 	}
 	return err_set(e, EACCES, "a request of the confined process makes no sense");
 }
@@ -105,6 +138,22 @@ static int ask_companion(void *ctx, const char *name, int *ret_fd, struct err *e
 	return worker_ask(ASK_COMPANION, name, strlen(name), ret_fd, NULL, e);
 }
 
+static int ask_grub(const char *platform, const char *menu, size_t len, struct buf *out,
+		    struct err *e)
+{
+	AUTO_BUF text = BUF_INIT;
+	AUTO_FD int fd = -1;
+	int rc;
+
+	/* With the NUL between them. */
+	if (buf_add(&text, platform, strlen(platform) + 1) < 0 || buf_add(&text, menu, len) < 0)
+		return err_nomem(e);
+	if (text.len > WORKER_TEXT_MAX)
+		return err_set(e, EFBIG, "a boot menu of %zu bytes", len);
+	rc = worker_ask(ASK_GRUB, text.data, text.len, &fd, NULL, e);
+	return rc < 0 ? rc : fs_read_fd(fd, "the boot loader", GRUB_MAX, out, e);
+}
+
 const struct image_companions *confine_companions(void)
 {
 	return companions.create ? &companions : NULL;
@@ -114,16 +163,20 @@ static int run_confined(void *ctx, struct err *e)
 {
 	static const struct image_opener asks = {.open = ask_open, .open_beneath = ask_beneath};
 	const struct confine *c = ((struct scope *)ctx)->confine;
+	static const struct grub_host asks_for_grub = {.make = ask_grub};
 	const struct image_opener *before = image_opener;
+	const struct grub_host *grub_before = grub_host;
 	int rc;
 
 	image_opener = &asks;
+	grub_host = &asks_for_grub;
 	if (c->companions)
 		companions = (struct image_companions){.create = ask_companion,
 						       .stem = c->companions->stem};
 	rc = c->run(c->ctx, e);
 	/* Where it was no child. */
 	image_opener = before;
+	grub_host = grub_before;
 	companions = (struct image_companions){0};
 	return rc;
 }

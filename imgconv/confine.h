@@ -25,6 +25,11 @@ struct confine {
 	size_t n_files;
 	/* What makes the other files of a new image, here; NULL: there are none. */
 	const struct image_companions *companions;
+	/*
+	 * The child may have GRUB's programs run here (boot_make, boot_assemble): it names one of
+	 * the platforms, and what it says of the menu is only handed on.
+	 */
+	bool boot_loader;
 	/* In the child. What it returns is what confine_run returns. */
 	int (*run)(void *ctx, struct err *e);
 	void *ctx;

@@ -538,13 +538,16 @@ int boot_plan(struct image *im, uint64_t start, uint64_t length, const struct bo
 int boot_assemble(struct image *partition, const struct boot_opts *o, struct image **ret,
 		  struct boot_report *report, struct err *e);
 /*
- * Kernel, initrd and boot.json (paths, command line, verdict) in the folder dir, which is made if it
- * is missing, to boot `partition` as an unpartitioned disk by giving them to QEMU. Each file appears
- * complete or not at all, boot.json last.
- * Errors: EEXIST a file is there already and replace is false; as boot_plan.
+ * Kernel, initrd and boot.json (paths, command line, verdict) of `partition`, to boot it as an
+ * unpartitioned disk by giving them to QEMU, into files that files->create makes by these names (the
+ * initrd's only if there is one). The first is made when all that can be looked at was.
+ * Errors: as boot_plan; those of files.
  */
-int boot_extract(struct image *partition, const struct boot_opts *o, const char *dir, bool replace,
-		 struct boot_report *ret, struct err *e);
+#define BOOT_KERNEL_FILE "vmlinuz"
+#define BOOT_INITRD_FILE "initrd.img"
+#define BOOT_JSON_FILE "boot.json"
+int boot_extract(struct image *partition, const struct boot_opts *o,
+		 const struct image_companions *files, struct boot_report *ret, struct err *e);
 void boot_report_release(struct boot_report *r);
 DEFINE_AUTO_STRUCT(struct boot_report, boot_report_release);
 

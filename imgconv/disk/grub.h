@@ -14,8 +14,8 @@ enum grub_platform {
 /*
  * For BIOS: the boot sector (its partition table zero) and the core image, at most core_max bytes,
  * which is to lie at core_start of the disk. r gives kernel, initrd and command line; the file
- * system is found by fs_uuid. Modules come from i386-pc in $ACCLIMATE_GRUB_DIR, else in
- * /usr/lib/grub.
+ * system is found by fs_uuid. The programs are run by grub_host (imgconv/disk/grub_host.h), with
+ * modules from i386-pc in $ACCLIMATE_GRUB_DIR, else in /usr/lib/grub.
  * Errors: ENOENT GRUB is not installed (names the package); EIO grub-mkimage failed; EFBIG.
  */
 int grub_make_bios(const struct boot_report *r, const char *fs_uuid, uint64_t core_start,

@@ -3,9 +3,11 @@
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "imgconv/confine.h"
+#include "imgconv/disk/grub_host.h"
 #include "imgconv/files.h"
 #include "lib/fs.h"
 #include "lib/worker.h"
@@ -190,13 +192,56 @@ static void nonsense_is_refused(void **state)
 	const struct confine_file file = {.path = "in/image", .beneath = true};
 
 	(void)state;
-	for (unsigned what = 2; what < 6; what++) {
+	for (unsigned what = 2; what < 7; what++) {
 		struct confine c = {
 			.files = &file, .n_files = 1, .run = ask_nonsense, .ctx = &what};
 		struct err e = {0};
 
 		assert_int_equal(confine_run(&c, &e), -EACCES);
 	}
+}
+
+/* ---- GRUB's programs ---------------------------------------------------------------------------- */
+
+static int make_grub(void *ctx, struct err *e)
+{
+	AUTO_BUF out = BUF_INIT;
+
+	return grub_host->make(ctx, "menu", 4, &out, e);
+}
+
+static int make_grub_with_large_menu(void *ctx, struct err *e)
+{
+	AUTO_FREE char *menu = calloc(1, WORKER_TEXT_MAX);
+	AUTO_BUF out = BUF_INIT;
+
+	return menu ? grub_host->make(ctx, menu, WORKER_TEXT_MAX, &out, e) : err_nomem(e);
+}
+
+static int run_grub(bool allowed, const char *platform, int (*run)(void *, struct err *),
+		    struct err *e)
+{
+	char name[32];
+	const struct confine c = {.boot_loader = allowed, .run = run, .ctx = name};
+
+	snprintf(name, sizeof(name), "%s", platform);
+	return confine_run(&c, e);
+}
+
+static void grub_is_run_where_that_was_allowed_and_for_platforms_that_there_are(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(run_grub(false, "i386-pc", make_grub, &e), -EACCES);
+	assert_int_equal(run_grub(true, "../i386-pc", make_grub, &e), -EINVAL);
+	assert_int_equal(run_grub(true, "", make_grub, &e), -EINVAL);
+	assert_int_equal(run_grub(true, "i386-pc", make_grub_with_large_menu, &e), -EFBIG);
+	/* It gets as far as looking for the files. */
+	setenv("ACCLIMATE_GRUB_DIR", "in", 1);
+	assert_int_equal(run_grub(true, "i386-pc", make_grub, &e), -ENOENT);
+	unsetenv("ACCLIMATE_GRUB_DIR");
+	assert_ptr_equal(grub_host, &grub_host_self);
 }
 
 int main(void)
@@ -206,6 +251,8 @@ int main(void)
 		cmocka_unit_test(what_is_below_where_that_was_allowed),
 		cmocka_unit_test(other_files_are_made_by_the_one_that_may),
 		cmocka_unit_test(nonsense_is_refused),
+		cmocka_unit_test(
+			grub_is_run_where_that_was_allowed_and_for_platforms_that_there_are),
 	};
 
 	return cmocka_run_group_tests(tests, make_files, remove_files);
