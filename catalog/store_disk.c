@@ -10,11 +10,13 @@
 #include "catalog/store_private.h"
 #include "imgconv/imgconv.h"
 #include "lib/fs.h"
+#include "lib/pool.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 
 #define LINK_PREFIX "../../disks/"
-#define HASH_CHUNK (1u << 20)
+#define HASH_CHUNK (256u << 10)
+#define HASH_PIECES 4
 #define FIXED_MODE 0444
 /* Where QEMU locks an image that it has open: permissions used from byte 100, not shared from 200. */
 #define QEMU_LOCK_START 100
@@ -176,22 +178,60 @@ int store_claim(const struct store_disk *d, int *ret_fd, struct err *e)
 
 /* ---- content ----------------------------------------------------------------------------------- */
 
-static int digest_all(int fd, uint64_t size, struct digest *d, struct progress *p, struct err *e)
+/* A piece of the file, read by another thread while the one before it is digested. */
+struct piece {
+	int fd;
+	uint64_t at;
+	size_t len;
+	uint8_t data[HASH_CHUNK];
+};
+
+static int read_piece(void *job, unsigned worker, struct err *e)
 {
-	AUTO_FREE uint8_t *chunk = malloc(HASH_CHUNK);
-	int rc = chunk ? 0 : err_nomem(e);
+	struct piece *p = job;
 
-	for (uint64_t at = 0; rc == 0 && at < size;) {
-		size_t n = (size_t)MIN(size - at, (uint64_t)HASH_CHUNK);
+	(void)worker;
+	return fs_pread(p->fd, p->data, p->len, p->at, e);
+}
 
-		rc = stop_check(e);
-		if (rc == 0)
-			rc = fs_pread(fd, chunk, n, at, e);
-		if (rc == 0)
-			digest_add(d, chunk, n);
-		at += n;
-		progress_set(p, at);
+static int submit_piece(struct pool *pool, struct piece *p, int fd, uint64_t at, uint64_t size,
+			struct err *e)
+{
+	p->fd = fd;
+	p->at = at;
+	p->len = (size_t)MIN(size - at, (uint64_t)HASH_CHUNK);
+	return pool_submit(pool, read_piece, p, e);
+}
+
+static int digest_all(int fd, uint64_t size, struct digest *d, struct progress *progress,
+		      struct err *e)
+{
+	AUTO_FREE struct piece *pieces = calloc(HASH_PIECES, sizeof(*pieces));
+	struct pool *pool = NULL;
+	uint64_t asked = 0;
+	int rc = pieces ? pool_new(1, &pool, e) : err_nomem(e);
+
+	for (unsigned i = 0; rc == 0 && i < HASH_PIECES && asked < size; i++) {
+		rc = submit_piece(pool, &pieces[i], fd, asked, size, e);
+		asked += HASH_CHUNK;
 	}
+	while (rc == 0 && pool_pending(pool)) {
+		struct piece *p;
+		void *job;
+
+		rc = pool_next(pool, &job, e);
+		if (rc < 0)
+			break;
+		p = job;
+		digest_add(d, p->data, p->len);
+		progress_set(progress, p->at + p->len);
+		rc = stop_check(e);
+		if (rc == 0 && asked < size) {
+			rc = submit_piece(pool, p, fd, asked, size, e);
+			asked += HASH_CHUNK;
+		}
+	}
+	pool_free(pool, NULL);
 	return rc;
 }
 

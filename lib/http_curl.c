@@ -21,7 +21,7 @@ static const struct {
 
 static void load(void)
 {
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	void *library = dlopen(LIBRARY, RTLD_LAZY | RTLD_LOCAL);
 
 	if (!library) {
 		err_set(&failure, ENOENT, "loading libcurl: %s", dlerror());

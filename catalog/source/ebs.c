@@ -34,6 +34,7 @@ struct block_job {
 	struct fetch *owner;
 	struct block block;
 	struct buf data;
+	struct block_job *next; /* of those that wait to be used again */
 };
 
 struct fetch {
@@ -50,6 +51,7 @@ struct fetch {
 	uint64_t last_index; /* listed last; UINT64_MAX: none yet */
 	struct pool *pool;
 	struct httpc **clients;
+	struct block_job *spare; /* their buffers are in memory already */
 	struct progress *progress;
 };
 
@@ -79,6 +81,12 @@ static void fetch_release(struct fetch *f)
 		pool_free(f->pool, drop_job);
 		for (unsigned i = 0; f->clients && i < n; i++)
 			httpc_free(f->clients[i]);
+	}
+	while (f->spare) {
+		struct block_job *j = f->spare;
+
+		f->spare = j->next;
+		drop_job(j);
 	}
 	free(f->clients);
 	page_release(f);
@@ -292,6 +300,8 @@ static int fetch_block(void *job, unsigned worker, struct err *e)
 		AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
 
 		buf_clear(&j->data);
+		if (buf_reserve(&j->data, f->block_size) < 0)
+			return err_nomem(e);
 		rc = aws_send(f->session->aws, f->clients[worker], &req, &r, NULL, e);
 		if (rc < 0)
 			break;
@@ -302,6 +312,23 @@ static int fetch_block(void *job, unsigned worker, struct err *e)
 	return rc < 0 ? err_wrap(e, "snapshot '%s': block %llu", f->snapshot,
 				 (unsigned long long)j->block.index)
 		      : 0;
+}
+
+static struct block_job *take_job(struct fetch *f)
+{
+	struct block_job *j = f->spare;
+
+	if (!j)
+		return calloc(1, sizeof(*j));
+	f->spare = j->next;
+	return j;
+}
+
+static void return_job(struct fetch *f, struct block_job *j)
+{
+	free(STEAL(j->block.token));
+	j->next = f->spare;
+	f->spare = j;
 }
 
 /* Gives the pool work until the window is full or there are no more blocks. */
@@ -319,7 +346,7 @@ static int ask_ahead(struct fetch *f, struct err *e)
 				return rc;
 			continue;
 		}
-		j = calloc(1, sizeof(*j));
+		j = take_job(f);
 		if (!j)
 			return err_nomem(e);
 		j->owner = f;
@@ -341,7 +368,7 @@ static int copy_blocks(struct fetch *f, const struct fetch_sink *sink, struct er
 	int rc = 0;
 
 	while (rc == 0) {
-		AUTO_FREE struct block_job *j = NULL;
+		struct block_job *j;
 		void *job = NULL;
 
 		rc = stop_check(e);
@@ -359,8 +386,7 @@ static int copy_blocks(struct fetch *f, const struct fetch_sink *sink, struct er
 			since += j->data.len;
 			progress_set(f->progress, done * f->block_size);
 		}
-		free(j->block.token);
-		buf_release(&j->data);
+		return_job(f, j);
 		if (rc == 0 && since >= CHECKPOINT_BYTES) {
 			rc = sink->checkpoint(sink->ctx, e);
 			since = 0;
