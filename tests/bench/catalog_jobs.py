@@ -86,7 +86,8 @@ def make_snapshot(b, state):
     with open(os.path.join(folder, "image.json"), "w", encoding="ascii") as out:
         json.dump({"kind": "ebs", "name": "bench", "architecture": "x86_64", "root_device_name": "/dev/xvda",
                    "virtualization_type": "hvm"}, out)
-    subprocess.run([CLOUD, "start", "--no-s3", "--state", state, "--owner-pid", str(os.getpid())], check=True)
+    subprocess.run([CLOUD, "start", "--no-s3", "--completion", "0", "--state", state, "--owner-pid",
+                    str(os.getpid())], check=True)
     with open(os.path.join(state, "env"), encoding="ascii") as env:
         for line in env:
             if line.startswith("export AWS"):
@@ -99,25 +100,34 @@ def make_snapshot(b, state):
 
 
 def snapshot_jobs(b, job):
-    name = "EBS snapshot of 256 MiB"
-    if not b.wants(name):
+    name, back = "EBS snapshot of 256 MiB", "EBS snapshot of 256 MiB, back"
+    if not b.wants(name) and not b.wants(back):
         return
-    state, store = b.path("in-cloud"), b.path("in-store")
+    state, store, kept, raw = b.path("in-cloud"), b.path("in-store"), b.path("in-kept"), b.path("in-raw")
+    if not shutil.which("coldsnap"):
+        print("note: coldsnap is not installed (cargo install coldsnap): nothing to compare with")
     try:
         snapshot = make_snapshot(b, state)
-        ours = ["sh", "-c", 'rm -rf "$1"; exec "$2" import -q "$3" --name x --no-bootable --store "$1"', "sh", store,
-                b.catalog, snapshot]
-        peers = {}
-        if shutil.which("coldsnap"):
-            peers["coldsnap"] = ["coldsnap", "--region", "us-east-1", "--endpoint", os.environ["AWS_ENDPOINT_URL_EBS"],
-                                 "download", "--force", "--no-progress", snapshot, b.path("out")]
-        else:
-            print("note: coldsnap is not installed (cargo install coldsnap): nothing to compare with")
-        yield job(name, ours, peers, 1.2)
+
+        def peers(*args):
+            return {"coldsnap": ["coldsnap", "--region", "us-east-1", "--endpoint", os.environ["AWS_ENDPOINT_URL_EBS"],
+                                 *args]} if shutil.which("coldsnap") else {}
+
+        def clean():
+            shutil.rmtree(store, ignore_errors=True)
+
+        bring = [b.catalog, "import", "-q", snapshot, "--name", "x", "--no-bootable", "--store"]
+        yield job(name, [*bring, store], peers("download", "--force", "--no-progress", snapshot, b.path("out")), 1.2,
+                  before=clean)
+        subprocess.run([*bring, kept], check=True)
+        disk = os.path.join(kept, "images", "x", "disk.qcow2")
+        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", os.path.realpath(disk), raw], check=True)
+        yield job(back, [b.catalog, "export", "-q", "x", "--to", "ec2", "--no-register", "--store", kept],
+                  peers("upload", "--omit-zero-blocks", "--no-progress", raw), None)
     finally:
         subprocess.run([CLOUD, "stop", "--state", state], check=True)
-        shutil.rmtree(state, ignore_errors=True)
-        shutil.rmtree(store, ignore_errors=True)
+        for folder in (state, store, kept):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def catalog_jobs(b, job):

@@ -83,14 +83,14 @@ def running(state):
     return processes if any(alive(p) for p in processes) else []
 
 
-def start(state, region, owner, xattr, program, s3=True):
+def start(state, region, owner, xattr, program, s3=True, completion=0.3):
     """Starts the cloud in the background, and returns when it is ready. False if it runs already."""
     if running(state):
         return False
     os.makedirs(path_in(state, "log"), exist_ok=True)
     ready_read, ready_write = os.pipe()
     command = [sys.executable, program, "start", "--foreground", "--state", state, "--ready-fd", str(ready_write),
-               "--region", region]
+               "--region", region, "--completion", str(completion)]
     if owner:
         command += ["--owner-pid", str(owner)]
     if not xattr:
@@ -139,8 +139,9 @@ def forget(state):
 class Daemon:
     """The process that holds the endpoints and watches over Swift."""
 
-    def __init__(self, state, region, owner, xattr, s3=True):
+    def __init__(self, state, region, owner, xattr, s3=True, completion=0.3):
         self.s3 = s3
+        self.completion = completion
         self.state = state
         self.region = region
         self.xattr = xattr
@@ -241,7 +242,7 @@ class Daemon:
             ports = {}
         servers = {
             "ec2": Server("ec2", Ec2(images, snapshots, self.region, secret, swift_port), faults, log, Ec2.prepare),
-            "ebs": Server("ebs", Ebs(snapshots, self.region, secret), faults, log),
+            "ebs": Server("ebs", Ebs(snapshots, self.region, secret, self.completion), faults, log),
             "s3": Server("s3", S3Proxy(swift_port), faults, log),
             "ssm": Server("ssm", Ssm(path_in(self.state, "ssm.json"), self.region), faults, log),
             "glance": Server("glance", Glance(path_in(self.state, "glance")), faults, log),

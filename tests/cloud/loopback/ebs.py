@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from . import faults, sigv4
 from .httpd import FileSlice, Response
-from .snapshots import BLOCK_SIZE, BLOCKS_PER_GIB, COMPLETION_SECONDS
+from .snapshots import BLOCK_SIZE, BLOCKS_PER_GIB
 
 BLOCK_TOKEN_SECONDS = 7 * 24 * 3600
 PAGE_TOKEN_SECONDS = 3600
@@ -97,8 +97,9 @@ def epoch(seconds):
 
 
 class Ebs:
-    def __init__(self, snapshots, region, secret):
+    def __init__(self, snapshots, region, secret, completion):
         self.snapshots = snapshots
+        self.completion = completion
         self.region = region
         self.tokens = Tokens(secret)
         self.routes = [
@@ -112,7 +113,7 @@ class Ebs:
 
     def __call__(self, request, conduct=None):
         try:
-            body = request.body(BLOCK_SIZE)
+            body = request.body_view(BLOCK_SIZE) if request.method == "PUT" else request.body(BLOCK_SIZE)
             if body is None:
                 raise invalid("INVALID_BLOCK", "The body is longer than a block.")
             digest = hashlib.sha256(body)
@@ -321,7 +322,7 @@ class Ebs:
             if headers["x-amz-checksum"] != b64(snapshot.linear_checksum()):
                 raise invalid("INVALID_PARAMETER_VALUE", "The checksum is not that of all blocks.")
         with snapshot.lock:
-            snapshot.meta["completes_at"] = time.time() + COMPLETION_SECONDS
+            snapshot.meta["completes_at"] = time.time() + self.completion
             snapshot.save()
         return self.json(202, {"Status": snapshot.status()})
 

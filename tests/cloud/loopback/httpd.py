@@ -67,6 +67,14 @@ class Request:
             return None
         return b"".join(self.body_chunks())
 
+    def body_view(self, limit):
+        """As body, without copies of it: lies in memory of the connection, until its next request."""
+        if self.length > limit or self.chunked or (self.expects and self.unread):
+            return self.body(limit)
+        view = self.connection.read_into(self.unread)
+        self.unread = 0
+        return view
+
     def discard_body(self):
         """Makes the connection ready for the next request; a body that was never invited is not waited for."""
         if self.expects and self.unread:
@@ -125,6 +133,22 @@ class Connection:
         self.server = server
         self.sock = sock
         self.buffer = b""
+        self.room = bytearray()  # for bodies
+
+    def read_into(self, length):
+        """A view of the next bytes, which lie in room."""
+        if len(self.room) < length:
+            self.room = bytearray(length)
+        view = memoryview(self.room)[:length]
+        have = min(length, len(self.buffer))
+        view[:have] = self.buffer[:have]
+        self.buffer = self.buffer[have:]
+        while have < length:
+            got = self.sock.recv_into(view[have:], 0, socket.MSG_WAITALL)
+            if not got:
+                raise BadRequest("connection ended inside a body")
+            have += got
+        return view
 
     def read_some(self, limit):
         if self.buffer:

@@ -21,7 +21,6 @@ import time
 BLOCK_SIZE = 524288
 BLOCKS_PER_GIB = (1 << 30) // BLOCK_SIZE
 RECORD = struct.Struct(">I32s")
-COMPLETION_SECONDS = 0.3  # from CompleteSnapshot to the state 'completed'
 
 
 class Snapshot:
