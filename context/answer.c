@@ -45,6 +45,43 @@ int answer_bytes(struct answer *a, const char *type, const void *data, size_t le
 	return answer_header(a, "Content-Type", type);
 }
 
+const char *answer_said(const struct answer *a, const char *key)
+{
+	const struct context_pair *v;
+	size_t n;
+
+	if (!a->env->said)
+		return NULL;
+	v = a->env->said->all(a->env->said->arg, a->in, &n);
+	return pairs_get(v, n, key);
+}
+
+int answer_say(struct answer *a, const char *key, const void *data, size_t len)
+{
+	AUTO_FREE char *text = data ? strndup(data, len) : NULL;
+	struct err why = {0};
+	int rc;
+
+	if (data && !text)
+		return err_nomem(a->e);
+	if (text && (strlen(text) != len || context_check_text(text, NULL)))
+		return answer_refuse(a, 400, "what the guest says is not text");
+	rc = a->env->said->set(a->env->said->arg, a->in, key, text, &why);
+	switch (rc) {
+	case 0:
+		a->res->status = 200;
+		return 0;
+	case -EFBIG:
+		return answer_refuse(a, 413, "the guest says too much");
+	case -EAGAIN:
+		return answer_refuse(a, 429, "the guest says things too often");
+	case -ENOMEM:
+		return err_nomem(a->e);
+	default:
+		return err_set(a->e, why.code, "%s", why.msg);
+	}
+}
+
 /* One value, percent-decoded, '+' a blank. */
 static bool decode(const char *p, size_t len, char *out, size_t size)
 {

@@ -34,16 +34,26 @@ int answer_bytes(struct answer *a, const char *type, const void *data, size_t le
  */
 bool answer_query(const struct answer *a, const char *name, char *out, size_t size);
 
+/* What the guest said under a key; NULL: nothing. */
+const char *answer_said(const struct answer *a, const char *key);
+/* It says the bytes (NULL: no longer anything): 200, 400 no text, 413, 429 or 500. */
+int answer_say(struct answer *a, const char *key, const void *data, size_t len);
+
 /*
  * The dialects below a first component of their own; path is what is behind that, "" for itself.
  */
 int answer_openstack(struct answer *a, const char *path);
 int answer_nocloud(struct answer *a, const char *path);
 int answer_gce(struct answer *a, const char *path);
+/* path: behind "instance/guest-attributes/". */
+int answer_gce_guest(struct answer *a, const char *path);
 /*
  * CloudStack's names stand among EC2's: true and *rc set if path (behind "latest/") is one, which
  * is then answered.
  */
 bool answer_cloudstack(struct answer *a, const char *path, int *rc);
+/* Is it for CloudStack's password server, which knows no path but "/"? */
+bool is_cloudstack_password(const struct answer *a, const char *path);
+int answer_cloudstack_password(struct answer *a);
 
 #endif

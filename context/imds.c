@@ -356,6 +356,8 @@ static int answer_path(struct answer *a, const char *path)
 			return answer_refuse(a, 404, "the instance does not speak that dialect");
 		return others[i].answer(a, path + len + (path[len] == '/'));
 	}
+	if (is_cloudstack_password(a, path))
+		return answer_cloudstack_password(a);
 	if ((speaks & DIALECT_CLOUDSTACK) && !strncmp(path, "latest/", 7) && answer_is_get(a) &&
 	    answer_cloudstack(a, path + 7, &rc))
 		return rc;

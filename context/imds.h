@@ -218,6 +218,10 @@ int token_issue(const struct token_key *key, const char *instance_id, uint64_t n
 bool token_check(const struct token_key *key, const char *instance_id, uint64_t now,
 		 const char *text, size_t len, unsigned *ret_left);
 
+/* By which a secret of an instance is known again without being kept. */
+#define SECRET_DIGEST_SIZE 33 /* hex, and a NUL */
+void secret_digest(const char *instance_id, const char *secret, char out[SECRET_DIGEST_SIZE]);
+
 /* ---- the request rules -------------------------------------------------------------------- */
 
 #define IMDS_SERVER "EC2ws" /* for the Server: header, httpd_opts.server */
@@ -244,6 +248,29 @@ struct imds_host {
 };
 
 /*
+ * What a guest says of itself, kept by the host of the service: texts under keys,
+ *
+ *	password                    that it made for its administrator, encrypted (OpenStack)
+ *	password-taken              a digest of the one that it was given once (CloudStack)
+ *	guest-attributes/NS/KEY     what it likes (GCE)
+ */
+#define SAID_PASSWORD "password"
+#define SAID_PASSWORD_TAKEN "password-taken"
+#define SAID_ATTRIBUTES "guest-attributes/"
+
+struct imds_said {
+	void *arg;
+	/* All of it, sorted by key; it stays until the next set. */
+	const struct context_pair *(*all)(void *arg, const struct instance *in, size_t *n);
+	/*
+	 * value NULL: drops it. Errors: EFBIG the instance has no room for it; EAGAIN it is set too
+	 * often; errno of keeping it.
+	 */
+	int (*set)(void *arg, const struct instance *in, const char *key, const char *value,
+		   struct err *e);
+};
+
+/*
  * The wait_key of requests that wait for their instance to become another one: the host calls
  * httpd_wake with it whenever any instance may have changed.
  */
@@ -254,6 +281,8 @@ struct imds_host {
 struct imds_env {
 	const struct token_key *key;
 	const struct imds_host *host; /* NULL: can make nothing */
+	const struct imds_said *said; /* NULL: nothing can be said */
+	struct http_slice body;       /* of the request */
 	bool timed_out;               /* this request has waited for its host in vain */
 	uint64_t now;                 /* Unix seconds */
 	bool trusted; /* the administrator asks, not a guest: no token needed, never disabled */

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <nettle/hmac.h>
 #include <nettle/memops.h>
+#include <nettle/sha2.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 
@@ -163,4 +164,16 @@ bool token_check(const struct token_key *key, const char *instance_id, uint64_t 
 	if (ret_left)
 		*ret_left = (unsigned)(left - now);
 	return true;
+}
+
+void secret_digest(const char *instance_id, const char *secret, char out[SECRET_DIGEST_SIZE])
+{
+	uint8_t digest[(SECRET_DIGEST_SIZE - 1) / 2];
+	struct sha256_ctx ctx;
+
+	sha256_init(&ctx);
+	sha256_update(&ctx, strlen(instance_id) + 1, (const uint8_t *)instance_id);
+	sha256_update(&ctx, strlen(secret), (const uint8_t *)secret);
+	sha256_digest(&ctx, sizeof(digest), digest);
+	hex_encode(digest, sizeof(digest), out);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* metadata-server event, status, reload: the running server is asked by its Unix socket. */
+/* metadata-server event: what the running server announces to a guest, by its Unix socket. */
 #include <stdio.h>
 #include <time.h>
 
@@ -19,37 +19,6 @@ enum {
 	OPT_DESCRIPTION,
 	SPOT_NOTICE = 120, /* seconds before */
 };
-
-/* Answers in JSON go to stdout, errors to stderr. */
-static int ask(const char *socket_path, const char *method, const char *target, const char *body)
-{
-	AUTO(value_free) struct value *root = NULL;
-	AUTO_BUF answer = BUF_INIT;
-	struct err e = {0};
-	const struct value *why;
-	int status;
-
-	if (control_ask(socket_path, method, target, body, &status, &answer, &e))
-		return cli_fail(&e);
-	if (status == 200) {
-		fwrite(buf_str(&answer), 1, answer.len, stdout);
-		return cli_finish(EXIT_OK);
-	}
-	if (json_parse("answer", buf_str(&answer), answer.len, NULL, &root, NULL))
-		root = NULL;
-	why = value_get(root, "error");
-	if (!why || !why->text) {
-		log_err("the server answers with %d", status);
-		return EXIT_FAILED;
-	}
-	for (const char *p = why->text; *p;) { /* faults: a line each */
-		size_t len = strcspn(p, "\n");
-
-		log_err("%.*s", (int)len, p);
-		p += len + (p[len] == '\n');
-	}
-	return EXIT_FAILED;
-}
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -144,21 +113,10 @@ static const char *kind_key(const char *kind)
 	return !strcmp(kind, "lifecycle") ? "target-lifecycle-state" : kind;
 }
 
-/* "/v1/instances/NAME/events": any byte of a name but letters, digits, '-' and '.' is escaped. */
 static int events_target(const char *name, const char *kind, struct buf *out)
 {
-	int rc = buf_adds(out, "/v1/instances/");
+	int rc = cmd_instance_target(name, "events", out);
 
-	for (const char *p = name; *p && !rc; p++) {
-		unsigned char c = (unsigned char)*p;
-
-		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		    c == '-' || c == '.')
-			rc = buf_addc(out, *p);
-		else
-			rc = buf_addf(out, "%%%02x", c);
-	}
-	rc = rc ? rc : buf_adds(out, "/events");
 	return rc || !kind ? rc : buf_addf(out, "/%s", kind_key(kind));
 }
 
@@ -175,14 +133,14 @@ static int event(const struct cli_command *self, const struct event_opts *o, int
 		return cli_fail(&e);
 	}
 	if (!kind)
-		return ask(o->control, "GET", target.data, NULL);
+		return cmd_ask(o->control, "GET", target.data, NULL);
 	if (clear)
-		return ask(o->control, "DELETE", target.data, NULL);
+		return cmd_ask(o->control, "DELETE", target.data, NULL);
 	if (event_body(o, kind, argc > 2 ? argv[2] : NULL, &body, &e))
 		return e.code == EINVAL || e.code == EBADMSG || e.code == ERANGE
 			       ? cli_usage(self, "%s", e.msg)
 			       : cli_fail(&e);
-	return ask(o->control, "PATCH", target.data, body.data);
+	return cmd_ask(o->control, "PATCH", target.data, body.data);
 }
 
 static int run_event(const struct cli_command *self, int argc, char **argv)
@@ -230,48 +188,4 @@ const struct cli_command event_command = {
 		"      --description TEXT      maintenance: what it is\n"
 		"      --control SOCKET        of the server (" CONTROL_SOCKET ")\n",
 	.run = run_event,
-};
-
-/* ---- the server ------------------------------------------------------------------------------ */
-
-static int run_simple(const struct cli_command *self, int argc, char **argv, const char *method,
-		      const char *target)
-{
-	static const struct option options[] = {
-		{"control", required_argument, NULL, OPT_CONTROL},
-		{0},
-	};
-	const char *control = CONTROL_SOCKET;
-
-	while (cli_getopt(self, argc, argv, "", options) != -1)
-		control = optarg;
-	if (optind != argc)
-		return cli_usage(self, "too many arguments");
-	return ask(control, method, target, NULL);
-}
-
-static int run_status(const struct cli_command *self, int argc, char **argv)
-{
-	return run_simple(self, argc, argv, "GET", "/v1/status");
-}
-
-static int run_reload(const struct cli_command *self, int argc, char **argv)
-{
-	return run_simple(self, argc, argv, "POST", "/v1/reload");
-}
-
-const struct cli_command status_command = {
-	.name = "status",
-	.args = "[--control SOCKET]",
-	.summary = "show how the running server does, as JSON",
-	.help = "      --control SOCKET        of the server (" CONTROL_SOCKET ")\n",
-	.run = run_status,
-};
-
-const struct cli_command reload_command = {
-	.name = "reload",
-	.args = "[--control SOCKET]",
-	.summary = "have the running server read all definitions again",
-	.help = "      --control SOCKET        of the server (" CONTROL_SOCKET ")\n",
-	.run = run_reload,
 };

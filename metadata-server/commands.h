@@ -3,6 +3,7 @@
 #ifndef METADATA_SERVER_COMMANDS_H
 #define METADATA_SERVER_COMMANDS_H
 
+#include "lib/buf.h"
 #include "lib/cli.h"
 
 extern const struct cli_command serve_command;
@@ -13,9 +14,15 @@ extern const struct cli_command get_command;
 extern const struct cli_command iso_command;
 extern const struct cli_command convert_command;
 extern const struct cli_command event_command;
+extern const struct cli_command guest_command;
 extern const struct cli_command status_command;
 extern const struct cli_command reload_command;
 extern const struct cli_command rules_command;
+
+/* Asks the running server: an answer in JSON goes to stdout, faults to stderr. An exit status. */
+int cmd_ask(const char *socket_path, const char *method, const char *target, const char *body);
+/* Appends "/v1/instances/NAME/REST", NAME escaped. 0 or -ENOMEM. */
+int cmd_instance_target(const char *name, const char *rest, struct buf *out);
 
 int cmd_iso(const struct cli_command *self, int argc, char **argv);
 

@@ -225,6 +225,38 @@ static int events(struct exchange *x, const struct instance *in, const char *kin
 	return show_events(x, in);
 }
 
+/* ---- what guests say ------------------------------------------------------------------------- */
+
+static int show_guest(struct exchange *x, const struct instance *in)
+{
+	struct jsonw w;
+	size_t n;
+	const struct context_pair *v = said_all(&x->s->said, in, &n);
+
+	jsonw_begin(&w, &x->res->body, true);
+	jsonw_object(&w, NULL);
+	for (size_t i = 0; i < n; i++)
+		jsonw_string(&w, v[i].key, v[i].value);
+	jsonw_close(&w);
+	x->res->status = 200;
+	return json_done(x, &w);
+}
+
+/* key: NULL for all. */
+static int guest(struct exchange *x, const struct instance *in, const char *key)
+{
+	struct err why = {0};
+
+	if (reads(x) && !key)
+		return show_guest(x, in);
+	if (!is_method(x, "DELETE"))
+		return fail_method(x, key ? "DELETE" : "GET, HEAD, DELETE");
+	if (said_clear(&x->s->said, in, key, &why))
+		return fail_by(x, &why);
+	log_info("what '%s' said is cleared: %s", in->name, key ? key : "everything");
+	return show_guest(x, in);
+}
+
 /* path: behind "/v1/instances/" */
 static int instance(struct exchange *x, const char *path)
 {
@@ -241,6 +273,10 @@ static int instance(struct exchange *x, const char *path)
 		return events(x, in, NULL);
 	if (str_has_prefix(rest, "/events/"))
 		return events(x, in, rest + strlen("/events/"));
+	if (!strcmp(rest, "/guest"))
+		return guest(x, in, NULL);
+	if (str_has_prefix(rest, "/guest/"))
+		return guest(x, in, rest + strlen("/guest/"));
 	return fail(x, 404, "no such path");
 }
 

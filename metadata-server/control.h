@@ -9,6 +9,8 @@
  *	GET    /v1/instances/NAME/events
  *	PATCH  /v1/instances/NAME/events           see events_set
  *	DELETE /v1/instances/NAME/events[/KIND]
+ *	GET    /v1/instances/NAME/guest            what it says of itself: {"KEY": "text"}
+ *	DELETE /v1/instances/NAME/guest[/KEY]
  *	GET    /metrics                            Prometheus, text format 0.0.4
  *	GET    /healthz                            200; 503 where the last load had faults
  *

@@ -5,9 +5,9 @@
 int main(int argc, char **argv)
 {
 	const struct cli_command commands[] = {
-		serve_command, check_command,  list_command,    show_command,
-		get_command,   iso_command,    convert_command, event_command,
-		rules_command, reload_command, status_command,  {0},
+		serve_command,  check_command,   list_command,  show_command,  get_command,
+		iso_command,    convert_command, event_command, guest_command, rules_command,
+		reload_command, status_command,  {0},
 	};
 
 	static const struct cli_value values[] = {

@@ -158,6 +158,38 @@ int server_apply_events(struct server *s, const char *name, struct err *e)
 	return rc;
 }
 
+/* ---- what guests say ------------------------------------------------------------------------- */
+
+static const struct context_pair *all_said(void *arg, const struct instance *in, size_t *n)
+{
+	return said_all(&((struct server *)arg)->said, in, n);
+}
+
+static bool is_there(void *arg, const char *name, const char *id)
+{
+	const struct instance *in = server_find(arg, name);
+
+	return in && in->context->instance_id && !strcmp(in->context->instance_id, id);
+}
+
+static int say(void *arg, const struct instance *in, const char *key, const char *value,
+	       struct err *e)
+{
+	struct server *s = arg;
+	int rc = said_set(&s->said, in, key, value, e);
+
+	if (rc == -ENOSPC) {
+		said_forget(&s->said, is_there, s);
+		rc = said_set(&s->said, in, key, value, e);
+	}
+	return rc;
+}
+
+struct imds_said server_said(struct server *s)
+{
+	return (struct imds_said){.arg = s, .all = all_said, .set = say};
+}
+
 /* ---- requests -------------------------------------------------------------------------------- */
 
 /* What was found out about a connection, while the instances stay the same. */
@@ -210,7 +242,10 @@ static int on_request(void *arg, const struct httpd_exchange *x, struct http_res
 		      struct err *e)
 {
 	struct server *s = arg;
+	struct imds_said said = server_said(s);
 	struct imds_env env = {.key = &s->key,
+			       .said = &said,
+			       .body = x->body,
 			       .now = seconds_now(),
 			       .host = s->host.make ? &s->host : NULL,
 			       .timed_out = x->timed_out};
@@ -320,6 +355,7 @@ void server_release(struct server *s)
 	if (s->directory)
 		directory_free(s->directory);
 	events_release(&s->events);
+	said_release(&s->said);
 	buf_release(&s->faults);
 	explicit_bzero(&s->key, sizeof(s->key));
 	*s = (struct server){0};

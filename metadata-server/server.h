@@ -5,6 +5,7 @@
 
 #include "lib/httpd.h"
 #include "metadata-server/events.h"
+#include "metadata-server/said.h"
 #include "metadata-server/store/store.h"
 
 /* More lines than this in a second about guests that are not known are counted, not written. */
@@ -28,6 +29,7 @@ struct server {
 	struct store *store;         /* NULL with `as` */
 	struct instance *one;        /* NULL without `as` */
 	struct events events;
+	struct said said;    /* by the guests */
 	uint64_t generation; /* of the instances: changes with each of them */
 	uint64_t loaded_at;  /* Unix seconds */
 	struct buf faults;   /* of the last load, a line each; empty: there were none */
@@ -58,6 +60,8 @@ DEFINE_AUTO_STRUCT(struct server, server_release);
 size_t server_count(const struct server *s);
 /* NULL if there is none. */
 const struct instance *server_find(const struct server *s, const char *name);
+/* struct imds_said of this server, whose arg is s. */
+struct imds_said server_said(struct server *s);
 /* Makes what is set for the instance by s->events visible to its guest. */
 int server_apply_events(struct server *s, const char *name, struct err *e);
 

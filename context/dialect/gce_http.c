@@ -12,7 +12,8 @@
  *	?wait_for_change=true&last_etag=E[&timeout_sec=N]
  *	                            no answer before the ETag is another one, at most N seconds (60)
  *
- * Not served: guest attributes, which a guest would write (405), tokens of service accounts.
+ * Guest attributes, which a guest writes, are in context/dialect/gce_guest.c. Not served: tokens of
+ * service accounts.
  */
 #include <stdio.h>
 
@@ -255,8 +256,21 @@ static int serve(struct answer *a, const char *path)
 	return rc ? rc : answer_header(a, "ETag", etag);
 }
 
+#define GUEST "instance/guest-attributes"
+
+/* Is path, behind "v1/", the guest attributes or one of them? Then what is behind that. */
+static const char *guest_part(const struct answer *a, const char *path)
+{
+	if (!a->env->said || !str_has_prefix(path, GUEST) ||
+	    (path[strlen(GUEST)] && path[strlen(GUEST)] != '/'))
+		return NULL;
+	return path + strlen(GUEST) + (path[strlen(GUEST)] == '/');
+}
+
 static int answer(struct answer *a, const char *path)
 {
+	const char *rest = str_has_prefix(path, "v1/") ? path + 3 : "";
+	const char *guest = guest_part(a, rest);
 	size_t n;
 	const struct http_field *flavor = http_field_find(a->rq, "Metadata-Flavor", &n);
 
@@ -264,13 +278,15 @@ static int answer(struct answer *a, const char *path)
 		return answer_refuse(a, 403, "asked through a proxy (X-Forwarded-For)");
 	if (!a->env->trusted && (n != 1 || !http_slice_is(flavor->value, "Google")))
 		return answer_refuse(a, 403, "asked without Metadata-Flavor: Google");
+	if (guest)
+		return answer_gce_guest(a, guest);
 	if (!answer_is_get(a))
 		return answer_refuse_method(a, "GET, HEAD");
 	if (!*path)
 		return answer_bytes(a, "application/text", "v1/\n", 4);
 	if (strncmp(path, "v1", 2) != 0 || (path[2] && path[2] != '/'))
 		return answer_refuse(a, 404, NULL);
-	return serve(a, path + 2 + (path[2] == '/'));
+	return serve(a, rest);
 }
 
 int answer_gce(struct answer *a, const char *path)

@@ -4,7 +4,31 @@
 
 static const char yaml[] =
 	"instance-id: i-1\nhostname: a.b\nssh-keys: [ssh-rsa AAAA a]\nuser-data: x\nnics: [{mac: "
-	"'02:00:00:00:00:01', addresses: [10.0.0.1/8]}]\ntags: {a: b}\n";
+	"'02:00:00:00:00:01', addresses: [10.0.0.1/8]}]\ntags: {a: b, enable-guest-attributes: "
+	"'TRUE'}\ndefault-user: {password: x}\n"
+	"dialects: [ec2, openstack, nocloud, cloudstack, gce]\n";
+
+/* What the guest said last. */
+static struct context_pair said;
+static size_t n_said;
+
+static const struct context_pair *all_said(void *arg, const struct instance *in, size_t *n)
+{
+	(void)arg;
+	(void)in;
+	*n = n_said;
+	return &said;
+}
+
+static int say(void *arg, const struct instance *in, const char *key, const char *value,
+	       struct err *e)
+{
+	(void)arg;
+	(void)in;
+	(void)e;
+	n_said = value != NULL;
+	return context_set(&said.key, key) || context_set(&said.value, value) ? -ENOMEM : 0;
+}
 
 static void check(bool ok)
 {
@@ -33,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct token_key key;
 	static struct instance *in;
 	AUTO(http_response_release) struct http_response res = HTTP_RESPONSE_INIT;
-	struct imds_env env = {.key = &key, .now = 1700000000};
+	static const struct imds_said keeper = {.all = all_said, .set = say};
+	struct imds_env env = {.key = &key, .now = 1700000000, .said = &keeper};
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 	struct http_request rq;
 	struct http_parser p;
@@ -45,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	http_parser_init(&p, &limits);
 	if (http_parse(&p, (const char *)data, size, &rq) != HTTP_DONE)
 		return 0;
+	env.body = (struct http_slice){(const char *)data + p.head_len, size - p.head_len};
 	check(!imds_answer(&rq, in, &env, &res, &why, NULL));
 	check(res.wait_ms || (res.status >= 200 && res.status < 500));
 	check(!res.hop_limit || (res.status == 200 && res.body.len == 56));
