@@ -2,25 +2,21 @@
 /*
  * Reading what is hostile apart: see ctxd/fetch.h.
  *
- * The child keeps two descriptors, the medium and a pipe, and cannot get another one
- * (RLIMIT_NOFILE 0), so it can open no file and no socket, nor load anything; where it asks a
- * metadata service, it can have a third one, for a connection. Through the pipe it sends one byte
- * and the rest: 'C' and a context (ctxd/wire.h), or 'E' and a message.
+ * The child keeps two descriptors, the medium and a pipe, and is confined (ctxd/confine.h); where
+ * it asks a metadata service, it can have a third one, for a connection. Through the pipe it sends
+ * one byte and the rest: 'C' and a context (ctxd/wire.h), or 'E' and a message.
  */
 #include "ctxd/fetch.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "context/iso.h"
+#include "ctxd/confine.h"
 #include "ctxd/crawl.h"
 #include "ctxd/fat.h"
 #include "ctxd/userdata.h"
@@ -30,63 +26,8 @@
 #define TIMEOUT_MS 15000
 #define NETWORK_TIMEOUT_MS 60000
 #define DOCS_MAX (16 * MIB) /* bytes of all documents */
-#define CPU_SECONDS 5
-#define MEMORY (128 * MIB)
-#define NOBODY 65534
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* ---- the child ------------------------------------------------------------------------- */
-
-static bool limit(int resource, rlim_t value)
-{
-	struct rlimit l = {value, value};
-
-	return setrlimit(resource, &l) == 0;
-}
-
-/* Keeps the two descriptors, as 0 and 1, and closes the others. */
-static bool keep_two(int in, int out)
-{
-	int high_in = fcntl(in, F_DUPFD, 3), high_out = fcntl(out, F_DUPFD, 3);
-
-	if (high_in < 0 || high_out < 0 || dup2(high_in, 0) < 0 || dup2(high_out, 1) < 0)
-		return false;
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, 2, ~0u, 0) == 0)
-		return true;
-#endif
-	for (int fd = 2; fd < 1024; fd++)
-		close(fd);
-	return true;
-}
-
-/*
- * The sanitizers' run-time library needs memory and descriptors of its own, so with them some
- * bounds are left out.
- */
-static bool confine(rlim_t descriptors)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return false;
-	if (!limit(RLIMIT_CPU, CPU_SECONDS) || !limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, 0))
-		return false;
-	if (!SANITIZED && (!limit(RLIMIT_AS, MEMORY) || !limit(RLIMIT_NOFILE, descriptors)))
-		return false;
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		return false;
-	return true;
-}
 
 static int add_doc(void *arg, const char *path, const void *data, size_t len, struct err *e)
 {
@@ -153,9 +94,7 @@ static void child(const struct detection *d, const struct fetch_opts *o, int in,
 	AUTO_BUF message = BUF_INIT;
 	struct err e;
 
-	if (!keep_two(in, out) || !confine(d->media == MEDIA_HTTP ? 3 : 0))
-		_exit(2);
-	if (buf_addc(&message, 'C') < 0)
+	if (!confine(in, out, d->media == MEDIA_HTTP) || buf_addc(&message, 'C') < 0)
 		_exit(2);
 	if (parse(d, o, &message, &e) < 0) {
 		buf_clear(&message);

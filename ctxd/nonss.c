@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stand-ins for what a static program must not call.
+ * Stand-ins for what a static program must not call, and for what an old kernel has not.
  *
  * In glibc, looking up a name loads shared objects of the system that the program runs on, and with
  * them that system's libc: in a guest of another age that ends in a crash. libevent refers to such
@@ -9,8 +9,13 @@
  */
 #include "ctxd/nonss.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stddef.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 void nonss_init(void)
 {
@@ -42,4 +47,20 @@ struct protoent *getprotobynumber(int number)
 {
 	(void)number;
 	return NULL;
+}
+
+/* The kernel has it from 3.17 on; glibc's own has no other way. */
+ssize_t getrandom(void *out, size_t len, unsigned flags)
+{
+	ssize_t n = syscall(SYS_getrandom, out, len, flags);
+	int fd;
+
+	if (n >= 0 || errno != ENOSYS)
+		return n;
+	fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = read(fd, out, len);
+	close(fd);
+	return n;
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "ctxd/background.h"
+#include "ctxd/confine.h"
 #include "ctxd/notify.h"
 #include "ctxd/peer_uid.h"
 #include "lib/httpd.h"
@@ -95,7 +96,7 @@ static void on_signal(void *arg, int signo)
 
 static int drop_privileges(const struct serve_opts *o, struct err *e)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (!confine_privileges())
 		return err_errno(e, errno, "giving up privileges");
 	if (!o->uid || geteuid() != 0)
 		return 0;

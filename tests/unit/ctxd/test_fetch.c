@@ -3,12 +3,17 @@
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "context/iso.h"
 #include "context/opennebula.h"
+#include "ctxd/confine.h"
 #include "ctxd/fetch.h"
+#include "lib/sandbox.h"
 
 static int memory(const void *data, size_t len)
 {
@@ -132,6 +137,48 @@ static void the_reader_cannot_read_what_it_was_not_given(void **state)
 	fails(MEDIA_ISO, fd, EBADF, "reading");
 }
 
+/* What a reader that an attacker has taken over could do. Returns 0 if all of it is refused. */
+static int try_all(bool network)
+{
+	static char name[] = "true", *const argv[] = {name, NULL};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if ((fd >= 0) != network)
+		return 1;
+	if (open("/", O_RDONLY) >= 0 || unlink("/nowhere") == 0 || errno == ENOENT)
+		return 2;
+	if (execv("/bin/true", argv) == 0 || errno == ENOENT || fork() >= 0)
+		return 3;
+	if (kill(getppid(), 0) == 0 || errno == EPERM)
+		return 4; /* refused before it is looked at whose it is */
+	if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	    MAP_FAILED)
+		return 5;
+	if (setuid(0) == 0)
+		return 6;
+	return malloc(1 << 20) ? 0 : 7;
+}
+
+static void the_reader_has_no_system_calls_but_a_few(void **state)
+{
+	(void)state;
+	if (SANDBOX_SANITIZED)
+		skip();
+	for (int network = 0; network < 2; network++) {
+		int status, ends[2];
+		pid_t pid;
+
+		assert_return_code(pipe(ends), errno);
+		pid = fork();
+		if (pid == 0)
+			_exit(confine(ends[0], ends[1], network) ? try_all(network) : 99);
+		close(ends[0]);
+		close(ends[1]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -139,6 +186,7 @@ int main(void)
 		cmocka_unit_test(documents_in_memory_become_a_context),
 		cmocka_unit_test(what_cannot_be_read_is_told_with_its_reason),
 		cmocka_unit_test(the_reader_cannot_read_what_it_was_not_given),
+		cmocka_unit_test(the_reader_has_no_system_calls_but_a_few),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
