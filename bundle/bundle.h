@@ -63,7 +63,13 @@ struct manifest {
  */
 int manifest_parse(const void *xml, size_t len, const char *origin, struct manifest **ret,
 		   struct err *e);
-/* Reads and parses the file at path ("-": standard input). Errors: errno of open; as above. */
+/*
+ * The same in a process that can open nothing (lib/worker.h). To be called while there is one thread.
+ * Errors: as above, and as worker_run.
+ */
+int manifest_parse_confined(const void *xml, size_t len, const char *origin, struct manifest **ret,
+			    struct err *e);
+/* Reads the file at path ("-": standard input) and parses it so. Errors: errno of open; as above. */
 int manifest_read(const char *path, struct manifest **ret, struct err *e);
 void manifest_free(struct manifest *m);
 DEFINE_AUTO(struct manifest *, manifest_free);

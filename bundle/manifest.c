@@ -28,7 +28,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bundle/bundle.h"
+#include "bundle/manifest.h"
 #include "lib/fs.h"
 #include "lib/str.h"
 #include "lib/xml.h"
@@ -248,22 +248,31 @@ static int by_filename(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* A file that stands for two parts would be fetched or hashed twice: no tool writes that. */
-static int check_names_differ(const struct xml_node *parts, const struct manifest *m, struct err *e)
+int manifest_twice_named(const struct manifest *m, const char **ret)
 {
 	AUTO_FREE char **names = calloc(m->n_parts, sizeof(*names));
 
+	*ret = NULL;
 	if (!names)
-		return err_nomem(e);
+		return -ENOMEM;
 	for (size_t i = 0; i < m->n_parts; i++)
 		names[i] = m->parts[i].filename;
 	qsort(names, m->n_parts, sizeof(*names), by_filename);
 	for (size_t i = 1; i < m->n_parts; i++) {
 		if (!strcmp(names[i - 1], names[i]))
-			return xml_err(parts, e, EBADMSG, "file '%s' is named for two parts",
-				       names[i]);
+			*ret = names[i];
 	}
 	return 0;
+}
+
+/* A file that stands for two parts would be fetched or hashed twice: no tool writes that. */
+static int check_names_differ(const struct xml_node *parts, const struct manifest *m, struct err *e)
+{
+	const char *twice = NULL;
+
+	if (manifest_twice_named(m, &twice) < 0)
+		return err_nomem(e);
+	return twice ? xml_err(parts, e, EBADMSG, "file '%s' is named for two parts", twice) : 0;
 }
 
 static int parse_part(const struct xml_node *n, struct manifest *m, struct err *e)
@@ -457,14 +466,6 @@ int manifest_parse(const void *xml, size_t len, const char *origin, struct manif
 		return rc;
 	*ret = STEAL(m);
 	return 0;
-}
-
-int manifest_read(const char *path, struct manifest **ret, struct err *e)
-{
-	AUTO_BUF text = BUF_INIT;
-	int rc = fs_read_file(path, MANIFEST_LIMIT, &text, e);
-
-	return rc < 0 ? rc : manifest_parse(buf_str(&text), text.len, path, ret, e);
 }
 
 static void free_strings(char **list, size_t n)

@@ -20,4 +20,14 @@ int manifest_verify_pem(const struct manifest *m, const struct buf *pem, const c
 int manifest_unseal(const char *path, const char *key_hex, const char *iv_hex,
 		    struct bundle_secret *ret, struct err *e);
 
+/* A name that two parts have, NULL if all differ. Returns 0 or -ENOMEM. */
+int manifest_twice_named(const struct manifest *m, const char **ret);
+
+/*
+ * All of a manifest but its text, as bytes, and back: from a confined process to its parent. unpack
+ * checks all that struct manifest promises of names, digests, sizes and strings. Errors: EBADMSG.
+ */
+int manifest_pack(const struct manifest *m, struct buf *out, struct err *e);
+int manifest_unpack(const void *form, size_t len, struct manifest **ret, struct err *e);
+
 #endif

@@ -24,7 +24,8 @@ struct transfers {
 	char *prefix;       /* of the keys: "path/" or "" */
 	struct aws *aws;
 	struct pool *pool;
-	struct httpc **clients; /* one a worker */
+	struct httpc **clients; /* one a worker, n_clients */
+	unsigned n_clients;
 	struct progress *progress;
 	size_t done, kept; /* parts that were moved, and that were there */
 };
@@ -189,13 +190,10 @@ static int fetch_part(void *job, unsigned worker, struct err *e)
 
 static void release(struct transfers *x)
 {
-	if (x->pool) {
-		unsigned n = pool_threads(x->pool);
-
+	if (x->pool)
 		pool_free(x->pool, free);
-		for (unsigned i = 0; x->clients && i < n; i++)
-			httpc_free(x->clients[i]);
-	}
+	for (unsigned i = 0; i < x->n_clients; i++)
+		httpc_free(x->clients[i]);
 	free(x->clients);
 	free(x->prefix);
 	if (x->aws)
@@ -209,15 +207,13 @@ static int begin(struct transfers *x, struct err *e)
 	AUTO_BUF text = BUF_INIT;
 	int rc = aws_open(&x->t->aws, &x->aws, e);
 
-	if (rc == 0)
-		rc = pool_new(n, &x->pool, e);
-	if (rc < 0)
-		return rc;
 	x->clients = calloc(n, sizeof(struct httpc *));
-	if (!x->clients)
-		return err_nomem(e);
-	for (unsigned i = 0; rc == 0 && i < n; i++)
-		rc = aws_http_client(x->aws, &x->clients[i], e);
+	if (rc == 0 && !x->clients)
+		rc = err_nomem(e);
+	while (rc == 0 && x->n_clients < n) {
+		rc = aws_http_client(x->aws, &x->clients[x->n_clients], e);
+		x->n_clients += rc == 0;
+	}
 	if (rc == 0 && log_get_level() >= LOG_LEVEL_DEBUG && aws_describe(x->aws, &text) == 0)
 		log_debug("%s", buf_str(&text));
 	return rc;
@@ -239,8 +235,8 @@ static int take_oldest(struct transfers *x, struct err *e)
 
 static int run_all(struct transfers *x, pool_fn *run, struct err *e)
 {
-	size_t window = pool_threads(x->pool);
-	int rc = 0;
+	int rc = pool_new(x->n_clients, &x->pool, e);
+	size_t window = rc == 0 ? pool_threads(x->pool) : 0;
 
 	for (size_t i = 0; rc >= 0 && i < x->m->n_parts; i++) {
 		struct part_job *j = calloc(1, sizeof(*j));
@@ -346,7 +342,7 @@ int transfer_download(const struct transfer *t, const struct s3_url *from, const
 		rc = s3_get(x.aws, x.clients[0], from->bucket, from->key, MANIFEST_LIMIT, NULL,
 			    &text, e);
 	if (rc == 0)
-		rc = manifest_parse(buf_str(&text), text.len, origin, &m, e);
+		rc = manifest_parse_confined(buf_str(&text), text.len, origin, &m, e);
 	if (rc == 0)
 		rc = fs_mkdir_p(folder, 0777, e);
 	if (rc < 0)
