@@ -124,12 +124,21 @@ static int crawl_cloudstack(struct crawler *c)
 					    "meta-data/availability-zone",
 					    "meta-data/service-offering",
 					    "meta-data/vm-id",
-					    "meta-data/public-keys",
 					    "meta-data/cloud-identifier",
 					    "user-data",
 					    NULL};
 
-	return take_list(c, "latest/", names, true);
+	/* Below meta-data EC2's list of keys may be in the keys' place. */
+	static const char *const keys[] = {"latest/public-keys", "latest/meta-data/public-keys"};
+	int rc = take_list(c, "latest/", names, true), status = 404;
+
+	for (size_t i = 0; rc == 0 && status == 404 && i < ARRAY_SIZE(keys); i++) {
+		AUTO_BUF body = BUF_INIT;
+
+		status = ask(c, keys[i], &body);
+		rc = take(c, status, keys[i], keys[1], &body, false);
+	}
+	return rc;
 }
 
 static int crawl_gce(struct crawler *c)

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the machine itself says: the firmware (SMBIOS, by /sys/class/dmi/id), the kernel's command
- * line, VMware's host. See ctxd/detect.h.
+ * line. See ctxd/detect.h.
  *
  *	ds=nocloud[-net][;s=URL][;h=NAME][;i=ID]     a word of the command line, or all of the serial
  *	                                             number: NoCloud's documents below URL
  */
 #include <stdio.h>
 
-#include "context/opennebula.h"
-#include "context/shellvars.h"
 #include "ctxd/detect.h"
 #include "ctxd/http_client.h"
 #include "lib/fs.h"
 #include "lib/json.h"
-#include "lib/proc.h"
 #include "lib/str.h"
 
 #define TEXT_MAX (64 * KIB)
 #define LINK_LOCAL "http://169.254.169.254/"
-#define RPCTOOL "vmware-rpctool"
-#define RPC_SECONDS 10
 
 /* ---- firmware -------------------------------------------------------------------------------- */
 
@@ -302,32 +297,4 @@ int detect_hints(const struct detect_opts *o, struct detection *d, struct err *e
 	if (!read_dmi(o->g, "product_serial", &serial) || !str_has_prefix(buf_str(&serial), "ds="))
 		return 0;
 	return take_hint(o, d, "serial number", serial.data + 3, e);
-}
-
-/* ---- VMware ---------------------------------------------------------------------------------- */
-
-/*
- * By VMware's own program, if the guest has it: the hypervisor's port, which it speaks by, answers
- * nothing that could be told from silence on another machine.
- */
-int detect_vmware(const struct detect_opts *o, struct detection *d, struct err *e)
-{
-	static const char *const argv[] = {RPCTOOL, "info-get guestinfo.opennebula.context", NULL};
-	AUTO_BUF text = BUF_INIT, context = BUF_INIT;
-	struct err mine;
-	int rc;
-
-	if (!o->g->live || !detect_dmi_is(o->g, "sys_vendor", "VMware"))
-		return 0;
-	rc = proc_run(argv, NULL, 0, &text, 2 * SHELLVARS_FILE_MAX, RPC_SECONDS, &mine);
-	if (rc == 0)
-		rc = base64_decode(buf_str(&text), text.len, &context, &mine);
-	if (rc < 0)
-		return detect_step(d, e, "guestinfo.opennebula.context", "%s", mine.msg);
-	rc = detect_add_doc(d, OPENNEBULA_FILE, context.data, context.len, e);
-	if (rc == 0)
-		rc = detect_step(d, e, "guestinfo.opennebula.context", "opennebula");
-	return rc < 0 ? rc
-		      : detect_found(d, "opennebula", MEDIA_DOCS, "guestinfo.opennebula.context",
-				     e);
 }

@@ -46,8 +46,8 @@ static int gather(const struct detection *d, struct tree **ret, struct err *e)
 		rc = iso_walk(0, d->where, DOCS_MAX, add_doc, docs, e);
 	else if (d->media == MEDIA_FAT)
 		rc = fat_walk(0, d->where, DOCS_MAX, add_doc, docs, e);
-	else
-		rc = crawl(d->dialect->name, d->url, docs, e);
+	else if ((rc = crawl(d->dialect->name, d->url, docs, e)) < 0)
+		return err_wrap(e, "'%s'", d->where);
 	if (rc == 0)
 		rc = tree_seal(docs, e);
 	if (rc == 0)

@@ -82,8 +82,9 @@ int main(int argc, char **argv)
 		.name = "ctxd",
 		.about = "Finds a guest's context, applies it, and serves it on to what expects "
 			 "EC2.",
-		.features = "sources: opennebula, nocloud, openstack, ovf (media); nocloud, "
-			    "openstack, ec2, gce (HTTP)",
+		.features = "sources: opennebula, nocloud, openstack, ovf (media); "
+			    "opennebula (VMware); nocloud, openstack, ec2, gce, "
+			    "cloudstack (HTTP)",
 		.commands = commands,
 	};
 

@@ -109,8 +109,10 @@ static int send_self(const struct report *r, const struct http_url *u, struct er
 
 static int send_by_curl(const struct report *r, struct err *e)
 {
-	static const char *const argv[] = {"curl",      "-sSf", "-m", "30", "-o",
-					   "/dev/null", "-K",   "-",  NULL};
+	/* No pattern in an address, no other scheme; redirections are not followed anyway. */
+	static const char *const argv[] = {"curl", "-sSfg", "--proto", "=http,https",
+					   "-m",   "30",    "-o",      "/dev/null",
+					   "-K",   "-",     NULL};
 	AUTO_BUF config = BUF_INIT;
 	int rc = buf_addf(&config, "url = \"%s\"\nrequest = \"%s\"\ndata = \"%s\"\n", r->url,
 			  r->method, r->body);
