@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Changing files inside an image, in a sandbox: see catalog/inject.h. What was changed comes back as
- * JSON in a file in memory that both processes have, and is as hostile as the image.
- */
+/* Changing files inside an image, in a sandbox: see catalog/inject.h. */
 #include "catalog/inject.h"
 
-#include <sys/mman.h>
-
+#include "catalog/child_report.h"
 #include "imgconv/confine.h"
-#include "lib/fs.h"
-#include "lib/json.h"
-
-#define REPORT_LIMIT (16u << 20)
 
 struct change {
 	const char *path;
@@ -26,7 +18,6 @@ static int write_report(int fd, const struct inject_report *r, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	struct jsonw w;
-	int rc;
 
 	jsonw_begin(&w, &text, false);
 	jsonw_object(&w, NULL);
@@ -35,8 +26,7 @@ static int write_report(int fd, const struct inject_report *r, struct err *e)
 	jsonw_string(&w, "init", r->init);
 	jsonw_string_n(&w, "changes", buf_str(&r->changes), r->changes.len);
 	jsonw_close(&w);
-	rc = jsonw_end(&w, e);
-	return rc < 0 ? rc : fs_write(fd, text.data, text.len, e);
+	return child_report_write(fd, &w, &text, e);
 }
 
 static int apply(void *ctx, struct err *e)
@@ -56,34 +46,13 @@ static int apply(void *ctx, struct err *e)
 
 /* ---- here -------------------------------------------------------------------------------------------- */
 
-/* A text of the report; *ret stays NULL where there is none. */
-static int take_text(const struct value *root, const char *key, char **ret, struct err *e)
-{
-	const struct value *v = value_get(root, key);
-	const char *text;
-	int rc;
-
-	if (!v || v->kind == VALUE_NULL)
-		return 0;
-	rc = value_string(v, &text, e);
-	if (rc < 0)
-		return rc;
-	*ret = strdup(text);
-	return *ret ? 0 : err_nomem(e);
-}
-
 static int read_report(int fd, struct inject_report *ret, struct err *e)
 {
-	const struct value_limits limits = {.bytes = REPORT_LIMIT};
 	AUTO(value_free) struct value *root = NULL;
-	AUTO_BUF text = BUF_INIT;
 	const struct value *partition, *changes;
 	uint64_t number = 0;
-	int rc = lseek(fd, 0, SEEK_SET) < 0 ? err_errno(e, errno, "the report of a sandbox")
-					    : fs_read_fd(fd, "the report", REPORT_LIMIT, &text, e);
+	int rc = child_report_read(fd, &root, e);
 
-	if (rc == 0)
-		rc = json_parse("the report", text.data, text.len, &limits, &root, e);
 	if (rc < 0)
 		return rc;
 	partition = value_get(root, "partition");
@@ -94,9 +63,9 @@ static int read_report(int fd, struct inject_report *ret, struct err *e)
 	if (rc == 0)
 		rc = value_expect(changes, VALUE_STRING, e);
 	if (rc == 0)
-		rc = take_text(root, "distribution", &ret->distro, e);
+		rc = child_report_text(root, "distribution", &ret->distro, e);
 	if (rc == 0)
-		rc = take_text(root, "init", &ret->init, e);
+		rc = child_report_text(root, "init", &ret->init, e);
 	if (rc < 0)
 		return rc;
 	ret->partition = (unsigned)number;
@@ -106,11 +75,14 @@ static int read_report(int fd, struct inject_report *ret, struct err *e)
 int inject_confined(const char *path, const struct overlay *overlay, const struct inject_opts *o,
 		    struct inject_report *ret, struct err *e)
 {
-	AUTO_FD int report = memfd_create("report", MFD_CLOEXEC);
-	struct change change = {.path = path, .overlay = overlay, .opts = o, .report = report};
+	AUTO_FD int report = -1;
+	struct change change = {.path = path, .overlay = overlay, .opts = o};
 	const struct confine_file file = {.path = path, .writable = true};
 	const struct confine c = {.files = &file, .n_files = 1, .run = apply, .ctx = &change};
-	int rc = report < 0 ? err_errno(e, errno, "making a file in memory") : confine_run(&c, e);
+	int rc = child_report_new(&report, e);
 
+	change.report = report;
+	if (rc == 0)
+		rc = confine_run(&c, e);
 	return rc < 0 ? rc : read_report(report, ret, e);
 }
