@@ -73,22 +73,25 @@ static void drop_job(void *job)
 	free(j);
 }
 
+static void stop_workers(struct fetch *f)
+{
+	unsigned n = f->pool ? pool_threads(f->pool) : 0;
+
+	pool_free(STEAL(f->pool), drop_job);
+	for (unsigned i = 0; f->clients && i < n; i++)
+		httpc_free(f->clients[i]);
+	free(STEAL(f->clients));
+}
+
 static void fetch_release(struct fetch *f)
 {
-	if (f->pool) {
-		unsigned n = pool_threads(f->pool);
-
-		pool_free(f->pool, drop_job);
-		for (unsigned i = 0; f->clients && i < n; i++)
-			httpc_free(f->clients[i]);
-	}
+	stop_workers(f);
 	while (f->spare) {
 		struct block_job *j = f->spare;
 
 		f->spare = j->next;
 		drop_job(j);
 	}
-	free(f->clients);
 	page_release(f);
 	free(f->next_token);
 }
@@ -456,6 +459,8 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 	f.progress = s->progress = progress_start("fetching", f.volume_size);
 	progress_set(f.progress, f.next_index * f.block_size);
 	rc = copy_blocks(&f, sink, e);
+	/* They tell of their waits by the progress. */
+	stop_workers(&f);
 	progress_end(f.progress, rc == 0);
 	f.progress = s->progress = NULL;
 	if (rc == 0 && buf_adds(&report->verified, "block checksums (SHA-256)\nvolume size\n") < 0)
