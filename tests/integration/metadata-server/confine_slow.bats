@@ -100,3 +100,24 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	run systemd-analyze verify --man=no ./metadata-server.service
 	run ! grep -q "metadata-server.service:[0-9]" <<<"$output"
 }
+
+@test "the unit's filter lets through every system call of a server, from its start to its end" {
+	[ "${MODE:-}" != asan ] || skip "a sanitizer wants more"
+	command -v systemd-analyze >/dev/null && command -v strace >/dev/null || skip "needs systemd-analyze and strace"
+	strace -f -o trace true || skip "nothing can be traced here"
+	mkdir state
+	start_traced() { exec strace -f -o trace "$plain" "$@"; }
+	local plain=$MS MS=start_traced
+	start -d instances -l 127.0.0.1:0 --state state --control sock
+	[ "$(get latest/meta-data/hostname)" = one ]
+	sed -i s/one/two/ instances/a.yaml
+	wait_log 'loaded again'
+	"$plain" event --control sock a spot stop
+	kill "$(pgrep -P "$PID" | head -n 1)"
+	wait "$PID" || true
+	run /usr/bin/python3 "$TOP/tests/integration/metadata-server/calls.py" \
+		"$TOP/metadata-server/metadata-server.service" trace
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
