@@ -6,8 +6,8 @@
  *	file of the package -> SHA-1/SHA-256 [-> gunzip] -> | pipe -> image_stream_copy
  *	                    a thread                        |
  *
- * What cannot (QCOW2, other VMDKs) is copied out of the archive first, into a file without a name;
- * from a folder it is read where it lies.
+ * What cannot (QCOW2, other VMDKs) is read where it lies, in the archive or the folder, once its
+ * digest is known to be right; if it is gzip'ed, it is unpacked into a file without a name first.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -205,25 +205,56 @@ static int read_stream(struct disk *k, struct err *e)
 	return rc;
 }
 
-static int copy_image(struct disk *k, int fd, struct err *e)
+/* scratch: the file's bytes, unpacked; -1: they are read where they lie. */
+static int open_image(const struct disk *k, int scratch, struct image **ret, struct err *e)
 {
-	AUTO(image_close) struct image *im = NULL;
-	AUTO_FD int own = dup(fd);
-	AUTO_FD int out = -1;
-	AUTO(image_writer_free) struct image_writer *w = NULL;
-	struct progress *p;
+	const char *name = k->d->file->href;
+	AUTO_FD int own = dup(scratch >= 0 ? scratch : k->file.fd);
 	int rc;
 
 	if (own < 0)
 		return err_errno(e, errno, "dup");
-	rc = image_open_fd(own, k->d->file->href, NULL, &im, e);
+	if (scratch >= 0)
+		rc = image_open_fd(own, name, NULL, ret, e);
+	else
+		rc = image_open_part(own, k->file.offset, k->file.size, name, NULL, ret, e);
+	if (rc == 0)
+		(void)steal_fd(&own);
+	return rc;
+}
+
+static int check_image(struct image *im, struct err *e)
+{
+	AUTO(image_check_release) struct image_check c = {0};
+	int rc;
+
+	/* Of raw bytes there is nothing to be checked. */
+	if (!strcmp(image_format_name(im), "raw"))
+		return 0;
+	rc = image_check_read(im, &c, NULL, e);
+	for (size_t i = 0; rc == 0 && i < c.n_findings; i++) {
+		if (c.findings[i].kind == IMAGE_FINDING_ERROR)
+			rc = err_set(e, EBADMSG, "%s", c.findings[i].text);
+	}
+	return rc;
+}
+
+static int copy_image(struct disk *k, int scratch, struct err *e)
+{
+	AUTO(image_close) struct image *im = NULL;
+	AUTO_FD int out = -1;
+	AUTO(image_writer_free) struct image_writer *w = NULL;
+	struct progress *p;
+	int rc = open_image(k, scratch, &im, e);
+
 	if (rc < 0)
 		return rc;
-	(void)steal_fd(&own);
 	k->size = image_size(im);
 	rc = check_capacity(k, e);
-	if (rc < 0 || !k->sink)
+	if (rc < 0)
 		return rc;
+	if (!k->sink)
+		return check_image(im, e);
 	rc = begin_image(k, &w, &out, e);
 	if (rc < 0)
 		return rc;
@@ -238,18 +269,17 @@ static int copy_image(struct disk *k, int fd, struct err *e)
 /* An image that is read back and forth. */
 static int read_image(struct disk *k, bool *ret_looked_into, struct err *e)
 {
-	bool in_place = k->file.own && !k->feed.is_gzip;
 	AUTO_FD int scratch = -1;
 	int rc = 0;
 
-	*ret_looked_into = in_place || k->sink;
-	if (!in_place && k->sink)
+	*ret_looked_into = !k->feed.is_gzip || k->sink;
+	if (k->feed.is_gzip && k->sink)
 		rc = open_scratch(&scratch, e);
 	k->feed.to = scratch;
 	if (rc == 0)
 		rc = feed_run(&k->feed, e);
 	if (rc == 0 && *ret_looked_into)
-		rc = copy_image(k, in_place ? k->file.fd : scratch, e);
+		rc = copy_image(k, scratch, e);
 	return rc;
 }
 

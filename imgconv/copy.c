@@ -67,7 +67,7 @@ static bool share_blocks(struct image *src, struct image_writer *w)
 	while (off < src->size) {
 		size_t len = (size_t)MIN(src->size - off, (uint64_t)SSIZE_MAX);
 		struct image_place place = {0};
-		struct file_clone_range range = {.src_fd = src->fd, .src_offset = off};
+		struct file_clone_range range = {.src_fd = src->fd, .src_offset = src->base + off};
 		struct err e;
 
 		if (w->format->place(w, off, len, &place, &e) < 0)

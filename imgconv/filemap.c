@@ -1,8 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a file itself has holes: for formats that keep a disk's bytes as they are. */
+/* The file of an image: its bytes, and where it has holes itself. */
 #include "imgconv/format.h"
+#include "lib/fs.h"
 
-int image_file_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e)
+int image_file_read(const struct image *im, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	if (im->is_part && !range_within(off, len, im->file_size))
+		return err_set(e, EBADMSG, "the file ends at 0x%llx",
+			       (unsigned long long)im->file_size);
+	return fs_pread(im->fd, buf, len, im->base + off, e);
+}
+
+int image_file_read_some(const struct image *im, void *buf, size_t len, uint64_t off,
+			 size_t *ret_len, struct err *e)
+{
+	size_t done = 0;
+
+	if (im->is_part)
+		len = off < im->file_size ? (size_t)MIN((uint64_t)len, im->file_size - off) : 0;
+	while (done < len) {
+		ssize_t n = pread(im->fd, (char *)buf + done, len - done,
+				  (off_t)(im->base + off + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, errno, "reading at 0x%llx", (unsigned long long)off);
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret_len = done;
+	return 0;
+}
+
+int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e)
 {
 	off_t data = lseek(fd, (off_t)off, SEEK_DATA);
 	off_t hole;
@@ -25,4 +57,13 @@ int image_file_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, st
 	if ((uint64_t)hole > off)
 		ret->length = MIN((uint64_t)hole, end) - off;
 	return 0;
+}
+
+int image_file_extent(const struct image *im, uint64_t off, uint64_t end, struct extent *ret,
+		      struct err *e)
+{
+	int rc = image_fd_extent(im->fd, im->base + off, im->base + end, ret, e);
+
+	ret->start -= im->base;
+	return rc;
 }

@@ -31,6 +31,8 @@ struct image_source {
 	unsigned flags;       /* IMAGE_* */
 	const char *snapshot; /* as in image_open_opts; NULL: none */
 	const char *parent;
+	bool is_part; /* the image is `length` bytes of the file, from `base` on */
+	uint64_t base, length;
 };
 
 /* Common part of every open image; a format's own struct begins with it. */
@@ -41,7 +43,9 @@ struct image {
 	int fd;
 	uint64_t size;      /* guest's bytes, set by open */
 	uint64_t file_size; /* bytes of the file when it was opened */
-	unsigned flags;     /* IMAGE_* */
+	bool is_part;       /* of a larger file, in which it begins at `base`; else base is 0 */
+	uint64_t base;
+	unsigned flags; /* IMAGE_* */
 	unsigned depth;
 };
 
@@ -218,6 +222,15 @@ int image_init(struct image *im, const struct image_format *f, const struct imag
 /* For an open that fails after image_init: frees all, leaves the descriptor open. */
 void image_discard(struct image *im);
 DEFINE_AUTO(struct image *, image_discard);
+/*
+ * Reads the image's own file; off counts from the image's beginning, wherever it begins in the file.
+ * Errors: as fs_pread.
+ */
+int image_file_read(const struct image *im, void *buf, size_t len, uint64_t off, struct err *e);
+/* The same, where bytes behind the end are no error: *ret_len is how many there are. */
+int image_file_read_some(const struct image *im, void *buf, size_t len, uint64_t off,
+			 size_t *ret_len, struct err *e);
+
 /* What a probe may look at, into the two buffers. Errors: errno, EINVAL as image_fd_size. */
 int image_head_read(int fd, uint8_t data[IMAGE_HEAD_MAX], uint8_t tail[IMAGE_TAIL_SIZE],
 		    struct image_head *ret, struct err *e);
@@ -226,7 +239,10 @@ int image_fd_size(int fd, uint64_t *ret, struct err *e);
 
 /* The extent of data or of a hole that begins at off in the file and ends at `end` at the latest;
  * start and length are the file's. All is data where that is not known. */
-int image_file_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e);
+int image_file_extent(const struct image *im, uint64_t off, uint64_t end, struct extent *ret,
+		      struct err *e);
+/* The same of any file. */
+int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e);
 
 #define IMAGE_MAX_DEPTH 16 /* images in a backing chain */
 /*

@@ -33,35 +33,56 @@ int image_fd_size(int fd, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-static bool is_iso(int fd, uint64_t file_size)
+static bool is_iso(const struct image_source *src, uint64_t file_size)
 {
 	uint8_t magic[5];
 
 	return file_size >= ISO_MAGIC_OFFSET + sizeof(magic) &&
-	       fs_pread(fd, magic, sizeof(magic), ISO_MAGIC_OFFSET, NULL) == 0 &&
+	       fs_pread(src->fd, magic, sizeof(magic), src->base + ISO_MAGIC_OFFSET, NULL) == 0 &&
 	       memcmp(magic, "CD001", sizeof(magic)) == 0;
+}
+
+static int source_size(const struct image_source *src, uint64_t *ret, struct err *e)
+{
+	int rc = image_fd_size(src->fd, ret, e);
+
+	if (rc < 0 || !src->is_part)
+		return rc;
+	if (!range_within(src->base, src->length, *ret))
+		return err_set(e, EBADMSG, "the file ends at 0x%llx", (unsigned long long)*ret);
+	*ret = src->length;
+	return 0;
+}
+
+static int read_head(const struct image_source *src, uint8_t data[IMAGE_HEAD_MAX],
+		     uint8_t tail[IMAGE_TAIL_SIZE], struct image_head *ret, struct err *e)
+{
+	int rc;
+
+	*ret = (struct image_head){.data = data};
+	rc = source_size(src, &ret->file_size, e);
+	if (rc)
+		return rc;
+	ret->len = (size_t)MIN(ret->file_size, (uint64_t)IMAGE_HEAD_MAX);
+	rc = fs_pread(src->fd, data, ret->len, src->base, e);
+	if (rc == 0 && ret->file_size >= IMAGE_TAIL_SIZE) {
+		ret->tail = tail;
+		rc = fs_pread(src->fd, tail, IMAGE_TAIL_SIZE,
+			      src->base + ret->file_size - IMAGE_TAIL_SIZE, e);
+	}
+	return rc;
 }
 
 int image_head_read(int fd, uint8_t data[IMAGE_HEAD_MAX], uint8_t tail[IMAGE_TAIL_SIZE],
 		    struct image_head *ret, struct err *e)
 {
-	int rc;
+	const struct image_source whole = {.fd = fd};
 
-	*ret = (struct image_head){.data = data};
-	rc = image_fd_size(fd, &ret->file_size, e);
-	if (rc)
-		return rc;
-	ret->len = (size_t)MIN(ret->file_size, (uint64_t)IMAGE_HEAD_MAX);
-	rc = fs_pread(fd, data, ret->len, 0, e);
-	if (rc == 0 && ret->file_size >= IMAGE_TAIL_SIZE) {
-		ret->tail = tail;
-		rc = fs_pread(fd, tail, IMAGE_TAIL_SIZE, ret->file_size - IMAGE_TAIL_SIZE, e);
-	}
-	return rc;
+	return read_head(&whole, data, tail, ret, e);
 }
 
 /* The one format that the content has; more than one is refused. */
-static int probe(int fd, const struct image_format **ret, struct err *e)
+static int probe(const struct image_source *src, const struct image_format **ret, struct err *e)
 {
 	AUTO_FREE uint8_t *data = malloc(IMAGE_HEAD_MAX);
 	struct image_head head;
@@ -73,7 +94,7 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 
 	if (!data)
 		return err_nomem(e);
-	rc = image_head_read(fd, data, tail, &head, e);
+	rc = read_head(src, data, tail, &head, e);
 	if (rc)
 		return rc;
 	for (size_t i = 0; image_formats[i]; i++) {
@@ -88,7 +109,7 @@ static int probe(int fd, const struct image_format **ret, struct err *e)
 	}
 	foreign = foreign_find(&head);
 	other = foreign ? foreign_name(foreign) : NULL;
-	if (found && !other && is_iso(fd, head.file_size))
+	if (found && !other && is_iso(src, head.file_size))
 		other = "ISO 9660";
 	if (found && other)
 		return err_set(e, EACCES, "looks like both %s and %s: name the format", found->name,
@@ -111,7 +132,7 @@ static int open_source(const struct image_source *src, const char *format, struc
 		if (!f)
 			return err_set(e, ENOTSUP, "unknown image format '%s'", format);
 	} else {
-		rc = probe(src->fd, &f, e);
+		rc = probe(src, &f, e);
 		if (rc)
 			return err_wrap(e, "'%s'", src->name);
 	}
@@ -150,6 +171,20 @@ int image_open_fd(int fd, const char *name, const struct image_open_opts *o, str
 	return open_source(&src, o ? o->format : NULL, ret, e);
 }
 
+int image_open_part(int fd, uint64_t off, uint64_t len, const char *name,
+		    const struct image_open_opts *o, struct image **ret, struct err *e)
+{
+	struct image_source src = source_of(name, o);
+
+	if (src.flags & IMAGE_RDWR)
+		return err_set(e, EINVAL, "'%s': a part of a file is not changed", name);
+	src.fd = fd;
+	src.is_part = true;
+	src.base = off;
+	src.length = len;
+	return open_source(&src, o ? o->format : NULL, ret, e);
+}
+
 int image_open(const char *path, const struct image_open_opts *o, struct image **ret, struct err *e)
 {
 	struct image_source src = source_of(path, o);
@@ -176,7 +211,9 @@ int image_init(struct image *im, const struct image_format *f, const struct imag
 	im->fd = src->fd;
 	im->flags = src->flags;
 	im->depth = src->depth;
-	rc = image_fd_size(src->fd, &im->file_size, e);
+	im->is_part = src->is_part;
+	im->base = src->base;
+	rc = source_size(src, &im->file_size, e);
 	if (rc)
 		return rc;
 	im->name = strdup(src->name);

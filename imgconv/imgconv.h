@@ -54,6 +54,9 @@ int image_open(const char *path, const struct image_open_opts *o, struct image *
 	       struct err *e);
 int image_open_fd(int fd, const char *name, const struct image_open_opts *o, struct image **ret,
 		  struct err *e);
+/* The same of an image that is `len` bytes of a file, from off on: in an archive; read-only. */
+int image_open_part(int fd, uint64_t off, uint64_t len, const char *name,
+		    const struct image_open_opts *o, struct image **ret, struct err *e);
 void image_close(struct image *im);
 DEFINE_AUTO(struct image *, image_close);
 

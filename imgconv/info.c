@@ -67,7 +67,8 @@ int image_info_read(struct image *im, struct image_info *ret, struct err *e)
 		return err_errno(e, errno, "'%s'", im->name);
 	info.virtual_size = im->size;
 	info.file_size = im->file_size;
-	info.allocated = S_ISREG(st.st_mode) ? (uint64_t)st.st_blocks * 512 : im->file_size;
+	info.allocated =
+		S_ISREG(st.st_mode) && !im->is_part ? (uint64_t)st.st_blocks * 512 : im->file_size;
 	if (im->size % 512)
 		rc = image_info_warn(&info, e, "the size is not a multiple of 512 bytes");
 	if (rc == 0 && im->format->info)

@@ -14,7 +14,7 @@ static int read_l1(struct qcow2 *q, struct err *e)
 	q->l1 = calloc(n ? n : 1, sizeof(*q->l1));
 	if (!q->l1)
 		return err_nomem(e);
-	rc = fs_pread(q->common.fd, q->l1, n * sizeof(*q->l1), q->map_offset, e);
+	rc = image_file_read(&q->common, q->l1, n * sizeof(*q->l1), q->map_offset, e);
 	for (size_t i = 0; i < n; i++)
 		q->l1[i] = be64_get(&q->l1[i]);
 	return rc;
@@ -33,8 +33,9 @@ static bool file_has_holes(const struct qcow2 *q)
 {
 	struct stat st;
 
-	return !(q->common.flags & IMAGE_RDWR) && fstat(q->common.fd, &st) == 0 &&
-	       S_ISREG(st.st_mode) && (uint64_t)st.st_blocks * 512 < q->file_end - q->file_end / 16;
+	return !q->common.is_part && !(q->common.flags & IMAGE_RDWR) &&
+	       fstat(q->common.fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_blocks * 512 < q->file_end - q->file_end / 16;
 }
 
 static int qcow2_open(const struct image_source *src, struct image **ret, struct err *e)

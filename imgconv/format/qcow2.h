@@ -140,14 +140,15 @@ void qcow2_cache_release(struct qcow2_cache *c);
  * The table at offset, read if it is not there, or all zero if fresh. Valid until the next call.
  * Errors: EBUSY all slots are dirty.
  */
-int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
+int qcow2_cache_get(struct qcow2_cache *c, const struct image *im, uint64_t offset, bool fresh,
 		    struct qcow2_slot **ret, struct err *e);
 void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s);
 int qcow2_cache_write(struct qcow2_cache *c, int fd, struct err *e);
 /* Forgets the table at offset, changed or not. */
 void qcow2_cache_drop(struct qcow2_cache *c, uint64_t offset);
 /* Reads a table; what lies behind the end of the file is zero. */
-int qcow2_table_load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e);
+int qcow2_table_load(const struct image *im, uint8_t *data, size_t len, uint64_t offset,
+		     struct err *e);
 
 /* ---- an open image --------------------------------------------------------------------------- */
 

@@ -34,27 +34,19 @@ static struct qcow2_slot *victim(struct qcow2_cache *c)
 	return best;
 }
 
-int qcow2_table_load(int fd, uint8_t *data, size_t len, uint64_t offset, struct err *e)
+int qcow2_table_load(const struct image *im, uint8_t *data, size_t len, uint64_t offset,
+		     struct err *e)
 {
-	size_t done = 0;
+	size_t there = 0;
+	int rc = image_file_read_some(im, data, len, offset, &there, e);
 
-	while (done < len) {
-		ssize_t n = pread(fd, data + done, len - done, (off_t)(offset + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, errno, "reading a table at 0x%llx",
-					 (unsigned long long)offset);
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	memset(data + done, 0, len - done);
+	if (rc < 0)
+		return err_wrap(e, "a table");
+	memset(data + there, 0, len - there);
 	return 0;
 }
 
-int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
+int qcow2_cache_get(struct qcow2_cache *c, const struct image *im, uint64_t offset, bool fresh,
 		    struct qcow2_slot **ret, struct err *e)
 {
 	struct qcow2_slot *s = NULL;
@@ -72,7 +64,7 @@ int qcow2_cache_get(struct qcow2_cache *c, int fd, uint64_t offset, bool fresh,
 		if (!s->data && !(s->data = malloc(c->table_size)))
 			return err_nomem(e);
 		if (!fresh)
-			rc = qcow2_table_load(fd, s->data, c->table_size, offset, e);
+			rc = qcow2_table_load(im, s->data, c->table_size, offset, e);
 		if (rc)
 			return rc;
 		s->offset = offset;

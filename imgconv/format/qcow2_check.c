@@ -75,7 +75,7 @@ static int enter_block(struct qcow2_check *c, uint64_t index, struct err *e)
 	c->block = NULL;
 	if (!off || c->block_unknown)
 		return 0;
-	rc = qcow2_cache_get(&c->blocks, c->q->common.fd, off, false, &s, e);
+	rc = qcow2_cache_get(&c->blocks, &c->q->common, off, false, &s, e);
 	if (rc == 0)
 		c->block = s->data;
 	return rc;
@@ -106,7 +106,7 @@ static int read_reftable(struct qcow2_check *c, struct err *e)
 	c->reftable = malloc(len);
 	if (rc < 0 || !c->reftable)
 		return rc < 0 ? rc : err_nomem(e);
-	rc = fs_pread(q->common.fd, c->reftable, len, q->reftable_offset, e);
+	rc = image_file_read(&q->common, c->reftable, len, q->reftable_offset, e);
 	for (size_t i = 0; rc >= 0 && i < c->n_reftable; i++) {
 		uint64_t entry = be64_get(&c->reftable[i]);
 		const char *wrong = NULL;

@@ -77,8 +77,8 @@ static int check_table(struct qcow2_check *c, uint32_t number, uint64_t off, uin
 		if (i % PIECE == 0) {
 			rc = stop_check(e);
 			if (rc == 0)
-				rc = fs_pread(q->common.fd, piece, (size_t)MIN(n - i, PIECE) * 8,
-					      at, e);
+				rc = image_file_read(&q->common, piece,
+						     (size_t)MIN(n - i, PIECE) * 8, at, e);
 		}
 		if (rc >= 0)
 			rc = check_entry(c, be64_get(piece + (size_t)(i % PIECE) * 8), at, e);
@@ -147,7 +147,7 @@ int qcow2_check_bitmaps(struct qcow2_check *c, struct err *e)
 		if (!range_within(off, sizeof(entry), end))
 			return qcow2_check_error(c, off, e, "bitmap %u is not in the directory",
 						 i + 1);
-		rc = fs_pread(q->common.fd, entry, sizeof(entry), off, e);
+		rc = image_file_read(&q->common, entry, sizeof(entry), off, e);
 		if (rc < 0)
 			return rc;
 		len = round_up(

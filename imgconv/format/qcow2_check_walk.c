@@ -118,7 +118,7 @@ static int walk_l2(struct qcow2_check *c, uint64_t off, bool active, struct err 
 		return rc;
 	p.n = qcow2_check_count(*count);
 	*count = (uint16_t)(QCOW2_USE_WALKED << QCOW2_COUNT_BITS | p.n);
-	rc = qcow2_table_load(q->common.fd, c->table, (size_t)q->cluster_size, off, e);
+	rc = qcow2_table_load(&q->common, c->table, (size_t)q->cluster_size, off, e);
 	if (rc == 0 && !range_within(off, q->cluster_size, q->file_end))
 		rc = qcow2_check_error(c, off, e, "the file ends inside of the L2 table at 0x%llx",
 				       (unsigned long long)off);
@@ -179,9 +179,9 @@ static int walk_l1(struct qcow2_check *c, const char *whose, uint64_t off, uint6
 		if (!k) {
 			rc = stop_check(e);
 			if (rc == 0)
-				rc = fs_pread(q->common.fd, piece,
-					      (size_t)MIN(n - i, (uint64_t)L1_PIECE) * 8,
-					      off + i * 8, e);
+				rc = image_file_read(&q->common, piece,
+						     (size_t)MIN(n - i, (uint64_t)L1_PIECE) * 8,
+						     off + i * 8, e);
 		}
 		entry = rc < 0 ? 0 : be64_get(piece + k * 8);
 		if (!entry)

@@ -131,7 +131,7 @@ static int claim_metadata(struct qcow2 *q, struct err *e)
 	if (rc == 0)
 		rc = claim_whole(q, "refcount table", q->reftable_offset, len, e);
 	if (rc == 0)
-		rc = fs_pread(q->common.fd, table, len, q->reftable_offset, e);
+		rc = image_file_read(&q->common, table, len, q->reftable_offset, e);
 	for (size_t at = 0; rc == 0 && at < len; at += 8) {
 		uint64_t off = be64_get(table + at);
 

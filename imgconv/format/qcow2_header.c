@@ -311,7 +311,7 @@ int qcow2_read_header(struct qcow2 *q, struct err *e)
 		return err_nomem(e);
 	if (len < HDR_V2_LENGTH)
 		return err_set(e, EBADMSG, "the file ends inside of the header");
-	rc = fs_pread(q->common.fd, h, len, 0, e);
+	rc = image_file_read(&q->common, h, len, 0, e);
 	if (rc == 0)
 		rc = read_fields(q, h, len, e);
 	if (rc)

@@ -166,7 +166,7 @@ int qcow2_map(struct qcow2 *q, uint64_t off, bool extents, struct qcow2_run *ret
 		return 0;
 	}
 	pthread_mutex_lock(&q->lock);
-	rc = qcow2_cache_get(&q->l2, q->common.fd, l2, false, &s, e);
+	rc = qcow2_cache_get(&q->l2, &q->common, l2, false, &s, e);
 	if (rc == 0)
 		rc = map_table(q, s->data, off, extents, ret, e);
 	pthread_mutex_unlock(&q->lock);
@@ -182,7 +182,7 @@ static int look_for_hole(struct qcow2 *q, uint64_t off, struct extent *ret, stru
 
 	if (rc < 0 || run.kind != QCOW2_DATA)
 		return rc;
-	rc = image_file_extent(q->common.fd, run.host, run.host + run.length, &x, e);
+	rc = image_file_extent(&q->common, run.host, run.host + run.length, &x, e);
 	if (rc)
 		return rc;
 	ret->length = MIN(x.length, run.length);
@@ -333,7 +333,7 @@ static int reader_fill(struct qcow2 *q, struct qcow2_reader *r, const struct qco
 		rc = find_span(q, run, off, end, &first, &last, e);
 		r->in_len = 0;
 		if (rc == 0)
-			rc = fs_pread(q->common.fd, r->in, (size_t)(last - first), first, e);
+			rc = image_file_read(&q->common, r->in, (size_t)(last - first), first, e);
 		if (rc)
 			return rc;
 		r->in_off = first;
@@ -369,7 +369,7 @@ static int read_data(struct qcow2 *q, void *buf, size_t len, uint64_t host, stru
 	size_t there = (size_t)MIN((uint64_t)len, q->file_end - MIN(host, q->file_end));
 
 	memset((uint8_t *)buf + there, 0, len - there);
-	return fs_pread(q->common.fd, buf, there, host, e);
+	return image_file_read(&q->common, buf, there, host, e);
 }
 
 static int read_backing(struct qcow2 *q, void *buf, size_t len, uint64_t off, struct err *e)

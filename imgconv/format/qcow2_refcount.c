@@ -71,7 +71,7 @@ static int find_block(struct qcow2 *q, uint64_t cluster, struct qcow2_slot **ret
 			       "the file",
 			       (unsigned long long)off);
 	rc = qcow2_check_host_range(q, "refcount block", off, q->cluster_size, e);
-	return rc < 0 ? rc : qcow2_cache_get(&c->refblocks, q->common.fd, off, false, ret, e);
+	return rc < 0 ? rc : qcow2_cache_get(&c->refblocks, &q->common, off, false, ret, e);
 }
 
 int qcow2_refcount_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret, struct err *e)
@@ -159,7 +159,7 @@ static int new_block(struct qcow2 *q, uint64_t i, struct err *e)
 		return rc;
 	rc = take_clusters(q, 1, &cluster, e);
 	if (rc == 0)
-		rc = qcow2_cache_get(&c->refblocks, q->common.fd, cluster << q->cluster_bits, true,
+		rc = qcow2_cache_get(&c->refblocks, &q->common, cluster << q->cluster_bits, true,
 				     &s, e);
 	if (rc)
 		return rc;

@@ -55,8 +55,8 @@ static int extend_l1(struct qcow2 *q, uint64_t needed, struct err *e)
 	q->l1 = grown;
 	memset(grown + q->l1_used, 0, (needed - q->l1_used) * sizeof(*grown));
 	if (there > q->l1_used)
-		rc = fs_pread(q->common.fd, grown + q->l1_used, (there - q->l1_used) * 8,
-			      q->l1_offset + (uint64_t)q->l1_used * 8, e);
+		rc = image_file_read(&q->common, grown + q->l1_used, (there - q->l1_used) * 8,
+				     q->l1_offset + (uint64_t)q->l1_used * 8, e);
 	for (uint64_t i = q->l1_used; rc == 0 && i < there; i++)
 		grown[i] = be64_get(&grown[i]);
 	if (rc == 0)
@@ -189,7 +189,7 @@ static int free_table(struct qcow2 *q, uint32_t i, uint64_t l2, struct err *e)
 	int rc = qcow2_check_used_once(q, "L2 table", l2, e);
 
 	if (rc == 0)
-		rc = qcow2_table_load(q->common.fd, table, (size_t)q->cluster_size, l2, e);
+		rc = qcow2_table_load(&q->common, table, (size_t)q->cluster_size, l2, e);
 	if (rc)
 		return rc;
 	/* What is freed is not referred to on disk when it is: a commit that comes in between
@@ -211,7 +211,7 @@ static int free_part(struct qcow2 *q, uint64_t l2, uint64_t first, struct err *e
 		uint8_t entry[8];
 
 		/* Freeing may write tables and look into others: the slot is asked for again. */
-		rc = qcow2_cache_get(&q->l2, q->common.fd, l2, false, &s, e);
+		rc = qcow2_cache_get(&q->l2, &q->common, l2, false, &s, e);
 		if (rc)
 			return rc;
 		memcpy(entry, s->data + k * 8, sizeof(entry));

@@ -37,7 +37,7 @@ static int read_text(struct qcow2 *q, uint64_t off, size_t len, char **ret, stru
 	free(*ret);
 	*ret = text;
 	rc = range_within(off, len, q->common.file_size)
-		     ? fs_pread(q->common.fd, text, len, off, e)
+		     ? image_file_read(&q->common, text, len, off, e)
 		     : err_set(e, EBADMSG, "its name reaches past the end of the file");
 	return rc;
 }
@@ -51,7 +51,7 @@ static int read_entry(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e)
 
 	if (!range_within(at, sizeof(entry), q->common.file_size))
 		return err_set(e, EBADMSG, "it reaches past the end of the file");
-	rc = fs_pread(q->common.fd, entry, sizeof(entry), at, e);
+	rc = image_file_read(&q->common, entry, sizeof(entry), at, e);
 	if (rc)
 		return rc;
 	s->l1_offset = be64_get(entry);
@@ -66,7 +66,7 @@ static int read_entry(struct qcow2 *q, struct qcow2_snapshot *s, struct err *e)
 		return err_set(e, EBADMSG, "%u bytes of extra data are over the limit of %u",
 			       n_extra, SNAPSHOT_EXTRA_MAX);
 	at += sizeof(entry);
-	rc = fs_pread(q->common.fd, extra, MIN((size_t)n_extra, sizeof(extra)), at, e);
+	rc = image_file_read(&q->common, extra, MIN((size_t)n_extra, sizeof(extra)), at, e);
 	if (rc)
 		return rc;
 	if (n_extra >= EXTRA_VM_SIZE_END)

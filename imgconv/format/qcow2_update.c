@@ -47,7 +47,8 @@ int qcow2_open_rdwr(struct qcow2 *q, struct err *e)
 	c->cluster = malloc((size_t)q->cluster_size);
 	if (!c->reftable || !c->cluster)
 		return err_nomem(e);
-	rc = fs_pread(q->common.fd, c->reftable, (size_t)c->n_reftable * 8, q->reftable_offset, e);
+	rc = image_file_read(&q->common, c->reftable, (size_t)c->n_reftable * 8, q->reftable_offset,
+			     e);
 	for (size_t i = 0; rc == 0 && i < c->n_reftable; i++)
 		c->reftable[i] = be64_get(&c->reftable[i]);
 	return rc;
@@ -203,12 +204,12 @@ static int table_to_change(struct qcow2 *q, uint64_t off, struct qcow2_slot **re
 
 	if (rc == 0 && l2) {
 		rc = qcow2_check_used_once(q, "L2 table", l2, e);
-		return rc < 0 ? rc : qcow2_cache_get(&q->l2, q->common.fd, l2, false, ret, e);
+		return rc < 0 ? rc : qcow2_cache_get(&q->l2, &q->common, l2, false, ret, e);
 	}
 	if (rc == 0)
 		rc = qcow2_allocate(q, 1, &l2, e);
 	if (rc == 0)
-		rc = qcow2_cache_get(&q->l2, q->common.fd, l2, true, ret, e);
+		rc = qcow2_cache_get(&q->l2, &q->common, l2, true, ret, e);
 	if (rc)
 		return rc;
 	qcow2_cache_dirty(&q->l2, *ret);

@@ -44,7 +44,7 @@ static void raw_close(struct image *im)
 
 static int raw_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err *e)
 {
-	return fs_pread(im->fd, buf, len, off, e);
+	return image_file_read(im, buf, len, off, e);
 }
 
 static int raw_pwrite(struct image *im, const void *buf, size_t len, uint64_t off, struct err *e)
@@ -59,7 +59,7 @@ static int raw_flush(struct image *im, struct err *e)
 
 static int raw_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
 {
-	return image_file_extent(im->fd, off, im->size, ret, e);
+	return image_file_extent(im, off, im->size, ret, e);
 }
 
 static int raw_resize(struct image *im, uint64_t size, struct err *e)

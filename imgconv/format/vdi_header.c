@@ -119,7 +119,7 @@ int vdi_read_header(struct vdi *v, struct err *e)
 
 	if (v->common.file_size < VDI_BYTES)
 		return err_set(e, EBADMSG, "the file ends inside of the header");
-	rc = fs_pread(v->common.fd, v->header, VDI_BYTES, 0, e);
+	rc = image_file_read(&v->common, v->header, VDI_BYTES, 0, e);
 	if (rc)
 		return rc;
 	version = le32_get(h + VDI_VERSION_AT);

@@ -27,7 +27,7 @@ static int check_entry(const struct vdi *v, uint32_t block, uint32_t entry, stru
 static int read_entries(const struct vdi *v, uint64_t first, uint32_t n, uint32_t *ret,
 			struct err *e)
 {
-	int rc = fs_pread(v->common.fd, ret, (size_t)n * 4, v->map_offset + first * 4, e);
+	int rc = image_file_read(&v->common, ret, (size_t)n * 4, v->map_offset + first * 4, e);
 
 	if (rc < 0)
 		return err_wrap(e, "block map");
@@ -69,7 +69,7 @@ static bool continues(const struct vdi *v, uint32_t before, uint32_t entry)
 static int static_extent(const struct vdi *v, uint64_t host, struct extent *ret, struct err *e)
 {
 	uint64_t off = ret->start;
-	int rc = image_file_extent(v->common.fd, host, host + ret->length, ret, e);
+	int rc = image_file_extent(&v->common, host, host + ret->length, ret, e);
 
 	ret->start = off;
 	return rc;
@@ -116,7 +116,7 @@ static int read_block(const struct vdi *v, uint32_t entry, void *buf, size_t len
 		      struct err *e)
 {
 	if (vdi_has_data(entry))
-		return fs_pread(v->common.fd, buf, len, vdi_host(v, entry) + skip, e);
+		return image_file_read(&v->common, buf, len, vdi_host(v, entry) + skip, e);
 	memset(buf, 0, len);
 	return 0;
 }

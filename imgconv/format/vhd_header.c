@@ -74,7 +74,7 @@ static int read_footers(struct vhd *v, struct footer *tail, struct footer *copy,
 		return err_set(e, EBADMSG, "%llu bytes are too few for a VHD",
 			       (unsigned long long)file_size);
 	tail->offset = file_size - VHD_FOOTER_SIZE;
-	rc = fs_pread(v->common.fd, tail->bytes, VHD_FOOTER_SIZE, tail->offset, e);
+	rc = image_file_read(&v->common, tail->bytes, VHD_FOOTER_SIZE, tail->offset, e);
 	if (rc == 0 && has_cookie(tail->bytes + 1)) {
 		/* 511 bytes: the last one is missing, and counts as zero. */
 		memmove(tail->bytes, tail->bytes + 1, VHD_OLD_FOOTER_SIZE);
@@ -82,7 +82,7 @@ static int read_footers(struct vhd *v, struct footer *tail, struct footer *copy,
 		tail->offset++;
 	}
 	if (rc == 0)
-		rc = fs_pread(v->common.fd, copy->bytes, VHD_FOOTER_SIZE, 0, e);
+		rc = image_file_read(&v->common, copy->bytes, VHD_FOOTER_SIZE, 0, e);
 	look_at_footer(tail);
 	look_at_footer(copy);
 	return rc;
@@ -309,7 +309,7 @@ static int load_header(struct vhd *v, struct err *e)
 			       "the dynamic disk header at 0x%llx does not lie between the "
 			       "footers",
 			       (unsigned long long)v->header_offset);
-	rc = fs_pread(v->common.fd, v->header, VHD_HEADER_SIZE, v->header_offset, e);
+	rc = image_file_read(&v->common, v->header, VHD_HEADER_SIZE, v->header_offset, e);
 	return rc < 0 ? rc : check_header(v, e);
 }
 

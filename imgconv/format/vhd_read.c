@@ -42,7 +42,7 @@ static int check_entry(const struct vhd *v, uint32_t block, uint32_t entry, stru
 static int read_entries(const struct vhd *v, uint64_t first, uint32_t n, uint32_t *ret,
 			struct err *e)
 {
-	int rc = fs_pread(v->common.fd, ret, (size_t)n * 4, v->bat_offset + first * 4, e);
+	int rc = image_file_read(&v->common, ret, (size_t)n * 4, v->bat_offset + first * 4, e);
 
 	if (rc < 0)
 		return err_wrap(e, "block table");
@@ -93,7 +93,7 @@ int vhd_next_extent(struct image *im, uint64_t off, struct extent *ret, struct e
 	if (v->refusal.code)
 		return err_set(e, v->refusal.code, "%s", v->refusal.msg);
 	if (v->type == VHD_FIXED)
-		return image_file_extent(im->fd, off, im->size, ret, e);
+		return image_file_extent(im, off, im->size, ret, e);
 	first = (uint32_t)(off / v->block_size);
 	end = (uint32_t)MIN((uint64_t)first + EXTENT_ENTRIES, (uint64_t)v->n_blocks);
 	for (block = first; block < end; block++) {
@@ -175,10 +175,10 @@ static int read_piece(struct vhd *v, uint64_t host, uint64_t skip, uint8_t *buf,
 	uint8_t bitmap[PIECE / VHD_SECTOR / 8 + 2];
 	uint64_t first = skip / VHD_SECTOR / 8;
 	size_t n = (size_t)((skip + len - 1) / VHD_SECTOR / 8 - first + 1);
-	int rc = fs_pread(v->common.fd, bitmap, n, host + first, e);
+	int rc = image_file_read(&v->common, bitmap, n, host + first, e);
 
 	if (rc == 0)
-		rc = fs_pread(v->common.fd, buf, len, host + v->bitmap_size + skip, e);
+		rc = image_file_read(&v->common, buf, len, host + v->bitmap_size + skip, e);
 	if (rc < 0 || all_ones(bitmap, n))
 		return rc;
 	return apply_bitmap(v, bitmap, first * 8, skip, buf, len, off, e);
@@ -217,7 +217,7 @@ int vhd_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err 
 	if (v->refusal.code)
 		return err_set(e, v->refusal.code, "%s", v->refusal.msg);
 	if (v->type == VHD_FIXED)
-		return fs_pread(im->fd, buf, len, off, e);
+		return image_file_read(im, buf, len, off, e);
 	while (rc == 0 && len) {
 		uint64_t block = off / v->block_size;
 		size_t part = (size_t)MIN((uint64_t)len, v->block_size - off % v->block_size);

@@ -29,7 +29,7 @@ static int open_embedded(struct vmdk *v, const uint8_t raw[SECTOR], struct err *
 	text = malloc(len);
 	if (!text)
 		return err_nomem(e);
-	rc = fs_pread(im->fd, text, len, h.descriptor * SECTOR, e);
+	rc = image_file_read(im, text, len, h.descriptor * SECTOR, e);
 	if (rc == 0)
 		rc = vmdk_descriptor_parse(text, len, true, &v->d, e);
 	if (rc == 0)
@@ -44,6 +44,7 @@ static int open_embedded(struct vmdk *v, const uint8_t raw[SECTOR], struct err *
 	im->size = h.capacity * SECTOR;
 	*x = (struct vmdk_extent){.kind = VMDK_SPARSE,
 				  .fd = im->fd,
+				  .within = im,
 				  .file = v->d.lines[0].file,
 				  .length = im->size,
 				  .file_size = im->file_size};
@@ -82,7 +83,7 @@ static int open_descriptor(struct vmdk *v, struct err *e)
 	if (len > VMDK_DESCRIPTOR_MAX)
 		return err_set(e, EFBIG, "a descriptor of more than %u bytes is over the limit",
 			       VMDK_DESCRIPTOR_MAX);
-	rc = fs_pread(im->fd, text, len, 0, e);
+	rc = image_file_read(im, text, len, 0, e);
 	if (rc == 0 && !vmdk_is_descriptor((const uint8_t *)text, len))
 		rc = err_set(e, EBADMSG, "not a VMDK image: neither header nor descriptor");
 	if (rc == 0)
@@ -115,7 +116,7 @@ static int vmdk_open(const struct image_source *src, struct image **ret, struct 
 	pthread_mutex_init(&v->lock, NULL);
 	rc = image_init(im, &image_format_vmdk, src, e);
 	if (rc == 0)
-		rc = fs_pread(im->fd, raw, (size_t)MIN(im->file_size, (uint64_t)SECTOR), 0, e);
+		rc = image_file_read(im, raw, (size_t)MIN(im->file_size, (uint64_t)SECTOR), 0, e);
 	if (rc)
 		return rc;
 	if (le32_get(raw) != VMDK_MAGIC)

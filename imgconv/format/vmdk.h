@@ -172,8 +172,9 @@ struct vmdk_extent {
 	enum vmdk_kind kind;
 	int fd; /* -1: none of its own, or not opened */
 	bool own_fd;
-	const char *file; /* the descriptor's */
-	uint64_t start;   /* bytes of the disk, as the next */
+	const struct image *within; /* the image in whose file it lies; NULL: own_fd */
+	const char *file;           /* the descriptor's */
+	uint64_t start;             /* bytes of the disk, as the next */
 	uint64_t length;
 	uint64_t offset;    /* FLAT: in the file */
 	uint64_t file_size; /* bytes */
@@ -185,6 +186,10 @@ struct vmdk_extent {
 	uint32_t *gd;        /* h.n_gd entries, host order */
 	bool has_footer;
 };
+
+/* Reads the extent's file. Errors: as fs_pread. */
+int vmdk_extent_read(const struct vmdk_extent *x, void *buf, size_t len, uint64_t off,
+		     struct err *e);
 
 #define VMDK_CACHE_SLOTS 16
 #define VMDK_CACHE_PIECE (64 * KIB)

@@ -41,7 +41,7 @@ int vmdk_cache_get(struct vmdk_cache *c, const struct vmdk_extent *x, uint64_t o
 		s->len = 0;
 		if (!s->data && !(s->data = malloc(VMDK_CACHE_PIECE)))
 			return err_nomem(e);
-		rc = fs_pread(x->fd, s->data, len, offset, e);
+		rc = vmdk_extent_read(x, s->data, len, offset, e);
 		if (rc)
 			return rc;
 		s->fd = x->fd;

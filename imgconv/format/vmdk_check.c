@@ -47,7 +47,7 @@ static int take_marker(struct check *k, uint32_t type, uint64_t sector, uint64_t
 
 	if (!k->x->h.compressed || sector < 2)
 		return 0;
-	rc = fs_pread(k->x->fd, marker, sizeof(marker), (sector - 1) * SECTOR, e);
+	rc = vmdk_extent_read(k->x, marker, sizeof(marker), (sector - 1) * SECTOR, e);
 	if (rc == 0 && vmdk_marker_check(marker, type, n, NULL) == 0)
 		rc = take(k, "marker", sector - 1, 1, e);
 	return rc;
@@ -68,7 +68,7 @@ static int check_deflated(struct check *k, uint32_t sector, uint64_t lba, struct
 				       "the compressed grain at sector %u reaches past the end of "
 				       "the file",
 				       sector);
-	rc = fs_pread(k->x->fd, header, sizeof(header), host, e);
+	rc = vmdk_extent_read(k->x, header, sizeof(header), host, e);
 	if (rc)
 		return rc;
 	rc = vmdk_grain_header(k->x, header, host, lba, &len, &why);
@@ -121,7 +121,7 @@ static int check_copy(struct check *k, uint32_t i, struct err *e)
 	uint64_t at = x->h.rgd * SECTOR + (uint64_t)i * 4;
 	uint8_t entry[4];
 	uint64_t sector;
-	int rc = fs_pread(x->fd, entry, sizeof(entry), at, e);
+	int rc = vmdk_extent_read(x, entry, sizeof(entry), at, e);
 
 	if (rc)
 		return rc;
@@ -138,7 +138,7 @@ static int check_copy(struct check *k, uint32_t i, struct err *e)
 				       "the redundant grain table %u is the first copy itself", i);
 	rc = take(k, "redundant grain table", sector, GT_SECTORS, e);
 	if (rc == 0)
-		rc = fs_pread(x->fd, k->rgt, GT_SIZE, sector * SECTOR, e);
+		rc = vmdk_extent_read(x, k->rgt, GT_SIZE, sector * SECTOR, e);
 	if (rc)
 		return rc;
 	if (k->gt ? memcmp(k->gt, k->rgt, GT_SIZE) == 0 : mem_is_zero(k->rgt, GT_SIZE))

@@ -68,9 +68,12 @@ static int claim_tables(struct vmdk_claims *c, uint64_t end, struct err *e)
 
 static void advise(struct vmdk_claims *c, uint64_t host)
 {
+	const struct vmdk_extent *x = c->extent;
+
 	if (range_within(host - c->advised, ADVISED / 2, ADVISED) && c->advised)
 		return;
-	(void)posix_fadvise(c->extent->fd, (off_t)host, ADVISED, POSIX_FADV_WILLNEED);
+	(void)posix_fadvise(x->fd, (off_t)((x->within ? x->within->base : 0) + host), ADVISED,
+			    POSIX_FADV_WILLNEED);
 	c->advised = host;
 }
 
@@ -86,7 +89,7 @@ static int claim_deflated(struct vmdk_claims *c, const uint32_t *list, size_t n,
 		int rc;
 
 		advise(c, host);
-		rc = fs_pread(x->fd, header, sizeof(header), host, e);
+		rc = vmdk_extent_read(x, header, sizeof(header), host, e);
 		if (rc == 0)
 			rc = vmdk_grain_header(x, header, host, lba, &len, e);
 		if (rc < 0)

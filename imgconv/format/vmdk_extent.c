@@ -5,6 +5,13 @@
 #include "imgconv/format/vmdk.h"
 #include "lib/fs.h"
 
+int vmdk_extent_read(const struct vmdk_extent *x, void *buf, size_t len, uint64_t off,
+		     struct err *e)
+{
+	return x->within ? image_file_read(x->within, buf, len, off, e)
+			 : fs_pread(x->fd, buf, len, off, e);
+}
+
 void vmdk_extents_free(struct vmdk *v)
 {
 	for (size_t i = 0; i < v->n_extents; i++) {
@@ -131,7 +138,7 @@ static int read_footer(struct vmdk_extent *x, const uint8_t raw[SECTOR], struct 
 
 	if (x->file_size % SECTOR || x->file_size < SECTOR + TRAILER_SIZE)
 		return err_set(e, EBADMSG, "the file is cut off: it does not end with a footer");
-	rc = fs_pread(x->fd, end, sizeof(end), x->file_size - sizeof(end), e);
+	rc = vmdk_extent_read(x, end, sizeof(end), x->file_size - sizeof(end), e);
 	if (rc == 0)
 		rc = vmdk_marker_check(end, MARKER_FOOTER, 1, e);
 	if (rc == 0)
@@ -150,7 +157,7 @@ static int read_gd(struct vmdk_extent *x, struct err *e)
 	x->gd = calloc(n, sizeof(*x->gd));
 	if (!x->gd)
 		return err_nomem(e);
-	rc = fs_pread(x->fd, x->gd, n * sizeof(*x->gd), x->h.gd * SECTOR, e);
+	rc = vmdk_extent_read(x, x->gd, n * sizeof(*x->gd), x->h.gd * SECTOR, e);
 	for (size_t i = 0; i < n; i++)
 		x->gd[i] = le32_get(&x->gd[i]);
 	return rc;
@@ -218,7 +225,7 @@ static int open_file(struct vmdk *v, struct vmdk_extent *x, const struct vmdk_li
 	if (x->kind == VMDK_FLAT) {
 		rc = open_flat(x, line, e);
 	} else {
-		rc = fs_pread(x->fd, raw, sizeof(raw), 0, e);
+		rc = vmdk_extent_read(x, raw, sizeof(raw), 0, e);
 		if (rc == 0)
 			rc = vmdk_extent_open_sparse(v, x, raw, e);
 	}

@@ -105,7 +105,7 @@ int vmdk_map(struct vmdk *v, const struct vmdk_extent *x, uint64_t at, uint64_t 
 static int flat_extent(const struct vmdk_extent *x, uint64_t at, struct extent *ret, struct err *e)
 {
 	uint64_t start = ret->start;
-	int rc = image_file_extent(x->fd, x->offset + at, x->offset + x->length, ret, e);
+	int rc = image_fd_extent(x->fd, x->offset + at, x->offset + x->length, ret, e);
 
 	ret->start = start;
 	return rc < 0 ? vmdk_extent_wrap(x, e) : 0;
@@ -278,7 +278,7 @@ static int reader_fill(const struct vmdk_extent *x, struct vmdk_reader *r, uint6
 		if (n < len)
 			return err_set(e, EBADMSG,
 				       "the compressed grain reaches past the end of the file");
-		rc = fs_pread(x->fd, r->in, (size_t)n, host, e);
+		rc = vmdk_extent_read(x, r->in, (size_t)n, host, e);
 		if (rc)
 			return rc;
 		r->in_off = host;
@@ -362,7 +362,7 @@ static int read_data(const struct vmdk_extent *x, void *buf, size_t len, uint64_
 	int rc;
 
 	memset((uint8_t *)buf + there, 0, len - there);
-	rc = fs_pread(x->fd, buf, there, host, e);
+	rc = vmdk_extent_read(x, buf, there, host, e);
 	return rc < 0 ? vmdk_extent_wrap(x, e) : 0;
 }
 
@@ -410,7 +410,7 @@ int vmdk_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err
 		if (x->kind == VMDK_SPARSE) {
 			rc = read_sparse(v, x, &r, at, out, n, &n, e);
 		} else if (x->kind == VMDK_FLAT) {
-			rc = fs_pread(x->fd, out, n, x->offset + at, e);
+			rc = vmdk_extent_read(x, out, n, x->offset + at, e);
 			if (rc < 0)
 				rc = vmdk_extent_wrap(x, e);
 		} else {

@@ -73,6 +73,45 @@ broken() { # HOW PATTERN [OPTION...]
 	[ "$(find . -maxdepth 1 -name '.*' -type f | wc -l)" = 0 ]
 }
 
+# scratches ARGUMENT...: how many files without a name that `bundle open` made, the output among them.
+scratches() {
+	strace -f -qq -e trace=openat -o trace "$BUNDLE" "$@" || return
+	grep -c O_TMPFILE trace
+}
+
+@test "disks that are read back and forth are read inside of the archive" {
+	local f
+	qemu-img convert -O vmdk -o subformat=monolithicSparse image sparse.vmdk
+	qemu-img convert -O vhdx image disk.vhdx
+	qemu-img convert -O vpc -o force_size=on image disk.vhd
+	qemu-img convert -O vpc -o force_size=on,subformat=fixed image fixed.vhd
+	qemu-img convert -O vdi image disk.vdi
+	cp image disk.raw
+	for f in sparse.vmdk disk.qcow2 disk.vhd fixed.vhd disk.vdi disk.raw; do
+		rm -f in.ova out.raw
+		mkova --out in.ova --disk disk.vmdk --disk "$f"
+		"$BUNDLE" open --disk 2 in.ova out.raw
+		cmp image out.raw
+		run "$BUNDLE" verify in.ova
+		[ "$status" = 0 ]
+		has "$output" "disk 2:    4194304 bytes, sound, digest right"
+	done
+	mkova --out in.ova --disk disk.vhdx
+	refuses "vhdx" open in.ova never
+	# nothing of the other disk comes out of one that is shorter than it says
+	head -c 600000 sparse.vmdk >cut.vmdk
+	mkova --out in.ova --disk cut.vmdk --disk image2
+	refuses "cut.vmdk" open --disk 1 in.ova never
+	refuses "cut.vmdk" verify in.ova
+}
+
+@test "no copy of them is made on the way" {
+	strace -o trace -e trace=execve true 2>/dev/null || skip "strace may not trace here"
+	[ "${MODE:-}" != asan ] || skip "a sanitizer and strace do not go together"
+	mkova --out in.ova --disk disk.qcow2
+	[ "$(scratches open --force in.ova out.raw)" = 1 ]
+}
+
 @test "a signature is checked by the certificate that comes with it" {
 	mkova --out signed.ova --disk disk.vmdk --sign keys/user.key.pem keys/user.cert.pem
 	run "$BUNDLE" verify signed.ova
