@@ -8,6 +8,12 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
+#include "lib/fs.h"
+#include "lib/str.h"
+
+#define PEM_LIMIT MIB
+#define SIGNATURE_MAX 2048
+
 DEFINE_AUTO(BIO *, BIO_free_all);
 DEFINE_AUTO(EVP_PKEY *, EVP_PKEY_free);
 DEFINE_AUTO(EVP_MD_CTX *, EVP_MD_CTX_free);
@@ -76,4 +82,95 @@ int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const vo
 	if (verdict != 1)
 		return err_set(e, EBADMSG, "the signature does not verify");
 	return subject_of(cert, ret_subject, e);
+}
+
+static int read_private_key(const char *path, EVP_PKEY **ret, struct err *e)
+{
+	AUTO_BUF pem = BUF_INIT;
+	AUTO(BIO_free_all) BIO *bio = NULL;
+	int rc = fs_read_file(path, PEM_LIMIT, &pem, e);
+
+	if (rc < 0)
+		return rc;
+	bio = BIO_new_mem_buf(buf_str(&pem), (int)pem.len);
+	*ret = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
+	ERR_clear_error();
+	if (pem.len)
+		OPENSSL_cleanse(pem.data, pem.len);
+	return *ret ? 0
+		    : err_set(e, EINVAL, "'%s' holds no private key in PEM without a passphrase",
+			      path);
+}
+
+static int read_certificate(const char *path, X509 **ret, struct err *e)
+{
+	AUTO_BUF pem = BUF_INIT;
+	AUTO(BIO_free_all) BIO *bio = NULL;
+	int rc = fs_read_file(path, PEM_LIMIT, &pem, e);
+
+	if (rc < 0)
+		return rc;
+	bio = BIO_new_mem_buf(buf_str(&pem), (int)pem.len);
+	*ret = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+	ERR_clear_error();
+	return *ret ? 0 : err_set(e, EINVAL, "'%s' holds no certificate in PEM", path);
+}
+
+/* The certificate and nothing that stands beside it in its file. */
+static int write_pem(X509 *cert, char **ret, struct err *e)
+{
+	AUTO(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
+	char *data = NULL;
+	long len;
+
+	if (!bio || PEM_write_bio_X509(bio, cert) != 1)
+		return err_nomem(e);
+	len = BIO_get_mem_data(bio, &data);
+	*ret = strndup(data, (size_t)len);
+	return *ret ? 0 : err_nomem(e);
+}
+
+static int sign(EVP_PKEY *key, const struct buf *text, char **ret_hex, struct err *e)
+{
+	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t sig[SIGNATURE_MAX];
+	size_t len = sizeof(sig);
+
+	if (!ctx)
+		return err_nomem(e);
+	if (EVP_PKEY_get_size(key) > SIGNATURE_MAX ||
+	    EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) != 1 ||
+	    EVP_DigestSign(ctx, sig, &len, (const uint8_t *)buf_str(text), text->len) != 1) {
+		ERR_clear_error();
+		return err_set(e, ENOTSUP, "a key of this kind makes no signature with SHA-256");
+	}
+	*ret_hex = malloc(2 * len + 1);
+	if (!*ret_hex)
+		return err_nomem(e);
+	hex_encode(sig, len, *ret_hex);
+	return 0;
+}
+
+int cert_sign(const char *key_path, const char *cert_path, const struct buf *text, char **ret_hex,
+	      char **ret_pem, struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	AUTO(X509_free) X509 *cert = NULL;
+	AUTO_FREE char *hex = NULL;
+	int rc = read_private_key(key_path, &key, e);
+
+	if (rc == 0)
+		rc = read_certificate(cert_path, &cert, e);
+	if (rc == 0 && X509_check_private_key(cert, key) != 1) {
+		ERR_clear_error();
+		rc = err_set(e, EINVAL, "the key '%s' is not that of the certificate '%s'",
+			     key_path, cert_path);
+	}
+	if (rc == 0)
+		rc = sign(key, text, &hex, e);
+	if (rc == 0)
+		rc = write_pem(cert, ret_pem, e);
+	if (rc == 0)
+		*ret_hex = STEAL(hex);
+	return rc;
 }

@@ -15,4 +15,13 @@ int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const vo
 		size_t sig_len, const void *text, size_t text_len, char **ret_subject,
 		struct err *e);
 
+/*
+ * Signs text with SHA-256 by the private key at key_path (PEM without a passphrase): *ret_hex is the
+ * signature, *ret_pem the first certificate at cert_path alone, both the caller's. Errors: EINVAL a
+ * file holds no such thing, or the key is not the certificate's; ENOTSUP a key that does not sign so;
+ * errno.
+ */
+int cert_sign(const char *key_path, const char *cert_path, const struct buf *text, char **ret_hex,
+	      char **ret_pem, struct err *e);
+
 #endif

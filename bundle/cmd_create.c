@@ -235,6 +235,15 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 	return 0;
 }
 
+/* Keys and numbers of an EC2 account are for nothing else. */
+static void ec2_environment(struct make_args *m)
+{
+	m->key = m->key ? m->key : from_environment("EC2_PRIVATE_KEY");
+	m->cert = m->cert ? m->cert : from_environment("EC2_CERT");
+	m->ec2_cert = m->ec2_cert ? m->ec2_cert : from_environment("EUCALYPTUS_CERT");
+	m->user = m->user ? m->user : from_environment("EC2_USER_ID");
+}
+
 static int create(const struct cli_command *self, struct create *c)
 {
 	const struct bundle_format *f = c->format ? bundle_format_by_name(c->format) : NULL;
@@ -248,6 +257,8 @@ static int create(const struct cli_command *self, struct create *c)
 	if (c->make.n_images > f->most_images)
 		return cli_usage(self, "%s takes %zu image%s, not %zu", f->name, f->most_images,
 				 f->most_images == 1 ? "" : "s", c->make.n_images);
+	if (f == &bundle_format_ec2)
+		ec2_environment(&c->make);
 	if (!c->make.name) {
 		c->name = stem_of(f->is_folder ? c->make.images[0] : c->make.output);
 		c->make.name = c->name;
@@ -258,10 +269,7 @@ static int create(const struct cli_command *self, struct create *c)
 
 int cmd_create(const struct cli_command *self, int argc, char **argv)
 {
-	struct create c = {.make = {.key = from_environment("EC2_PRIVATE_KEY"),
-				    .cert = from_environment("EC2_CERT"),
-				    .ec2_cert = from_environment("EUCALYPTUS_CERT"),
-				    .user = from_environment("EC2_USER_ID")}};
+	struct create c = {0};
 	int status = parse_args(self, &c, argc, argv);
 
 	if (status == 0)

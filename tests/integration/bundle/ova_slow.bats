@@ -121,6 +121,44 @@ scratches() {
 	broken none "signature does not verify" --sign keys/user.key.pem keys/ec2.cert.pem
 }
 
+@test "a package is signed by a key and carries its certificate, as openssl has it" {
+	local kind
+	openssl ecparam -name prime256v1 -genkey -noout -out ec.key.pem
+	openssl req -x509 -new -key ec.key.pem -subj /CN=elliptic -days 1 -out ec.cert.pem
+	cat keys/user.key.pem keys/user.cert.pem >both.pem
+	for kind in "keys/user.key.pem both.pem user" "ec.key.pem ec.cert.pem elliptic"; do
+		# shellcheck disable=SC2086
+		set -- $kind
+		rm -rf own.ova own
+		EC2_PRIVATE_KEY=/nonexistent "$BUNDLE" create --for ova --key "$1" --cert "$2" image own.ova
+		mkdir own
+		tar -xf own.ova -C own
+		[ "$(tar -tf own.ova | tr '\n' ' ')" = "own.ovf own-disk1.vmdk own.mf own.cert " ]
+		(cd own && sed 's/SHA256(\(.*\))= \(.*\)/\2  \1/' own.mf | sha256sum -c --quiet)
+		# nothing but the certificate, whatever its file holds
+		[ "$(grep -c -- -----BEGIN own/own.cert)" = 1 ]
+		openssl x509 -in own/own.cert -pubkey -noout >pub
+		sed -n '1s/SHA256(own.mf)= //p' own/own.cert | tr -d '\n' | tr a-f A-F | basenc --base16 -d >sig
+		openssl dgst -sha256 -verify pub -signature sig own/own.mf
+		run "$BUNDLE" verify own.ova
+		[ "$status" = 0 ]
+		has "$output" "CN = $3"
+		rm -f out.raw
+		"$BUNDLE" open own.ova out.raw
+		cmp image out.raw
+	done
+	# the environment's keys are EC2's
+	rm own.ova
+	EC2_PRIVATE_KEY=keys/user.key.pem EC2_CERT=keys/user.cert.pem "$BUNDLE" create --for ova image own.ova
+	[ "$(tar -tf own.ova | tail -n 1)" = own.mf ]
+	rm own.ova
+	refuses "needs both" create --for ova --key ec.key.pem image own.ova
+	refuses "is not that of the certificate" create --for ova --key ec.key.pem --cert both.pem image own.ova
+	refuses "holds no private key" create --for ova --key ec.cert.pem --cert ec.cert.pem image own.ova
+	refuses "holds no certificate" create --for ova --key ec.key.pem --cert ec.key.pem image own.ova
+	[ ! -e own.ova ]
+}
+
 @test "what contradicts itself is refused" {
 	broken digest "the manifest says"
 	broken ovf-digest "the manifest says"
