@@ -44,7 +44,7 @@ static int fetch_manifest(struct session *s, const struct catalog_image *im, str
 	rc = s3_get(s->aws, s->http, im->bucket, im->key, MANIFEST_LIMIT, NULL, &text, e);
 	if (rc < 0)
 		return rc;
-	return manifest_parse(text.data, text.len, origin, ret, e);
+	return manifest_parse_confined(text.data, text.len, origin, ret, e);
 }
 
 static int open_parts(struct session *s, const struct catalog_image *im, const struct manifest *m,
