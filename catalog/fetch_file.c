@@ -9,6 +9,7 @@
 #include "catalog/parse.h"
 #include "catalog/remote.h"
 #include "catalog/unpack.h"
+#include "catalog/web.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -31,8 +32,16 @@ static bool is_local(const struct catalog_image *im)
 
 static bool is_packed_name(const char *url)
 {
-	return str_has_suffix(url, ".gz") || str_has_suffix(url, ".xz") ||
-	       str_has_suffix(url, ".zst") || str_has_suffix(url, ".bz2");
+	static const char *const endings[] = {".gz", ".xz", ".zst", ".bz2"};
+	size_t n = (size_t)web_shown(url);
+
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		size_t m = strlen(endings[i]);
+
+		if (n > m && memcmp(url + n - m, endings[i], m) == 0)
+			return true;
+	}
+	return false;
 }
 
 int fetch_file_probe(struct session *s, const struct catalog_image *im, struct remote_file *ret,
@@ -91,8 +100,8 @@ static int check_end(struct check *c, const struct catalog_image *im, struct fet
 	}
 	digest_final_hex(c->digest, hex);
 	if (strcmp(hex, c->hex) != 0)
-		return err_set(e, EBADMSG, "'%s': its %s is %s, the catalog says %s", im->url,
-			       digest_name(c->kind), hex, c->hex);
+		return err_set(e, EBADMSG, "'%.*s': its %s is %s, the catalog says %s",
+			       web_shown(im->url), im->url, digest_name(c->kind), hex, c->hex);
 	rc = buf_addf(&report->verified, "file digest (%s)\n",
 		      c->kind == DIGEST_SHA512   ? "SHA-512"
 		      : c->kind == DIGEST_SHA256 ? "SHA-256"
@@ -145,8 +154,8 @@ static int check_raw(const struct streaming *t, const uint8_t *p, size_t len, st
 		size_t n = strlen(others[i].magic);
 
 		if (len >= n && memcmp(p, others[i].magic, n) == 0)
-			return err_set(e, EBADMSG, "'%s' is %s, the catalog says raw", t->url,
-				       others[i].format);
+			return err_set(e, EBADMSG, "'%.*s' is %s, the catalog says raw",
+				       web_shown(t->url), t->url, others[i].format);
 	}
 	return 0;
 }
@@ -231,7 +240,7 @@ static int journal_write(const struct download *d, struct err *e)
 	jsonw_u64(&w, "done", d->done);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);
-	return rc < 0 ? rc : fs_write_file(d->journal, text.data, text.len, 0644, e);
+	return rc < 0 ? rc : fs_write_file(d->journal, text.data, text.len, 0600, e);
 }
 
 /* How much of the same file an interrupted download left; 0: nothing that can be used. */

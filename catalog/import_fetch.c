@@ -6,6 +6,7 @@
 #include "catalog/fetch_file.h"
 #include "catalog/import_job.h"
 #include "catalog/remote.h"
+#include "catalog/web.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/stop.h"
@@ -176,8 +177,8 @@ static int use_download(struct import_job *j, const struct err *why, struct err 
 	if (rc < 0)
 		return rc;
 	log_info("%s", why->msg);
-	log_info("'%s' is taken in its place: source '%s' tells that it is the same image (%s)",
-		 im.url, s.source->name, im.id);
+	log_info("'%.*s' is taken in its place: source '%s' tells that it is the same image (%s)",
+		 web_shown(im.url), im.url, s.source->name, im.id);
 	import_set_up(j, &s);
 	session_close(&j->session);
 	j->session = s;

@@ -3,8 +3,10 @@
 #include <time.h>
 
 #include "catalog/import_job.h"
+#include "catalog/web.h"
 #include "lib/fs.h"
 #include "lib/json.h"
+#include "lib/str.h"
 
 /* One string of the array for each line. */
 static void json_lines(struct jsonw *w, const char *key, const struct buf *lines)
@@ -41,6 +43,21 @@ static void json_inject(struct jsonw *w, const struct inject_report *r)
 	jsonw_close(w);
 }
 
+/* Without what is behind the "?" of an address, which may be a token that somebody was given. */
+static int json_image(struct jsonw *w, const struct catalog_image *im, struct err *e)
+{
+	struct catalog_image shown = *im;
+	AUTO_FREE char *url = NULL;
+
+	if (im->url && str_has_prefix(im->url, "http")) {
+		shown.url = url = strndup(im->url, (size_t)web_shown(im->url));
+		if (!url)
+			return err_nomem(e);
+	}
+	catalog_image_json(w, &shown);
+	return 0;
+}
+
 /* Where the image came from. */
 static int json_source(const struct import_job *j, struct jsonw *w, struct err *e)
 {
@@ -59,14 +76,14 @@ static int json_source(const struct import_job *j, struct jsonw *w, struct err *
 	if (s->aws && aws_region(s->aws))
 		jsonw_string(w, "region", aws_region(s->aws));
 	jsonw_string(w, "delivery", j->delivery ? j->delivery->name : "file");
-	catalog_image_json(w, &j->image);
-	if (j->wanted.id) {
+	rc = json_image(w, &j->image, e);
+	if (rc == 0 && j->wanted.id) {
 		jsonw_object(w, "in-place-of");
-		catalog_image_json(w, &j->wanted);
+		rc = json_image(w, &j->wanted, e);
 		jsonw_close(w);
 	}
 	jsonw_close(w);
-	return 0;
+	return rc;
 }
 
 static const char *layout(const struct import_job *j)

@@ -96,6 +96,11 @@ static int probe_web(struct session *s, const char *url, struct remote_file *f, 
 	struct err why;
 	int rc = web_send(s, s->http, &q, &r, &f->url, &why);
 
+	/* From now on that is where it is asked for, by who has no right to the secret. */
+	if (rc == 0 && f->secret && !web_same_origin(url, f->url)) {
+		explicit_bzero(f->secret, strlen(f->secret));
+		free(STEAL(f->secret));
+	}
 	if (rc == 0)
 		return take_head(&r, f, e);
 	/* Servers that know no HEAD, and addresses that were signed for GET: that one decides. */
@@ -281,8 +286,9 @@ static int run_job(void *job, unsigned worker, struct err *e)
 		rc = read_range(r->session, r->clients[worker], r->file, j->first, j->length, &sink,
 				j->length, e);
 	if (rc == 0 && j->data.len != j->length)
-		rc = err_set(e, EBADMSG, "'%s': %zu bytes came in place of %llu", r->file->url,
-			     j->data.len, (unsigned long long)j->length);
+		rc = err_set(e, EBADMSG, "'%.*s': %zu bytes came in place of %llu",
+			     web_shown(r->file->url), r->file->url, j->data.len,
+			     (unsigned long long)j->length);
 	return rc;
 }
 
@@ -364,11 +370,14 @@ int remote_read(struct session *s, const struct remote_file *f, uint64_t first, 
 	int rc;
 
 	if (expect && f->size && f->size != expect)
-		return err_set(e, EBADMSG, "'%s' is of %llu bytes there, the catalog says %llu",
-			       f->url, (unsigned long long)f->size, (unsigned long long)expect);
+		return err_set(e, EBADMSG, "'%.*s' is of %llu bytes there, the catalog says %llu",
+			       web_shown(f->url), f->url, (unsigned long long)f->size,
+			       (unsigned long long)expect);
 	if (f->size > most)
-		return err_set(e, EFBIG, "'%s' is of %llu bytes, more than the %llu that are taken",
-			       f->url, (unsigned long long)f->size, (unsigned long long)most);
+		return err_set(e, EFBIG,
+			       "'%.*s' is of %llu bytes, more than the %llu that are taken",
+			       web_shown(f->url), f->url, (unsigned long long)f->size,
+			       (unsigned long long)most);
 	if (f->size && first == f->size)
 		rc = 0;
 	else if (f->ranges && f->size > SMALL_BYTES)
@@ -379,8 +388,8 @@ int remote_read(struct session *s, const struct remote_file *f, uint64_t first, 
 	if (rc < 0 && rc != -ENOSPC)
 		(void)sink->checkpoint(sink->ctx, NULL);
 	if (rc == 0 && ((expect && size != expect) || (f->size && size != f->size)))
-		rc = err_set(e, EBADMSG, "'%s': %llu bytes came, %llu were announced", f->url,
-			     (unsigned long long)size,
+		rc = err_set(e, EBADMSG, "'%.*s': %llu bytes came, %llu were announced",
+			     web_shown(f->url), f->url, (unsigned long long)size,
 			     (unsigned long long)(expect ? expect : f->size));
 	*ret_size = size;
 	return rc;

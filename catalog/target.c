@@ -99,7 +99,7 @@ static int journal_write(const struct target *t, struct err *e)
 	jsonw_bool(&w, "partition", t->partition);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);
-	return rc < 0 ? rc : fs_write_file(t->journal, text.data, text.len, 0644, e);
+	return rc < 0 ? rc : fs_write_file(t->journal, text.data, text.len, 0600, e);
 }
 
 /* True if there is a journal of the same origin and size; then t->partition is set from it. */

@@ -176,6 +176,30 @@ static int send_one(struct session *s, struct httpc *http, const struct web_requ
 	return httpc_call(http, &call, r, e);
 }
 
+/* A redirect's target that may be followed from url. */
+static int follow(const struct web_request *q, const char *url, const struct httpc_response *r,
+		  char **ret, struct err *e)
+{
+	const char *location = httpc_header(r, "Location");
+	AUTO_FREE char *next = NULL;
+	int shown = web_shown(url), rc;
+
+	if (!location)
+		return err_set(e, EPROTO, "'%.*s': a redirect to nowhere", shown, url);
+	rc = web_join(url, location, &next, e);
+	if (rc < 0)
+		return err_wrap(e, "'%.*s': its redirect", shown, url);
+	if (strncasecmp(url, "https:", 6) == 0 && strncasecmp(next, "https:", 6) != 0)
+		return err_set(e, EACCES, "'%.*s': a redirect from https to '%.*s' is refused",
+			       shown, url, web_shown(next), next);
+	/* There may be a password in it. */
+	if (q->body && !web_same_origin(q->url, next))
+		return err_set(e, EACCES, "'%.*s': a redirect of what is sent to '%.*s' is refused",
+			       shown, url, web_shown(next), next);
+	*ret = STEAL(next);
+	return 0;
+}
+
 int web_send(struct session *s, struct httpc *http, const struct web_request *q,
 	     struct httpc_response *r, char **ret_url, struct err *e)
 {
@@ -185,33 +209,25 @@ int web_send(struct session *s, struct httpc *http, const struct web_request *q,
 		return err_nomem(e);
 	for (int i = 0; i <= WEB_REDIRECTS; i++) {
 		AUTO_FREE char *next = NULL;
-		const char *location;
 		int rc = send_one(s, http, q, url, web_same_origin(url, q->url), r, e);
 
 		if (rc < 0) {
 			rc = explain(r, rc, e);
-			return rc == -ECANCELED
-				       ? rc
-				       : err_wrap(e, "'%.*s'", (int)strcspn(url, "?"), url);
+			return rc == -ECANCELED ? rc : err_wrap(e, "'%.*s'", web_shown(url), url);
 		}
 		if (!is_redirect(r->status)) {
 			if (ret_url)
 				*ret_url = STEAL(url);
 			return 0;
 		}
-		location = httpc_header(r, "Location");
-		if (!location)
-			return err_set(e, EPROTO, "'%s': a redirect to nowhere", url);
-		rc = web_join(url, location, &next, e);
+		rc = follow(q, url, r, &next, e);
 		if (rc < 0)
-			return err_wrap(e, "'%s': its redirect", url);
-		if (str_has_prefix(url, "https:") && !str_has_prefix(next, "https:"))
-			return err_set(e, EACCES, "'%s': a redirect from https to '%s' is refused",
-				       url, next);
+			return rc;
 		free(url);
 		url = STEAL(next);
 	}
-	return err_set(e, ELOOP, "'%s': more than %d redirects", q->url, WEB_REDIRECTS);
+	return err_set(e, ELOOP, "'%.*s': more than %d redirects", web_shown(q->url), q->url,
+		       WEB_REDIRECTS);
 }
 
 /* ---- documents ------------------------------------------------------------------------------ */
@@ -261,7 +277,8 @@ static int ask(struct session *s, const char *url, const char *secret, size_t li
 		return rc;
 	if (r.status == 304) {
 		if (!known->etag && !known->last_modified)
-			return err_set(e, EPROTO, "'%s': not modified since never", url);
+			return err_set(e, EPROTO, "'%.*s': not modified since never",
+				       web_shown(url), url);
 		*ret = known->body;
 		known->body = BUF_INIT;
 		return 0;
@@ -282,9 +299,9 @@ int web_document(struct session *s, const char *url, const char *secret, size_t 
 	if (s->freshness == FRESH_OFFLINE) {
 		if (!have)
 			return err_set(e, ENOENT,
-				       "'%s' is not in the cache, and nothing is asked "
+				       "'%.*s' is not in the cache, and nothing is asked "
 				       "for offline",
-				       url);
+				       web_shown(url), url);
 		*ret = known.body;
 		known.body = BUF_INIT;
 		return 0;

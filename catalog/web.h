@@ -2,7 +2,7 @@
 /*
  * Documents and files of servers that want no signature, with redirects followed: at most
  * WEB_REDIRECTS of them, never from https to http. What is secret in the headers goes to the first
- * host alone.
+ * host alone, and so does a body.
  */
 #ifndef CATALOG_WEB_H
 #define CATALOG_WEB_H
@@ -48,5 +48,10 @@ int web_document(struct session *s, const char *url, const char *secret, size_t 
 int web_join(const char *base, const char *ref, char **ret, struct err *e);
 /* Whether two URLs are of one scheme, host and port. */
 bool web_same_origin(const char *a, const char *b);
+/* How much of a URL may be shown or kept: what is behind "?" may be a token. For "%.*s". */
+static inline int web_shown(const char *url)
+{
+	return (int)strcspn(url, "?");
+}
 
 #endif
