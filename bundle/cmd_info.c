@@ -5,12 +5,17 @@
 
 int cmd_info(const struct cli_command *self, int argc, char **argv)
 {
-	static const struct option options[] = {{"output", required_argument, NULL, 'o'}, {0}};
+	static const struct option options[] = {
+		{"output", required_argument, NULL, 'o'}, TRANSFER_LONGOPTS, {0}};
 	struct open_args o = {.show = CLI_TEXT};
 	struct err e = {0};
+	int opt;
 
-	while (cli_getopt(self, argc, argv, "o:", options) != -1) {
-		if (cli_output_parse(optarg, &o.show, &e) < 0)
+	while ((opt = cli_getopt(self, argc, argv, "o:j:", options)) != -1) {
+		int rc = opt == 'o' ? cli_output_parse(optarg, &o.show, &e)
+				    : transfer_take_option(&o.s3, opt, optarg, &e);
+
+		if (rc < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
 	if (argc - optind != 1)

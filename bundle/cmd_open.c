@@ -15,6 +15,9 @@ static int take_option(struct open_args *o, int opt, const char *arg, struct err
 
 	if (bundle_args_take(&o->ec2, opt, arg))
 		return 0;
+	rc = transfer_take_option(&o->s3, opt, arg, e);
+	if (rc != 0)
+		return rc;
 	switch (opt) {
 	case 'O':
 		o->output_format = arg;
@@ -38,6 +41,7 @@ int cmd_open(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option options[] = {
 		BUNDLE_LONGOPTS,
+		TRANSFER_LONGOPTS,
 		{"output-format", required_argument, NULL, 'O'},
 		{"compress", no_argument, NULL, 'c'},
 		{"force", no_argument, NULL, 'f'},
@@ -50,7 +54,7 @@ int cmd_open(const struct cli_command *self, int argc, char **argv)
 	int opt;
 
 	bundle_args_init(&o.ec2);
-	while ((opt = cli_getopt(self, argc, argv, BUNDLE_SHORTOPTS "O:cf", options)) != -1) {
+	while ((opt = cli_getopt(self, argc, argv, BUNDLE_SHORTOPTS "j:O:cf", options)) != -1) {
 		if (take_option(&o, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}

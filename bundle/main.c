@@ -50,21 +50,23 @@ static const struct cli_command commands[] = {
 		BUNDLE_HELP "  -O, --output-format raw|qcow2\n"
 			    "                              format of OUTPUT (default: raw)\n"
 			    "  -c, --compress              compressed clusters (qcow2)\n"
-			    "  -f, --force                 replace OUTPUT if it exists\n",
+			    "  -f, --force                 replace OUTPUT if it exists\n"
+			    "of s3://BUCKET/MANIFEST also:\n" TRANSFER_HELP,
 		cmd_open,
 	},
 	{
 		"verify",
 		"[OPTION]... BUNDLE",
 		"check what a cloud delivers: signature, digests, structure",
-		BUNDLE_HELP,
+		BUNDLE_HELP "of s3://BUCKET/MANIFEST also:\n" TRANSFER_HELP,
 		cmd_verify,
 	},
 	{
 		"info",
-		"[-o text|json] BUNDLE",
+		"[OPTION]... BUNDLE",
 		"show what a manifest or descriptor says",
-		"  -o, --output text|json      how to show it\n",
+		"  -o, --output text|json      how to show it\n"
+		"of s3://BUCKET/MANIFEST also:\n" TRANSFER_HELP,
 		cmd_info,
 	},
 	{

@@ -6,6 +6,7 @@
 
 #include "bundle/manifest.h"
 #include "bundle/open.h"
+#include "bundle/s3_input.h"
 #include "imgconv/confine.h"
 #include "lib/str.h"
 
@@ -25,6 +26,7 @@ struct job {
 	struct opening opening;
 	const struct bundle_format *format;
 	enum open_what what;
+	struct s3_input *s3; /* NULL: the input is a file */
 };
 
 /* ---- in the sandbox --------------------------------------------------------------------------- */
@@ -223,7 +225,8 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 	if (what == ASK_UNSEAL || what == ASK_PUBLIC_KEY)
 		return serve_text(j, what, text, len, ret, e);
 	if (strlen(text) == len && what == ASK_BESIDE)
-		return serve_beside(j, text, &ret->fd, e);
+		return j->s3 ? s3_input_part(j->s3, text, &ret->fd, e)
+			     : serve_beside(j, text, &ret->fd, e);
 	if (j->what == OPEN_IMAGE && strlen(text) == len && what == ASK_FILE)
 		return output_serve(&j->opening.out, text, ret, e);
 	if (j->what != OPEN_IMAGE || what != ASK_SCRATCH)
@@ -282,8 +285,8 @@ static int recognise(struct job *j, struct err *e)
 
 	if (fstat(o->fd, &st) < 0)
 		return err_errno(e, errno, "'%s'", o->a->input);
-	/* Only a manifest may come through a pipe. */
-	if (!S_ISREG(st.st_mode)) {
+	/* Only a manifest may come through a pipe, or from S3. */
+	if (!S_ISREG(st.st_mode) || j->s3) {
 		j->format = &bundle_format_ec2;
 		return 0;
 	}
@@ -312,17 +315,33 @@ static int run_confined(void *ctx, struct err *e)
 	return rc < 0 ? rc : run(j, e);
 }
 
+/* *ret_s3 stays NULL for a file. */
+static int open_input(const struct open_args *a, struct s3_input **ret_s3, int *ret_fd,
+		      struct err *e)
+{
+	if (s3_url_is(a->input) && a->ec2.parts_dir)
+		return err_set(e, EINVAL, "the parts of a bundle in S3 are beside its manifest");
+	if (s3_url_is(a->input))
+		return s3_input_open(&a->s3, a->input, ret_s3, ret_fd, e);
+	*ret_fd = strcmp(a->input, "-") != 0 ? open(a->input, O_RDONLY | O_CLOEXEC)
+					     : dup(STDIN_FILENO);
+	return *ret_fd < 0 ? err_errno(e, errno, "opening '%s'", a->input) : 0;
+}
+
 int open_delivery(const struct open_args *a, enum open_what what, struct err *e)
 {
 	struct job j = {.opening = {.a = a}, .what = what};
 	const struct confine c = {.run = run_confined, .serve = serve, .ctx = &j};
-	bool is_stdin = !strcmp(a->input, "-");
-	AUTO_FD int fd = is_stdin ? dup(STDIN_FILENO) : open(a->input, O_RDONLY | O_CLOEXEC);
+	AUTO(s3_input_free) struct s3_input *s3 = NULL;
+	AUTO_FD int fd = -1;
 	struct stat st;
-	int rc = 0;
+	int rc = open_input(a, &s3, &fd, e);
 
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (rc < 0)
+		return rc;
+	if (fstat(fd, &st) < 0)
 		return err_errno(e, errno, "opening '%s'", a->input);
+	j.s3 = s3;
 	j.opening.fd = fd;
 	j.opening.file_size = (uint64_t)st.st_size;
 	if (what == OPEN_IMAGE)

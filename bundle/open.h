@@ -7,6 +7,7 @@
 #define BUNDLE_OPEN_H
 
 #include "bundle/format.h"
+#include "bundle/transfer.h"
 #include "bundle/unlock.h"
 #include "lib/cli.h"
 
@@ -20,6 +21,7 @@ struct open_args {
 	bool replace;
 	enum cli_output show; /* of info */
 	struct bundle_args ec2;
+	struct transfer s3; /* how to get there, if input is a URL of S3 */
 };
 
 struct opening {
@@ -55,8 +57,9 @@ enum open_what {
 	OPEN_INFO
 };
 /*
- * Recognises a->input by its content and does it. Standard input and pipes are manifests for EC2.
- * Errors: as the formats.
+ * Recognises a->input by its content and does it. Standard input and pipes are manifests for EC2, and
+ * so is what "s3://BUCKET/KEY" names: its parts are fetched while they are read, none is kept.
+ * Errors: as the formats; of S3, as s3_get.
  */
 int open_delivery(const struct open_args *a, enum open_what what, struct err *e);
 

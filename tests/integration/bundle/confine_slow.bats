@@ -20,6 +20,20 @@ setup() {
 	IMGCONV=$BUNDLE
 }
 
+# The bundle as S3 has it, by a server that looks at no signature; sets server and port.
+serve() {
+	rm -rf served
+	mkdir -p served/bucket
+	cp b/* served/bucket
+	python3 -m http.server --bind 127.0.0.1 --directory served 0 >log 2>&1 3>&- &
+	server=$!
+	for _ in $(seq 100); do
+		port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' log)
+		[ -z "$port" ] || break
+		sleep 0.1
+	done
+}
+
 @test "migrate parses in a sandbox, decrypts and signs outside of it" {
 	watched migrate --force -k keys/user.key.pem --kernel aki-2 b/disk.manifest.xml new.manifest.xml
 	[ ! -s after ]
@@ -33,16 +47,7 @@ setup() {
 	watched upload --endpoint-url http://127.0.0.1:1 b/disk.manifest.xml s3://bucket || true
 	[ ! -s after ]
 	[ "$(cat confined)" = 1 ]
-	rm -rf served
-	mkdir -p served/bucket
-	cp b/* served/bucket
-	python3 -m http.server --bind 127.0.0.1 --directory served 0 >log 2>&1 3>&- &
-	server=$!
-	for _ in $(seq 100); do
-		port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' log)
-		[ -z "$port" ] || break
-		sleep 0.1
-	done
+	serve
 	status=0
 	watched download --no-sign-request --path-style --endpoint-url "http://127.0.0.1:$port" \
 		s3://bucket/disk.manifest.xml back || status=$?
@@ -53,8 +58,20 @@ setup() {
 	diff -r b back
 }
 
+@test "so does what is opened in S3, after one look at the manifest" {
+	serve
+	status=0
+	watched open -k keys/user.key.pem --no-sign-request --path-style --region us-east-1 \
+		--endpoint-url "http://127.0.0.1:$port" s3://bucket/disk.manifest.xml out.raw || status=$?
+	kill "$server"
+	[ "$status" = 0 ]
+	[ ! -s after ]
+	[ "$(cat confined)" = 2 ]
+	cmp image out.raw
+}
+
 @test "open, verify and info do, and make a bundle" {
-	for args in "open -k keys/user.key.pem b/disk.manifest.xml out.raw" \
+	for args in "open -k keys/user.key.pem b/disk.manifest.xml again.raw" \
 		"verify b/disk.manifest.xml" "info b/disk.manifest.xml" \
 		"create --for gce image out.tar.gz"; do
 		# shellcheck disable=SC2086
@@ -62,5 +79,5 @@ setup() {
 		[ ! -s after ]
 		[ "$(cat confined)" = 1 ]
 	done
-	cmp image out.raw
+	cmp image again.raw
 }

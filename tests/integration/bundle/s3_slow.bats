@@ -89,6 +89,36 @@ for f in os.listdir("b"):
 	opens back/disk.manifest.xml image
 }
 
+@test "a bundle is opened, verified and shown where it lies, each part fetched once" {
+	local n
+	n=$(find b -name 'disk.part.*' | wc -l)
+	"$BUNDLE" upload --acl private b/disk.manifest.xml s3://images/here
+	mkdir -p empty tmp
+	mark
+	(cd empty && TMPDIR=../tmp "$BUNDLE" open -j 3 -k ../keys/user.key.pem -O qcow2 s3://images/here/disk.manifest.xml d.qcow2)
+	were GET $((n + 1))
+	qemu-img compare -f raw -F qcow2 image empty/d.qcow2
+	[ "$(find empty tmp -type f)" = empty/d.qcow2 ]
+	mark
+	run --separate-stderr "$BUNDLE" verify -k keys/user.key.pem s3://images/here/disk.manifest.xml
+	[ "$status" = 0 ]
+	has "$output" "parts:     $n" && has "$output" "image:     4194304 bytes, digest right"
+	were GET $((n + 1))
+	mark
+	diff <("$BUNDLE" info -o json s3://images/here/disk.manifest.xml) <("$BUNDLE" info -o json b/disk.manifest.xml)
+	were GET 1
+	boto 's3.put_object(Bucket="images", Key="here/disk.part.02", Body=b"x" * 200000)'
+	cd empty
+	refuses "part 2 'disk.part.02'.*digest|SHA-1" open --force -k ../keys/user.key.pem s3://images/here/disk.manifest.xml never
+	boto 's3.delete_object(Bucket="images", Key="here/disk.part.02")'
+	refuses "disk.part.02" open -k ../keys/user.key.pem s3://images/here/disk.manifest.xml never
+	refuses "beside its manifest" open -d .. -k ../keys/user.key.pem s3://images/here/disk.manifest.xml never
+	refuses "does not name a manifest" info s3://images
+	refuses "none.manifest.xml" verify s3://images/none.manifest.xml
+	boto 's3.put_object(Bucket="images", Key="x.ova", Body=b"x" * 200000)'
+	refuses "x.ova" open s3://images/x.ova never
+}
+
 @test "a part that is damaged on either side is told, and the manifest does not come" {
 	cp -r b bad
 	printf x >>bad/disk.part.01
