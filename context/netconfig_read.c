@@ -192,9 +192,13 @@ static int read_v2(struct reading *r, const struct value *doc)
 		if (rc)
 			return rc;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(others) && !rc; i++)
-		if (value_get(doc, others[i]))
-			rc = reading_note(r, "%s are left out", others[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(others) && !rc; i++) {
+		value_foreach (v, value_get(doc, others[i])) {
+			if (!rc)
+				rc = reading_note(r, "%s: '%s' is left out, with what it has",
+						  others[i], v->key ? v->key : "");
+		}
+	}
 	return rc;
 }
 

@@ -170,19 +170,24 @@ static void note_fault(void *arg, const struct err *e)
 	reading_note(arg, "%s", e->msg);
 }
 
-int reading_member(struct reading *r, const struct value *v, const char *row)
+int reading_row(struct reading *r, const struct value *v, const struct context_field *f,
+		void *object)
 {
 	struct bind_reader b = {.c = r->c, .folder = -1, .report = note_fault, .arg = r};
-	const struct context_field *f = context_field(context_fields, row);
 	struct err e = {0};
 	int rc;
 
-	if (!v || v->kind == VALUE_NULL || context_field_given(f, r->c))
+	if (!v || v->kind == VALUE_NULL || context_field_given(f, object))
 		return 0;
-	rc = bind_field(&b, v, f, r->c, &e);
+	rc = bind_field(&b, v, f, object, &e);
 	if (rc == -ENOMEM)
 		return rc;
 	return rc ? reading_note(r, "%s", e.msg) : 0;
+}
+
+int reading_member(struct reading *r, const struct value *v, const char *row)
+{
+	return reading_row(r, v, context_field(context_fields, row), r->c);
 }
 
 /* ---- host name ------------------------------------------------------------------------------- */

@@ -42,6 +42,9 @@ int reading_item(struct reading *r, const char *name, const char *s, context_che
 int reading_u32(struct reading *r, const struct value *v, uint32_t min, uint32_t max, uint32_t *at);
 /* true, false and what people write for them. */
 int reading_choice(struct reading *r, const struct value *v, enum context_choice *at);
+/* The member of that row of a struct of the model, if it is not given yet. v may be NULL. */
+int reading_row(struct reading *r, const struct value *v, const struct context_field *f,
+		void *object);
 /* A member of the model by its row's name, as metadata-server.yaml(5) has it. */
 int reading_member(struct reading *r, const struct value *v, const char *row);
 

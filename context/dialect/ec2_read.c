@@ -409,7 +409,6 @@ static int read_documents(struct ec2_reader *o)
 	AUTO(value_free) struct value *spot = NULL;
 	AUTO(value_free) struct value *rebalance = NULL;
 	struct context *c = o->r.c;
-	AUTO_FREE char *monitoring = NULL;
 	struct http_slice s;
 	int rc = parse_leaf(o, "dynamic/instance-identity/document", &id);
 

@@ -7,48 +7,28 @@
  *	                 and keys); cloud-init keeps what else is there, so the facts of the model
  *	                 go there under their names (metadata-server.yaml(5)), but no secrets
  *	user-data        any bytes; there even if empty, since without it nothing is taken
- *	vendor-data      the same, where there is one
+ *	vendor-data      the same, where there is one; users, mounts, files, scripts go there, as
+ *	                 context/cloudconfig.h has it
  *	network-config   YAML: context/netconfig.h
  *
  * Not read: seedfrom, network-interfaces.
  */
 #include "context/dialect/nocloud.h"
 #include "context/bind.h"
+#include "context/cloudconfig.h"
 #include "context/netconfig.h"
 #include "lib/yaml.h"
 
 /* Rows that meta-data has under their own names. */
-static const char *const facts[] = {
-	"public-hostname",
-	"ami-id",
-	"instance-type",
-	"architecture",
-	"region",
-	"availability-zone",
-	"availability-zone-id",
-	"placement-group",
-	"host-id",
-	"partition-number",
-	"reservation-id",
-	"account-id",
-	"kernel-id",
-	"ramdisk-id",
-	"ancestor-ami-ids",
-	"product-codes",
-	"services-domain",
-	"services-partition",
-	"system",
-	"life-cycle",
-	"target-lifecycle-state",
-	"monitoring",
-	"launch-index",
-	"launch-time",
-	"security-groups",
-	"tags",
-	"block-devices",
-	"cluster",
-	"extra",
-};
+#define FACTS                                                                                      \
+	"public-hostname", "ami-id", "instance-type", "architecture", "region",                    \
+		"availability-zone", "availability-zone-id", "placement-group", "host-id",         \
+		"partition-number", "reservation-id", "account-id", "kernel-id", "ramdisk-id",     \
+		"ancestor-ami-ids", "product-codes", "services-domain", "services-partition",      \
+		"system", "life-cycle", "target-lifecycle-state", "monitoring", "launch-index",    \
+		"launch-time", "security-groups", "tags", "block-devices", "cluster", "extra"
+
+static const char *const facts[] = {FACTS};
 
 static const char *const fields[] = {
 	"instance-id",
@@ -71,35 +51,15 @@ static const char *const fields[] = {
 	"nics.metric6",
 	"nics.vlan-id",
 	"nics.vlan-parent",
-	"public-hostname",
-	"ami-id",
-	"instance-type",
-	"architecture",
-	"region",
-	"availability-zone",
-	"availability-zone-id",
-	"placement-group",
-	"host-id",
-	"partition-number",
-	"reservation-id",
-	"account-id",
-	"kernel-id",
-	"ramdisk-id",
-	"ancestor-ami-ids",
-	"product-codes",
-	"services-domain",
-	"services-partition",
-	"system",
-	"life-cycle",
-	"target-lifecycle-state",
-	"monitoring",
-	"launch-index",
-	"launch-time",
-	"security-groups",
-	"tags",
-	"block-devices",
-	"cluster",
-	"extra",
+	"default-user.password",
+	"random-seed",
+	"files.path",
+	"files.mode",
+	"files.owner",
+	"files.append",
+	"files.content",
+	CLOUDCONFIG_FIELDS,
+	FACTS,
 	NULL,
 };
 
@@ -164,12 +124,14 @@ static int fill(struct reading *r, const struct tree *docs, const struct value *
 		const struct value *network)
 {
 	struct context *c = r->c;
+	struct http_slice vendor;
 	int rc;
 
 	r->where = "meta-data";
 	rc = read_meta_data(r, meta);
 	rc = rc ? rc : take_bytes(docs, "user-data", &c->user_data, &c->has_user_data);
-	rc = rc ? rc : take_bytes(docs, "vendor-data", &c->vendor_data, &c->has_vendor_data);
+	if (!rc && tree_leaf(docs, "vendor-data", &vendor) && vendor.len)
+		rc = cloudconfig_read(r, vendor.p, vendor.len);
 	r->where = "network-config";
 	return rc || !network ? rc : netconfig_read(r, network);
 }
@@ -236,15 +198,19 @@ static int write_meta_data(const struct context *c, bool image, struct buf *out,
 
 int nocloud_write_docs(const struct context *c, struct tree *docs, bool image, struct err *e)
 {
+	struct cloudconfig_scope scope = {
+		.secrets = image, .password = true, .seed = true, .files = true};
 	AUTO_BUF meta = BUF_INIT;
 	AUTO_BUF network = BUF_INIT;
+	AUTO_BUF vendor = BUF_INIT;
+	bool has_vendor = false;
 	int rc = write_meta_data(c, image, &meta, e);
 
 	rc = rc ? rc : tree_add(docs, 0, "meta-data", meta.data, meta.len, e);
 	rc = rc ? rc : tree_add(docs, 0, "user-data", buf_str(&c->user_data), c->user_data.len, e);
-	if (!rc && c->has_vendor_data)
-		rc = tree_add(docs, 0, "vendor-data", buf_str(&c->vendor_data), c->vendor_data.len,
-			      e);
+	rc = rc ? rc : cloudconfig_write(c, scope, &vendor, &has_vendor, e);
+	if (!rc && has_vendor)
+		rc = tree_add(docs, 0, "vendor-data", buf_str(&vendor), vendor.len, e);
 	if (rc || !netconfig_has_nics(c))
 		return rc;
 	rc = netconfig_write(c, false, &network, e);

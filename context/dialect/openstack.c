@@ -13,6 +13,9 @@
  *	openstack/latest/vendor_data.json   {"cloud-init": text}
  *	openstack/content/NNNN              the files
  *
+ * Users, mounts, scripts and so on are in the vendor-data, as context/cloudconfig.h has it; so are
+ * all files, where one has a mode or an owner.
+ *
  * Not read: vendor_data2.json, devices, dedicated_cpus, network_config (a Debian interfaces file),
  * the layout of 2012 with meta.js.
  */
@@ -20,6 +23,7 @@
 
 #include <stdio.h>
 
+#include "context/cloudconfig.h"
 #include "context/dialects.h"
 #include "context/rules.h"
 #include "lib/str.h"
@@ -39,7 +43,11 @@ static const char *const fields[] = {
 	"user-data",
 	"vendor-data",
 	"files.path",
+	"files.mode",
+	"files.owner",
+	"files.append",
 	"files.content",
+	CLOUDCONFIG_FIELDS,
 	"nics.mac",
 	"nics.name",
 	"nics.method",
@@ -192,8 +200,7 @@ static int read_vendor_data(struct reading *r, const struct value *doc)
 
 	if (!v || v->kind != VALUE_STRING || value_bytes(v, &data, &len, NULL))
 		return 0;
-	r->c->has_vendor_data = true;
-	return buf_add(&r->c->vendor_data, data, len);
+	return cloudconfig_read(r, data, len);
 }
 
 static int read_user_data(struct reading *r, const struct tree *docs)
@@ -289,6 +296,18 @@ static void put_keys(struct jsonw *w, const struct strlist *keys)
 	jsonw_close(w);
 }
 
+/* Files of meta_data.json have a path and a content. */
+static bool files_need_more(const struct context *c)
+{
+	for (size_t i = 0; i < c->n_files; i++) {
+		const struct context_file *f = &c->files[i];
+
+		if (f->path && (f->mode || f->owner || f->append != CHOICE_OPEN))
+			return true;
+	}
+	return false;
+}
+
 static void put_files(struct jsonw *w, const struct context *c)
 {
 	char at[32];
@@ -336,26 +355,30 @@ static int write_meta_data(const struct context *c, bool drive, struct buf *out,
 	if (c->n_tags)
 		jsonw_close(&w);
 	put_keys(&w, &c->ssh_keys);
-	put_files(&w, c);
+	if (!files_need_more(c))
+		put_files(&w, c);
 	if (seed.len)
 		jsonw_string(&w, "random_seed", seed.data);
 	jsonw_close(&w);
 	return jsonw_end(&w, e);
 }
 
-static int write_vendor_data(const struct context *c, struct tree *docs, struct err *e)
+static int write_vendor_data(const struct context *c, struct tree *docs, bool drive, struct err *e)
 {
+	struct cloudconfig_scope scope = {.secrets = drive, .files = files_need_more(c)};
+	AUTO_BUF data = BUF_INIT;
 	AUTO_BUF out = BUF_INIT;
+	bool has = false;
 	struct jsonw w;
-	int rc;
+	int rc = cloudconfig_write(c, scope, &data, &has, e);
 
-	if (!c->has_vendor_data)
-		return 0;
-	if (!utf8_valid(buf_str(&c->vendor_data), c->vendor_data.len))
+	if (rc || !has)
+		return rc;
+	if (!utf8_valid(buf_str(&data), data.len))
 		return err_set(e, EINVAL, "vendor-data is not text, and vendor_data.json is JSON");
 	jsonw_begin(&w, &out, true);
 	jsonw_object(&w, NULL);
-	jsonw_string_n(&w, "cloud-init", buf_str(&c->vendor_data), c->vendor_data.len);
+	jsonw_string_n(&w, "cloud-init", buf_str(&data), data.len);
 	jsonw_close(&w);
 	rc = jsonw_end(&w, e);
 	return rc ? rc : tree_add(docs, 20131017, BASE "vendor_data.json", out.data, out.len, e);
@@ -367,6 +390,8 @@ static int write_files(const struct context *c, struct tree *docs, struct err *e
 	size_t n = 0;
 	int rc = 0;
 
+	if (files_need_more(c))
+		return 0;
 	for (size_t i = 0; i < c->n_files && !rc; i++) {
 		if (!c->files[i].path)
 			continue;
@@ -389,7 +414,7 @@ int openstack_write_docs(const struct context *c, struct tree *docs, bool drive,
 	rc = rc ? rc : tree_add(docs, 0, BASE "meta_data.json", meta.data, meta.len, e);
 	if (!rc && c->has_user_data && c->user_data.len)
 		rc = tree_add(docs, 0, BASE "user_data", c->user_data.data, c->user_data.len, e);
-	rc = rc ? rc : write_vendor_data(c, docs, e);
+	rc = rc ? rc : write_vendor_data(c, docs, drive, e);
 	rc = rc ? rc : write_files(c, docs, e);
 	if (rc || !c->n_nics)
 		return rc;

@@ -73,7 +73,8 @@ same_network() {
 	extract x.iso
 	read_as nocloud seed
 	same_machine && same_network
-	"$MS" convert --to nocloud "$BATS_FILE_TMPDIR/more.yaml" more
+	sed '$a vendor-data: "#cloud-config\\n{}\\n"' "$BATS_FILE_TMPDIR/web1.yaml" >vendor.yaml
+	"$MS" convert --to nocloud vendor.yaml more
 	read_as nocloud more
 	jq -e '.vendordata == "#cloud-config\n{}\n"' found.json
 }
@@ -84,6 +85,102 @@ same_network() {
 	read_as config-drive seed
 	same_machine && same_network
 	jq -e '.files == {"/etc/motd": "hi\n"} and .vendordata == "#cloud-config\n{}\n"' found.json
+}
+
+# all that only a cloud-config can say; the operator's own words on time zone and locale
+all_of_it() {
+	cat "$BATS_FILE_TMPDIR/web1.yaml" - <<-'YAML'
+		default-user: {name: cloud, gecos: "Cloud Ü", home: /srv/cloud, shell: /bin/sh, groups: [adm, wheel],
+		  sudo: "", password-hash: $6$abc$def}
+		users:
+		  - {name: joe, gecos: Joe, uid: 1500, groups: [audio], sudo: "ALL=(ALL) NOPASSWD:ALL",
+		     ssh-keys: [ssh-rsa CCCC joe], password: "o'pen"}
+		  - {name: robot, system: true}
+		ssh-password-login: true
+		time-zone: Europe/Zurich
+		locale: de_CH.UTF-8
+		ntp-servers: [ntp.example.org]
+		grow-root: true
+		swap-file: /swap
+		swap-size: 1G
+		mounts:
+		  - {source: /dev/vdb, target: /srv, type: ext4, options: "noatime,nofail", format: true, format-label: data}
+		  - {source: LABEL=x, target: /mnt/x}
+		files:
+		  - {path: /etc/motd, mode: "0600", owner: "joe:adm", append: true, content: "hello\n"}
+		  - {path: /etc/bin, content-base64: AP/+}
+		scripts:
+		  - {name: first one.sh, content: "#!/bin/sh\ntrue\n"}
+		  - {name: second.sh, content: "#!/bin/sh\nfalse\n"}
+		ready: {url: "https://example.org/home"}
+		vendor-data: "#cloud-config\nlocale: en_US.UTF-8\npackages: [x]\n"
+	YAML
+}
+
+# vendor: what cloud-init makes of the file vendor-data
+vendor() { PYTHONPATH=$CLOUD_INIT /usr/bin/python3 "$TOP/tests/interop/cloud_init_vendor.py" vendor-data >vendor.json; }
+
+@test "cloud-init takes users, mounts, files and scripts from the vendor-data, the operator's own prevail" {
+	all_of_it >all.yaml
+	"$MS" convert --strict --to nocloud all.yaml seed
+	"$MS" convert --to yaml seed back.yaml
+	# a password makes an account that is not locked, which is said on the way
+	same() { "$MS" show -o json "./$1" | jq 'del(.. | ."lock-password"?)'; }
+	diff <(same all.yaml) <(same back.yaml)
+	read_as nocloud seed
+	# the user's own bytes are as they were
+	same_machine && same_network
+	cp seed/vendor-data vendor-data
+	vendor
+	jq -e '.config | .locale == "en_US.UTF-8" and .packages == ["x"] and .timezone == "Europe/Zurich" and .ssh_pwauth and
+		.mounts == [["/dev/vdb", "/srv", "ext4", "noatime,nofail"], ["LABEL=x", "/mnt/x"]] and
+		.swap == {"filename": "/swap", "size": 1073741824} and .growpart.mode == "auto" and .resize_rootfs and
+		.ntp.servers == ["ntp.example.org"] and .phone_home.url == "https://example.org/home" and
+		(.write_files[0] | .permissions == "0600" and .owner == "joe:adm" and .append and .content == "aGVsbG8K")' vendor.json
+	jq -e '.users.joe == {"gecos": "Joe", "uid": 1500, "groups": ["audio"], "sudo": "ALL=(ALL) NOPASSWD:ALL",
+		"ssh_authorized_keys": ["ssh-rsa CCCC joe"], "plain_text_passwd": "o\u0027pen", "lock_passwd": false, "default": false}
+		and .users.robot.system and (.users.cloud | .default and .gecos == "Cloud Ü" and .sudo == false and
+		.hashed_passwd == "$6$abc$def" and .lock_passwd == false)' vendor.json
+	jq -e '[.scripts[][0]] == ["000-first20one.sh", "001-second.sh"] and .scripts[0][1] == "IyEvYmluL3NoCnRydWUK"' vendor.json
+	# nothing that its schema objects to, but the one word that old ones know too
+	jq -e '.wrong == [] or .wrong == ["no jsonschema"] or
+		(.wrong | length == 1 and (.[0] | test("^Cloud config schema deprecations: user.sudo: [^:]*: [^:]*$")))' vendor.json
+	# what makes a file system leaves one that is there alone
+	jq -r '.config.bootcmd[0][2]' vendor.json >format.sh
+	truncate -s 4M disk
+	sh ./format.sh disk ext4 data 2>/dev/null
+	[ "$(blkid -p -o value -s LABEL disk)" = data ]
+	cp disk before
+	sh ./format.sh disk ext2 other
+	cmp disk before
+}
+
+@test "cloud-init takes the same from the config drive; by HTTP there are no passwords" {
+	all_of_it >all.yaml
+	"$MS" iso --kind config-drive --strict all.yaml x.iso
+	extract x.iso
+	read_as config-drive seed
+	same_machine && same_network
+	jq -r .vendordata found.json >vendor-data
+	vendor
+	jq -e '.users.joe.plain_text_passwd == "o\u0027pen" and .config.locale == "en_US.UTF-8" and
+		[.config.write_files[].path] == ["/etc/motd", "/etc/bin"]' vendor.json
+	serve all.yaml
+	curl -sf "$URL/openstack/latest/vendor_data.json" | jq -r '."cloud-init"' >vendor-data
+	vendor
+	jq -e '.users.joe.uid == 1500 and .users.cloud.gecos == "Cloud Ü"' vendor.json
+	run ! grep -E 'passwd": "' vendor.json
+	curl -sf "$URL/nocloud/vendor-data" >vendor-data
+	vendor
+	jq -e '.users.joe.uid == 1500' vendor.json
+	run ! grep -E 'passwd": "' vendor.json
+}
+
+@test "vendor-data that cloud-init would not find again in a message stay alone, and the loss is named" {
+	sed '$a users: [{name: joe}]\nvendor-data: "for something else"' "$BATS_FILE_TMPDIR/web1.yaml" >other.yaml
+	"$MS" convert --to nocloud other.yaml seed 2>err
+	[ "$(cat seed/vendor-data)" = "for something else" ]
+	grep -q users err
 }
 
 @test "cloud-init reads the OVF environment" {

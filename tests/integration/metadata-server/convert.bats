@@ -30,15 +30,15 @@ setup() {
 }
 
 @test "convert: what is lost is named; --strict then writes nothing" {
-	printf 'time-zone: Europe/Zurich\niam-role: {name: builder}\n' >>web1.yaml
+	printf 'swap-devices: true\ntime-zone: Europe/Zurich\niam-role: {name: builder}\n' >>web1.yaml
 	run --separate-stderr "$MS" convert --to nocloud web1.yaml seed
 	[ "$status" -eq 0 ]
-	[[ $stderr == *"no room in 'nocloud' for: time-zone, iam-role.name"* ]]
+	[[ $stderr == *"no room in 'nocloud' for: swap-devices, iam-role.name"* ]]
 	[ -f seed/meta-data ]
 	run "$MS" convert --strict --to nocloud web1.yaml seed2
 	[ "$status" -eq 3 ]
 	[ ! -e seed2 ]
-	"$MS" convert -o json --to nocloud web1.yaml 2>/dev/null | jq -e '.lost == ["time-zone", "iam-role.name"]'
+	"$MS" convert -o json --to nocloud web1.yaml 2>/dev/null | jq -e '.lost == ["swap-devices", "iam-role.name"]'
 }
 
 @test "convert: a folder that is not empty stays as it is; several documents need one" {

@@ -35,7 +35,7 @@ code() {
 	jq -e '.networks[0].ip_address == "192.168.0.5"' body
 	[ "$(code /openstack/latest/user_data)" = 200 ] && [ "$(cat body)" = hello ]
 	[ "$(code /openstack/2099-01-01/meta_data.json)" = 404 ]
-	[ "$(code /openstack/latest/password -X POST -d x)" = 405 ]
+	[ "$(code /openstack/latest/password -X PUT -d x)" = 405 ]
 	[ "$(code /openstack/../latest/)" = 400 ]
 }
 
@@ -104,7 +104,7 @@ gce() { code "/computeMetadata/v1/$1" -H 'Metadata-Flavor: Google' "${@:2}"; }
 	jq -e '.instance.networkInterfaces[0].ip == "192.168.0.5" and .instance.attributes["user-data-encoding"] == "base64"' body
 	"$MS" convert --from gce -o json body | jq -e '.context.hostname == "web1.example.org" and .notes == []'
 	[ "$(gce instance/nothing)" = 404 ]
-	[ "$(gce instance/guest-attributes/a/b -X PUT -d x)" = 405 ]
+	[ "$(gce instance/guest-attributes/a/b -X PUT -d x)" = 403 ]
 	[ "$(code /computeMetadata/ -H 'Metadata-Flavor: Google')" = 200 ] && [ "$(cat body)" = v1/ ]
 	[ "$(gce ../v1/instance/id)" = 400 ]
 }

@@ -83,6 +83,22 @@ static void drop(struct nic *n, const char *row)
 	context_fields_release(only, n);
 }
 
+/* A password is for use unless it is said; a label is that of a file system that is made. */
+static void tidy_rest(struct context *c)
+{
+	struct user *u = &c->default_user;
+
+	if (u->lock_password == CHOICE_OPEN && (u->password || u->password_hash))
+		u->lock_password = CHOICE_NO;
+	for (size_t i = 0; i < c->n_users; i++)
+		if (c->users[i].lock_password == CHOICE_OPEN &&
+		    (c->users[i].password || c->users[i].password_hash))
+			c->users[i].lock_password = CHOICE_NO;
+	for (size_t i = 0; i < c->n_mounts; i++)
+		if (c->mounts[i].format != CHOICE_YES)
+			context_set(&c->mounts[i].format_label, NULL);
+}
+
 /* Of a family that is not set up nothing is said. */
 static void tidy(struct context *c, bool lease_is_all)
 {
@@ -143,6 +159,7 @@ static void what_is_said_to_be_kept_is(void **state)
 
 			if (round)
 				thin_out(context_fields, (char *)in->context, 1 + round % 7);
+			tidy_rest(in->context);
 			tidy(in->context, !strcmp(dialects()[i]->name, "opennebula"));
 			if (context_validate(in->context, NULL))
 				continue;

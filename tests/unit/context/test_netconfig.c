@@ -164,7 +164,7 @@ static void what_cannot_be_used_is_told_and_the_rest_is_taken(void **state)
 	static const char *const told[] = {
 		"two interfaces named 'a'",          "'zz' is not a MAC address",
 		"gateway '1.2.3' is not an IP",      "route to '10.0.0.0/8' has no gateway",
-		"VLAN 'v' is on no known interface", "bonds are left out",
+		"VLAN 'v' is on no known interface", "bonds: 'bond0' is left out",
 	};
 	AUTO(strlist_release) struct strlist notes = {0};
 	AUTO(context_free)
