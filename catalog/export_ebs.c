@@ -11,6 +11,7 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
+#define BLOCK_MIN 4096
 #define BLOCK_MAX (4 * MIB)
 #define TIMEOUT_MINUTES 1440 /* a snapshot that gets no block for so long is given up */
 
@@ -80,7 +81,7 @@ static int take_start(struct ebs_upload *u, const struct httpc_response *r, stru
 	size = value_get(root, "BlockSize");
 	if (!id || !size)
 		return err_set(e, EBADMSG, "StartSnapshot tells no SnapshotId or BlockSize");
-	rc = value_u64(size, 4096, BLOCK_MAX, &u->block_size, e);
+	rc = value_u64(size, BLOCK_MIN, BLOCK_MAX, &u->block_size, e);
 	if (rc == 0)
 		rc = check_snapshot_id(id, e);
 	if (rc == 0 && GIB % u->block_size)
@@ -122,10 +123,16 @@ static int start_snapshot(struct ebs_upload *u, const char *parent, const char *
 	return export_journal_begin(&u->journal, u->snapshot, u->block_size, e);
 }
 
+static bool journal_makes_sense(const struct export_journal *j)
+{
+	return check_snapshot_id(j->snapshot, NULL) == 0 && j->block_size >= BLOCK_MIN &&
+	       j->block_size <= BLOCK_MAX && GIB % j->block_size == 0;
+}
+
 /* What the journal says of an interrupted export is taken up, if there is any. */
 static int begin(struct ebs_upload *u, const char *parent, const char *description, struct err *e)
 {
-	if (!u->journal.snapshot)
+	if (!u->journal.snapshot || !journal_makes_sense(&u->journal))
 		return start_snapshot(u, parent, description, e);
 	u->snapshot = strdup(u->journal.snapshot);
 	u->block_size = u->journal.block_size;

@@ -8,6 +8,7 @@
 
 #include "catalog/parse.h"
 #include "catalog/remote.h"
+#include "catalog/store.h"
 #include "catalog/unpack.h"
 #include "catalog/web.h"
 #include "lib/fs.h"
@@ -19,7 +20,6 @@
 
 #define SOURCE "source"
 #define UNPACKED "source.unpacked"
-#define JOURNAL "source.json"
 #define JOURNAL_LIMIT 65536
 /* No disk is larger: a bound for what lies about its size. */
 #define FILE_MAX (UINT64_C(64) << 40)
@@ -298,7 +298,7 @@ static int download_open(struct download *d, const struct catalog_image *im,
 			 const struct remote_file *remote, struct err *e)
 {
 	d->path = path_join(d->dir, SOURCE);
-	d->journal = path_join(d->dir, JOURNAL);
+	d->journal = path_join(d->dir, STORE_FILE_JOURNAL);
 	if (!d->path || !d->journal)
 		return err_nomem(e);
 	d->url = im->url;

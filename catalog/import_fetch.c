@@ -12,8 +12,6 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
-#define COPY_JOURNAL "copy.json"
-
 void import_set_up(const struct import_job *j, struct session *s)
 {
 	s->private_key = j->opts->private_key;
@@ -197,7 +195,7 @@ static int use_copy(struct import_job *j, struct err *e)
 	AUTO(catalog_image_release) struct catalog_image copy = {0};
 	int rc;
 
-	j->copy_journal = path_join(store_import_dir(j->import), COPY_JOURNAL);
+	j->copy_journal = path_join(store_import_dir(j->import), STORE_COPY_JOURNAL);
 	if (!j->copy_journal)
 		return err_nomem(e);
 	rc = ami_copy(&j->session, &j->image, j->copy_journal, &copy, e);
@@ -255,7 +253,7 @@ static int fetch_snapshot(struct import_job *j, struct err *e)
 /* Whatever came of it: a copy that was made costs money. */
 int import_remove_copy(struct import_job *j)
 {
-	AUTO_FREE char *journal = path_join(store_import_dir(j->import), COPY_JOURNAL);
+	AUTO_FREE char *journal = path_join(store_import_dir(j->import), STORE_COPY_JOURNAL);
 	struct err e;
 	int rc;
 

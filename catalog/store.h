@@ -31,6 +31,12 @@
 
 #define STORE_DISK "disk.qcow2" /* of the first disk; the others: store_disk_name */
 #define STORE_RECORD "image.json"
+/* Of an import that is not done: how far its disk is, how far the file that it is made of is, what was
+ * made in a cloud for it. gc leaves them. */
+#define STORE_TARGET_JOURNAL "journal.json"
+#define STORE_FILE_JOURNAL "source.json"
+#define STORE_COPY_JOURNAL "copy.json"
+#define STORE_JOURNALS STORE_TARGET_JOURNAL, STORE_FILE_JOURNAL, STORE_COPY_JOURNAL
 #define STORE_DISKS_MAX 16
 
 struct store;

@@ -225,21 +225,38 @@ static int drop_stage(struct round *r, const char *path, const char *name, struc
 	return drop_tree(r, path, name, e);
 }
 
+/* Whether an interrupted import left what it can be gone on by, or what it made in a cloud and must
+ * remove there. */
+static bool has_journal(const char *path)
+{
+	static const char *const names[] = {STORE_JOURNALS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_FREE char *journal = path_join(path, names[i]);
+
+		if (!journal || access(journal, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* An import that nobody works on, and that cannot be gone on with (or need not be). */
 static int drop_import(struct round *r, const char *path, const char *name, struct err *e)
 {
-	AUTO_FREE char *lock = str_format("%s.lock", path),
-		       *journal = path_join(path, "journal.json");
+	AUTO_FREE char *lock = str_format("%s.lock", path);
+	AUTO_FREE char *copy = path_join(path, STORE_COPY_JOURNAL);
 	AUTO_FD int fd = -1;
-	int rc;
+	int rc = 0;
 
-	if (!lock || !journal)
+	if (!lock || !copy)
 		return err_nomem(e);
 	if (store_import_lock(lock, &fd, NULL) < 0)
 		return 0;
-	if (access(journal, F_OK) == 0 && !(r->flags & STORE_GC_PARTIAL))
-		rc = 0;
-	else
+	if (r->flags & STORE_GC_PARTIAL && access(copy, F_OK) == 0)
+		log_warn("'%s' is kept: the copy of an AMI that it made is still in the cloud; the "
+			 "same import removes it",
+			 name);
+	else if (r->flags & STORE_GC_PARTIAL || !has_journal(path))
 		rc = drop_tree(r, path, name, e);
 	(void)unlink(lock);
 	return rc;

@@ -9,7 +9,6 @@
 #include "lib/json.h"
 #include "lib/str.h"
 
-#define JOURNAL "journal.json"
 #define JOURNAL_LIMIT 65536
 /* Enough to see partition tables and superblocks. */
 #define HEAD_SIZE 65536
@@ -40,7 +39,7 @@ int target_new(const char *dir, const char *origin, bool resumable,
 	t->resumable = resumable;
 	t->opts = *o;
 	t->disk = path_join(dir, STORE_DISK);
-	t->journal = path_join(dir, JOURNAL);
+	t->journal = path_join(dir, STORE_TARGET_JOURNAL);
 	t->origin = strdup(origin);
 	t->head = calloc(1, HEAD_SIZE);
 	if (!t->disk || !t->journal || !t->origin || !t->head)

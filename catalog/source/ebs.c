@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "catalog/paging.h"
 #include "catalog/source.h"
 #include "lib/digest.h"
 #include "lib/json.h"
@@ -22,6 +23,7 @@
 #define TOKEN_MAX 1024
 #define LIST_PAGE "1000"
 #define PAGES_MAX 100000
+#define EMPTY_PAGES_MAX 100
 #define ATTEMPT_TIMEOUT_MS 120000
 #define CHECKPOINT_BYTES (128 * MIB)
 
@@ -47,7 +49,7 @@ struct fetch {
 	size_t n_page, page_at;
 	char *next_token;
 	bool last_page;
-	unsigned pages;
+	struct paging pages;
 	uint64_t last_index; /* listed last; UINT64_MAX: none yet */
 	struct pool *pool;
 	struct httpc **clients;
@@ -93,6 +95,7 @@ static void fetch_release(struct fetch *f)
 		drop_job(j);
 	}
 	page_release(f);
+	paging_release(&f->pages);
 	free(f->next_token);
 }
 DEFINE_AUTO_STRUCT(struct fetch, fetch_release);
@@ -192,7 +195,7 @@ static int take_page(struct fetch *f, const struct httpc_response *r, struct err
 	f->last_page = !token || !*token;
 	if (!f->last_page && !(f->next_token = strdup(token)))
 		return err_nomem(e);
-	return 0;
+	return f->last_page ? 0 : paging_next(&f->pages, token, f->n_page == 0, e);
 }
 
 /* Reads the next page; it may be empty and still not be the last one. */
@@ -217,8 +220,6 @@ static int list_page(struct fetch *f, struct err *e)
 
 	if (!path)
 		return err_nomem(e);
-	if (++f->pages > PAGES_MAX)
-		return err_set(e, EFBIG, "more than %d pages of blocks", PAGES_MAX);
 	snprintf(start, sizeof(start), "%llu", (unsigned long long)f->next_index);
 	if (f->next_token)
 		query[req.n_query++] = (struct aws_param){"pageToken", f->next_token};
@@ -428,6 +429,7 @@ static int resume_at(struct fetch *f, uint64_t position, struct err *e)
 	free(f->next_token);
 	f->next_token = NULL;
 	f->last_page = position == f->volume_size;
+	f->pages.n = 0;
 	page_release(f);
 	return 0;
 }
@@ -440,6 +442,7 @@ static int fetch_snapshot(struct session *s, const struct catalog_image *im,
 		.session = s,
 		.snapshot = im->snapshot,
 		.last_index = UINT64_MAX,
+		.pages = {.most = PAGES_MAX, .most_empty = EMPTY_PAGES_MAX},
 	};
 	uint64_t position = 0;
 	int rc = list_page(&f, e);
@@ -534,9 +537,11 @@ static int take_snapshot(const struct xml_node *item, image_fn *fn, void *ctx, s
 static int ebs_list(struct session *s, const struct list_filter *f, image_fn *fn, void *ctx,
 		    struct err *e)
 {
+	AUTO(paging_release)
+	struct paging pages = {.most = LIST_PAGES_MAX, .most_empty = EMPTY_PAGES_MAX};
 	AUTO_FREE char *token = NULL;
 
-	for (unsigned page = 0; page < LIST_PAGES_MAX; page++) {
+	for (;;) {
 		AUTO(xml_free) struct xml_node *root = NULL;
 		const struct aws_param params[] = {
 			{"Owner.1", f->n_owners ? f->owners[0] : "self"},
@@ -557,12 +562,14 @@ static int ebs_list(struct session *s, const struct list_filter *f, image_fn *fn
 		next = xml_child_text(root, "nextToken", "");
 		if (rc != 0 || !*next)
 			return rc;
+		rc = paging_next(&pages, next, !xml_child(set, "item"), e);
+		if (rc < 0)
+			return err_wrap(e, "listing snapshots");
 		free(token);
 		token = strdup(next);
 		if (!token)
 			return err_nomem(e);
 	}
-	return err_set(e, EFBIG, "listing snapshots: more than %d pages", LIST_PAGES_MAX);
 }
 
 const struct source_type source_ebs = {

@@ -11,6 +11,7 @@
  */
 #include <ctype.h>
 
+#include "catalog/paging.h"
 #include "catalog/parse.h"
 #include "lib/json.h"
 #include "lib/str.h"
@@ -297,9 +298,10 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		    int (*fn)(void *ctx, const struct catalog_image *im), void *ctx, struct err *e)
 {
 	AUTO_FREE char *token = NULL;
-	unsigned empty = 0;
+	AUTO(paging_release)
+	struct paging pages = {.most = PAGES_MAX, .most_empty = EMPTY_PAGES_MAX};
 
-	for (unsigned page = 0; page < PAGES_MAX; page++) {
+	for (;;) {
 		AUTO(xml_free) struct xml_node *root = NULL;
 		AUTO_BUF names = BUF_INIT;
 		AUTO_FREE struct aws_param *params = NULL;
@@ -327,18 +329,14 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		next = xml_child_text(root, "nextToken", "");
 		if (!*next)
 			return 0;
-		if (token && strcmp(token, next) == 0 && !xml_child(set, "item"))
-			empty++;
-		else
-			empty = 0;
-		if (empty > EMPTY_PAGES_MAX)
-			return err_set(e, EPROTO, "listing images: page after page is empty");
+		rc = paging_next(&pages, next, !xml_child(set, "item"), e);
+		if (rc < 0)
+			return err_wrap(e, "listing images");
 		free(token);
 		token = strdup(next);
 		if (!token)
 			return err_nomem(e);
 	}
-	return err_set(e, EFBIG, "listing images: more than %u pages", PAGES_MAX);
 }
 
 const struct source_type source_ec2 = {

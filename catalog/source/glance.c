@@ -13,6 +13,7 @@
  */
 #include <stdio.h>
 
+#include "catalog/paging.h"
 #include "catalog/parse.h"
 #include "catalog/web.h"
 #include "lib/fs.h"
@@ -378,6 +379,7 @@ static int glance_list(struct session *s, const struct list_filter *f, image_fn 
 {
 	AUTO_FREE char *url = NULL;
 	AUTO_BUF header = BUF_INIT;
+	AUTO(paging_release) struct paging pages = {.most = PAGES_MAX};
 	int rc = glance_authorize(s, &header, e);
 
 	(void)f;
@@ -386,7 +388,7 @@ static int glance_list(struct session *s, const struct list_filter *f, image_fn 
 	url = str_format("%s/v2/images?limit=" PAGE_SIZE "&sort=created_at:desc", s->endpoint);
 	if (!url)
 		return err_nomem(e);
-	for (unsigned page = 0; page < PAGES_MAX; page++) {
+	for (;;) {
 		AUTO_FREE char *next = NULL, *joined = NULL;
 		AUTO_BUF text = BUF_INIT;
 
@@ -404,14 +406,15 @@ static int glance_list(struct session *s, const struct list_filter *f, image_fn 
 		if (rc == 0 && !web_same_origin(joined, url))
 			rc = err_set(e, EPROTO, "'%s': its next page is on another server, '%s'",
 				     url, joined);
-		if (rc == 0 && strcmp(joined, url) == 0)
-			rc = err_set(e, EPROTO, "'%s' is its own next page", url);
+		if (rc == 0)
+			rc = paging_next(&pages, joined, false, e);
+		if (rc == -EPROTO)
+			err_wrap(e, "'%s'", url);
 		if (rc < 0)
 			return rc;
 		free(url);
 		url = STEAL(joined);
 	}
-	return err_set(e, EFBIG, "more than %d pages of images", PAGES_MAX);
 }
 
 const struct source_type source_glance = {

@@ -4,6 +4,7 @@
  * by their manifests (*.manifest.xml). An image's id is its key, or s3://BUCKET/KEY.
  */
 #include "lib/s3.h"
+#include "catalog/paging.h"
 #include "catalog/parse.h"
 #include "lib/str.h"
 
@@ -124,12 +125,13 @@ static int s3_list(struct session *s, const struct list_filter *f, image_fn *fn,
 		   struct err *e)
 {
 	const char *bucket = s->source->bucket;
+	AUTO(paging_release) struct paging pages = {.most = PAGES_MAX};
 	AUTO_FREE char *token = NULL;
 
 	(void)f;
 	if (!bucket)
 		return err_set(e, EINVAL, "the source names no bucket");
-	for (unsigned page = 0; page < PAGES_MAX; page++) {
+	for (;;) {
 		AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
 		AUTO_FREE char *next = NULL;
 		int rc = list_page(s, token, &r, e);
@@ -142,13 +144,12 @@ static int s3_list(struct session *s, const struct list_filter *f, image_fn *fn,
 					s->source->prefix ? s->source->prefix : "");
 		if (rc != 0 || !next)
 			return rc;
-		if (token && strcmp(token, next) == 0)
-			return err_set(e, EPROTO, "listing 's3://%s': a page is its own next one",
-				       bucket);
+		rc = paging_next(&pages, next, false, e);
+		if (rc < 0)
+			return err_wrap(e, "listing 's3://%s'", bucket);
 		free(token);
 		token = STEAL(next);
 	}
-	return err_set(e, EFBIG, "listing 's3://%s': more than %d pages", bucket, PAGES_MAX);
 }
 
 /* By its key, or by the whole address. What there is, the fetch finds out. */

@@ -6,6 +6,7 @@ library, leaves the request's path and headers as they came, for the signatures'
 """
 
 import os
+import re
 import select
 import socket
 import struct
@@ -17,6 +18,7 @@ from http import HTTPStatus
 
 MAX_HEAD = 65536
 CHUNK = 1 << 20
+CREDENTIAL = re.compile(r"Credential=[^/]+/[0-9]+/([^/ ]+)/")  # in it the region that was signed for
 
 
 class BadRequest(Exception):
@@ -347,6 +349,8 @@ class Server:
         extra = ""
         if "range" in request.headers:
             extra += " range=" + request.headers["range"]
+        if scope := CREDENTIAL.search(request.headers.get("authorization", "")):
+            extra += " region=" + scope[1]
         if conduct is not None:
             extra += " fault=%d:%s" % (conduct.fault_id, conduct.kind)
         self.log("%s %s %d %d%s" % (request.method, request.label or request.target, response.status, sent, extra))

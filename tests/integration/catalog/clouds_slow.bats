@@ -93,6 +93,7 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 			[ "$(snapshots)" -eq $((before + 1)) ]
 		fi
 	done
+	catalog gc --partial
 	run --separate-stderr catalog import --copy "$AMI_EBS"
 	echo "$stderr"
 	[ "$status" -eq 0 ]

@@ -91,7 +91,9 @@ PASSING=(hangup "status --status 500" throttle "drop --bytes 20")
 	fault add redirect --service s3 --region eu-west-1 --match small --count 1
 	run --separate-stderr import "$DISK_BUNDLE" --name x
 	echo "$stderr"
-	[ "$(requests '301')" -ge 1 ]
+	# What was refused was signed for our region, what came next for the one that it was sent to.
+	[ "$(grep -A 1 ' 301 .*fault=' "$CLOUD/log/requests.log" | head -n 2 |
+		sed 's/.*region=\([^ ]*\).*/\1/' | paste -sd' ')" = "us-east-1 eu-west-1" ]
 	fault clear
 	rm -rf "$ACCLIMATE_STORE"
 	gives_up "$DISK_BUNDLE" s3 small "redirect --region eu-west-1" "wrong-region --region eu-west-1"

@@ -63,6 +63,11 @@ one_line() {
 	one_line "no 'format'" catalog list s
 	truncate -s 65M "$WEB/s/streams/v1/p.json"
 	one_line "p.json.*(more than|bytes)" catalog list s --refresh
+	# As long as it likes, it is neither held in memory nor fetched to its end.
+	truncate -s 1G "$WEB/s/streams/v1/p.json"
+	one_line "p.json.*(more than|bytes)" /usr/bin/time -q -o "$BATS_TEST_TMPDIR/rss" -f %M \
+		"$BINDIR/catalog" list s --refresh
+	[ "$(tail -n 1 "$BATS_TEST_TMPDIR/rss")" -lt 200000 ] || [ "$MODE" = asan ]
 	python3 -c 'print("[" * 100000)' >"$WEB/s/streams/v1/p.json"
 	one_line "p.json.*deep" catalog list s --refresh
 	echo '{"format": "products:1.0", "format": "x"}' >"$WEB/s/streams/v1/p.json"
@@ -81,12 +86,16 @@ one_line() {
 	mkdir -p "$WEB/g/v2"
 	add g glance url="$CLOUD_WEB/g"
 	echo '{"images": [], "next": "/g/v2/images?limit=200&sort=created_at:desc"}' >"$WEB/g/v2/images"
-	one_line "its own next page" catalog list g
+	one_line "pages go round" catalog list g
 	echo '{"images": [], "next": "http://example.org/v2/images"}' >"$WEB/g/v2/images"
 	one_line "another server" catalog list g --refresh
-	# Pages that go round without end come to one.
 	echo '{"images": [], "next": "/g/v2/images?b"}' >"$WEB/g/v2/images"
-	one_line "its own next page" catalog list g --refresh
+	one_line "pages go round" catalog list g --refresh
+	# By way of another one.
+	echo '{"images": [], "next": "/g/v2/images2"}' >"$WEB/g/v2/images"
+	echo '{"images": [], "next": "/g/v2/images"}' >"$WEB/g/v2/images2"
+	one_line "pages go round" catalog list g --refresh
+	[ "$(requests 'GET /g/v2/images')" -lt 20 ]
 }
 
 @test "a folder that holds itself, and one with a hundred thousand names" {

@@ -201,8 +201,10 @@ fails() {
 @test "gc removes what nothing refers to, and nothing else" {
 	new_image debian
 	cp "$PRISTINE" "$ACCLIMATE_STORE/disks/clone-00000000000000000000000000000000.qcow2"
-	mkdir -p "$ACCLIMATE_STORE"/partial/{tmp.abcdef,ami-1,ami-2,ami-3}
+	mkdir -p "$ACCLIMATE_STORE"/partial/{tmp.abcdef,ami-1,ami-2,ami-3,file-1,copy-1}
 	echo '{}' >"$ACCLIMATE_STORE/partial/ami-2/journal.json"
+	echo '{}' >"$ACCLIMATE_STORE/partial/file-1/source.json"
+	echo '{}' >"$ACCLIMATE_STORE/partial/copy-1/copy.json"
 	: >"$ACCLIMATE_STORE/partial/ami-9.lock"
 	exec 9>"$ACCLIMATE_STORE/partial/ami-3.lock"
 	flock 9
@@ -214,9 +216,12 @@ fails() {
 	[ -d "$ACCLIMATE_STORE/partial/tmp.abcdef" ]
 	catalog gc
 	[ "$(disks)" -eq 1 ]
-	[ "$(cd "$ACCLIMATE_STORE/partial" && echo *)" = "ami-2 ami-3 ami-3.lock" ]
+	[ "$(cd "$ACCLIMATE_STORE/partial" && echo *)" = "ami-2 ami-3 ami-3.lock copy-1 file-1" ]
 	exec 9>&-
-	catalog gc --partial
-	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
+	run catalog gc --partial
+	[ "$status" -eq 0 ]
+	[[ $output == *"copy-1' is kept"*"still in the cloud"* ]]
+	[ "$(ls "$ACCLIMATE_STORE/partial")" = copy-1 ]
+	rm -r "$ACCLIMATE_STORE/partial/copy-1"
 	whole
 }
