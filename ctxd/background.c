@@ -48,11 +48,11 @@ int background_fork(int *ret_fd, int *ret_status, struct err *e)
 	return 1;
 }
 
-int background_ready(const struct guest *g, int fd, struct err *e)
+int background_ready(const struct guest *g, const char *pid_path, int fd, struct err *e)
 {
 	AUTO_FD int parent = fd;
 	AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	AUTO_FREE char *path = guest_path(g, BACKGROUND_PID);
+	AUTO_FREE char *path = guest_path(g, pid_path);
 	char text[PID_LIMIT];
 	int n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	int rc = path ? fs_write_file(path, text, (size_t)n, 0644, e) : err_nomem(e);
@@ -94,11 +94,11 @@ static bool is_this_program(int pid)
 	       !strcmp(theirs, ours);
 }
 
-int background_running(const struct guest *g, int *ret_pid, struct err *e)
+int background_running(const struct guest *g, const char *pid_path, int *ret_pid, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	uint64_t pid = 0;
-	int rc = guest_read(g, BACKGROUND_PID, &text, e);
+	int rc = guest_read(g, pid_path, &text, e);
 
 	if (rc <= 0)
 		return rc;
@@ -110,11 +110,11 @@ int background_running(const struct guest *g, int *ret_pid, struct err *e)
 	return 1;
 }
 
-int background_stop(const struct guest *g, struct err *e)
+int background_stop(const struct guest *g, const char *pid_path, struct err *e)
 {
 	static const struct timespec nap = {.tv_nsec = STOP_WAIT_NS};
-	AUTO_FREE char *path = guest_path(g, BACKGROUND_PID);
-	int pid = 0, rc = path ? background_running(g, &pid, e) : err_nomem(e);
+	AUTO_FREE char *path = guest_path(g, pid_path);
+	int pid = 0, rc = path ? background_running(g, pid_path, &pid, e) : err_nomem(e);
 
 	if (rc < 0)
 		return rc;

@@ -86,7 +86,7 @@ static int run(const struct guest *g, struct serve_opts *o, struct err *e)
 static int run_in_background(const struct guest *g, struct serve_opts *o, int *ret_status,
 			     struct err *e)
 {
-	int pid, rc = background_running(g, &pid, e);
+	int pid, rc = background_running(g, IMDS_PID, &pid, e);
 
 	if (rc > 0) {
 		log_info("the service runs already, as process %d", pid);
@@ -103,7 +103,7 @@ static int run_in_background(const struct guest *g, struct serve_opts *o, int *r
 /* Ends what run_in_background began, and takes the address away. */
 static int stop(const struct guest *g, struct err *e)
 {
-	int rc = background_stop(g, e);
+	int rc = background_stop(g, IMDS_PID, e);
 
 	return rc < 0 ? rc : loopback_drop(e);
 }

@@ -10,8 +10,10 @@
 
 static int run(struct guest *g, struct err *e)
 {
-	int rc = apply_nothing(g, e);
+	int rc = state_lock(g, e);
 
+	if (rc == 0)
+		rc = apply_nothing(g, e);
 	if (rc == 0)
 		rc = hotplug_forget(g, e);
 	if (rc == 0)

@@ -3,9 +3,12 @@
 #include "ctxd/background.h"
 #include "ctxd/coldplug.h"
 #include "ctxd/commands.h"
+#include "ctxd/events.h"
 #include "ctxd/stages.h"
+#include "lib/log.h"
 
 #define SETTLE_MS 10000
+#define ROUNDS_MAX 5
 
 enum {
 	OPT_SETTLE = 512,
@@ -24,13 +27,25 @@ static void settle(void)
 		;
 }
 
+/* What changes while it runs is looked at in one more round, so that no event is lost. */
 static int run(struct guest *g, const struct detect_opts *o, bool wait, struct err *e)
 {
+	AUTO_FD int events = -1;
+	struct err none;
 	int rc;
 
-	if (wait)
-		settle();
-	rc = stage_update(g, o, e);
+	if (wait && events_open(&events, &none) < 0)
+		log_debug("%s", none.msg);
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		if (wait)
+			settle();
+		while (events >= 0 && events_wait(events, 0, &none) > 0)
+			;
+		rc = stage_update(g, o, e);
+		if (rc < 0 || events < 0 || events_wait(events, 0, &none) <= 0)
+			break;
+		log_debug("something changed meanwhile");
+	}
 	stage_tell(g);
 	return rc;
 }

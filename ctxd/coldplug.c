@@ -7,7 +7,6 @@
  */
 #include "ctxd/coldplug.h"
 
-#include <linux/netlink.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -15,10 +14,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "ctxd/events.h"
 #include "lib/proc.h"
 
-#define KERNEL_EVENTS 1 /* multicast group of NETLINK_KOBJECT_UEVENT */
-#define POLL_MS 50      /* to see the end of a process where there are no pidfds */
+#define POLL_MS 50 /* to see the end of a process where there are no pidfds */
 
 struct coldplug {
 	int64_t end;
@@ -35,19 +34,6 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int open_events(void)
-{
-	struct sockaddr_nl a = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_EVENTS};
-	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
-			NETLINK_KOBJECT_UEVENT);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
 int coldplug_watch(unsigned wait_ms, struct coldplug **ret, struct err *e)
 {
 	AUTO(coldplug_free) struct coldplug *c = calloc(1, sizeof(*c));
@@ -59,7 +45,8 @@ int coldplug_watch(unsigned wait_ms, struct coldplug **ret, struct err *e)
 		return err_nomem(e);
 	c->end = now_ms() + wait_ms;
 	c->pid = c->pidfd = -1;
-	c->events = open_events();
+	c->events = -1;
+	(void)events_open(&c->events, NULL); /* else what is there in the end is looked at */
 	o.die_with_parent = true;
 	snprintf(timeout, sizeof(timeout), "--timeout=%u", wait_ms / 1000 + 1);
 	if (access("/run/udev/control", F_OK) == 0 && proc_start(argv, &o, &c->pid, NULL) < 0)

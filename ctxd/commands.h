@@ -12,6 +12,7 @@ int cmd_local(const struct cli_command *self, int argc, char **argv);
 int cmd_network(const struct cli_command *self, int argc, char **argv);
 int cmd_final(const struct cli_command *self, int argc, char **argv);
 int cmd_update(const struct cli_command *self, int argc, char **argv);
+int cmd_watch(const struct cli_command *self, int argc, char **argv);
 int cmd_imds(const struct cli_command *self, int argc, char **argv);
 int cmd_undo(const struct cli_command *self, int argc, char **argv);
 

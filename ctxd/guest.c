@@ -26,6 +26,8 @@ void guest_release(struct guest *g)
 	strlist_release(&g->wrote);
 	strlist_release(&g->changed);
 	free(g->own_root);
+	if (g->lock >= 0)
+		close(g->lock);
 }
 
 char *guest_path(const struct guest *g, const char *path)

@@ -30,9 +30,10 @@ struct guest {
 	struct strlist told;  /* what was, or would be, done: a line each */
 	struct strlist wrote; /* entries for GUEST_LIST that are new */
 	struct strlist changed; /* paths that were written in this run */
+	int lock;               /* ctxd/state.h; -1: not held */
 };
 
-#define GUEST_INIT ((struct guest){.root = "", .live = true})
+#define GUEST_INIT ((struct guest){.root = "", .live = true, .lock = -1})
 
 void guest_release(struct guest *g);
 DEFINE_AUTO_STRUCT(struct guest, guest_release);

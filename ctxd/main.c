@@ -45,6 +45,14 @@ static const struct cli_command commands[] = {
 		cmd_update,
 	},
 	{
+		"watch",
+		"[OPTION]...",
+		"wait for such changes, where there is no udev to tell of them",
+		"  -b, --background            return when it listens, and go on\n"
+		"      --down                  end one that runs in the background\n",
+		cmd_watch,
+	},
+	{
 		"imds",
 		"[OPTION]...",
 		"serve the context that was found at http://169.254.169.254/",

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "ctxd/state.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/proc.h"
@@ -114,6 +115,7 @@ int run_script(struct apply *a, const char *name, const struct buf *text, struct
 	const char *argv[] = {"/usr/bin/env", "-i", NULL};
 	struct proc_opts o = PROC_OPTS_INIT;
 	const char **all = NULL;
+	struct err mine;
 	size_t n = 0;
 	pid_t pid;
 	int rc;
@@ -141,10 +143,13 @@ int run_script(struct apply *a, const char *name, const struct buf *text, struct
 	all[n] = path;
 	o.cwd = RUN_FILES;
 	o.stdout_fd = STDERR_FILENO;
+	state_unlock(a->g); /* it may take its time, and run ctxd itself */
 	rc = proc_start(all, &o, &pid, e);
 	free(all);
 	if (rc == 0)
 		rc = proc_wait(pid, e);
+	if (state_lock(a->g, &mine) < 0)
+		log_warn("%s", mine.msg);
 	if (rc > 0)
 		return err_set(e, EIO, "%s ended with status %d", name, rc);
 	return rc;

@@ -154,7 +154,7 @@ int serve(const struct instance *in, const struct serve_opts *o, struct err *e)
 	if (rc == 0)
 		rc = notify_manager("READY=1", e);
 	if (rc == 0 && o->background)
-		rc = background_ready(o->background, o->ready_fd, e);
+		rc = background_ready(o->background, IMDS_PID, o->ready_fd, e);
 	if (rc == 0)
 		rc = drop_privileges(o, e);
 	return rc < 0 ? rc : httpd_run(h, e);

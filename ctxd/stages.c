@@ -8,6 +8,7 @@
 #include "ctxd/fetch.h"
 #include "ctxd/hotplug.h"
 #include "ctxd/relabel.h"
+#include "ctxd/restart.h"
 #include "ctxd/state.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -57,12 +58,15 @@ static int finish(struct guest *g, int rc, struct err *e)
 {
 	struct err mine;
 
+	if (state_lock(g, &mine) < 0)
+		log_warn("%s", mine.msg);
 	relabel(g);
 	if (guest_save_list(g, &mine) < 0) {
 		if (rc == 0)
 			*e = mine;
 		rc = -e->code;
 	}
+	state_unlock(g);
 	return rc;
 }
 
@@ -77,6 +81,8 @@ static int run_local(struct guest *g, const struct detect_opts *o, bool running,
 	AUTO(detection_release) struct detection d = {.fd = -1};
 	int rc = detect(o, &d, e);
 
+	if (rc == 0)
+		rc = state_lock(g, e);
 	if (rc < 0)
 		return rc;
 	explain(&d);
@@ -112,7 +118,8 @@ static int run_network(struct guest *g, const struct detect_opts *o, struct err 
 		log_info("no metadata service is to be asked");
 		return 0;
 	}
-	return finish(g, apply_found(g, &d, false, e), e);
+	rc = state_lock(g, e);
+	return rc < 0 ? rc : finish(g, apply_found(g, &d, false, e), e);
 }
 
 int stage_network(struct guest *g, const struct detect_opts *o, struct err *e)
@@ -137,7 +144,9 @@ int stage_final(struct guest *g, struct err *e)
 
 	if (!guest_exists(g, STATE_CONTEXT))
 		return 0;
-	rc = state_load(g, &c, e);
+	rc = state_lock(g, e);
+	if (rc == 0)
+		rc = state_load(g, &c, e);
 	if (rc < 0)
 		return rc;
 	a.c = c;
@@ -147,9 +156,18 @@ int stage_final(struct guest *g, struct err *e)
 	return finish(g, rc, e);
 }
 
+static bool is_same(const struct guest *g, const struct buf *before)
+{
+	AUTO_BUF now = BUF_INIT;
+
+	(void)state_read(g, &now, NULL); /* gone: nothing */
+	return now.len == before->len && (!now.len || memcmp(now.data, before->data, now.len) == 0);
+}
+
 int stage_update(struct guest *g, const struct detect_opts *o, struct err *e)
 {
 	AUTO(context_free) struct context *c = NULL;
+	AUTO_BUF before = BUF_INIT;
 	bool by_network = false;
 	int rc;
 
@@ -159,10 +177,14 @@ int stage_update(struct guest *g, const struct detect_opts *o, struct err *e)
 	}
 	if (guest_exists(g, STATE_CONTEXT)) {
 		rc = state_load(g, &c, e);
+		if (rc == 0)
+			rc = state_read(g, &before, e);
 		if (rc < 0)
 			return rc;
 		by_network = strstr(c->source, " http://") != NULL;
 	}
 	rc = by_network ? run_network(g, o, e) : run_local(g, o, true, e);
+	if (!is_same(g, &before))
+		restart_imds(g);
 	return rc < 0 ? rc : stage_final(g, e);
 }

@@ -2,10 +2,57 @@
 /* The context in /run: see ctxd/state.h. */
 #include "ctxd/state.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "ctxd/wire.h"
 #include "lib/fs.h"
+
+/* The folder, which is root's alone, so that nobody else holds the lock. */
+static int open_dir(const struct guest *g, int *ret, struct err *e)
+{
+	AUTO_FREE char *dir = guest_path(g, STATE_DIR);
+	int rc = dir ? fs_mkdir_p(dir, 0755, e) : err_nomem(e);
+
+	if (rc == 0 && chmod(dir, 0700) < 0)
+		rc = err_errno(e, errno, "'%s'", dir);
+	if (rc < 0)
+		return rc;
+	*ret = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret < 0 ? err_errno(e, errno, "'%s'", dir) : 0;
+}
+
+int state_lock(struct guest *g, struct err *e)
+{
+	while (!g->dry_run && g->lock < 0) {
+		AUTO_FD int fd = -1;
+		struct stat st;
+		int rc = open_dir(g, &fd, e);
+
+		if (rc == -ENOENT)
+			continue; /* state_remove came between */
+		if (rc < 0)
+			return rc;
+		while (flock(fd, LOCK_EX) < 0) {
+			if (errno != EINTR)
+				return err_errno(e, errno, "waiting for another ctxd");
+		}
+		/* Who held it may have taken the folder away. */
+		if (fstat(fd, &st) < 0)
+			return err_errno(e, errno, "'" STATE_DIR "'");
+		if (st.st_nlink > 0)
+			g->lock = steal_fd(&fd);
+	}
+	return 0;
+}
+
+void state_unlock(struct guest *g)
+{
+	if (g->lock >= 0)
+		close(g->lock);
+	g->lock = -1;
+}
 
 int state_save(struct guest *g, const struct context *c, struct err *e)
 {
@@ -21,11 +68,18 @@ int state_save(struct guest *g, const struct context *c, struct err *e)
 	return rc < 0 ? rc : fs_write_file(path, bytes.data, bytes.len, 0600, e);
 }
 
+int state_read(const struct guest *g, struct buf *out, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
+
+	return path ? fs_read_file(path, WIRE_MAX, out, e) : err_nomem(e);
+}
+
 int state_load(const struct guest *g, struct context **ret, struct err *e)
 {
 	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
 	AUTO_BUF bytes = BUF_INIT;
-	int rc = path ? fs_read_file(path, WIRE_MAX, &bytes, e) : err_nomem(e);
+	int rc = path ? state_read(g, &bytes, e) : err_nomem(e);
 
 	if (rc < 0)
 		return rc;

@@ -13,9 +13,18 @@
 #define STATE_CONTEXT STATE_DIR "/context"
 #define STATE_BOOTED STATE_DIR "/booted" /* the final stage was reached */
 
+/*
+ * One ctxd at a time changes a guest: the boot's stages, an update that udev starts, a person. Waits
+ * for the others' end; a dry run does not. Errors: errno.
+ */
+int state_lock(struct guest *g, struct err *e);
+void state_unlock(struct guest *g);
+
 int state_save(struct guest *g, const struct context *c, struct err *e);
 /* Errors: ENOENT there is none, EBADMSG. */
 int state_load(const struct guest *g, struct context **ret, struct err *e);
+/* Its bytes, to see whether it changes. The same errors. */
+int state_read(const struct guest *g, struct buf *out, struct err *e);
 int state_remove(struct guest *g, struct err *e);
 int state_mark_booted(struct guest *g, struct err *e);
 

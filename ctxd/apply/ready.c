@@ -11,6 +11,7 @@
 
 #include "ctxd/http_client.h"
 #include "ctxd/run.h"
+#include "ctxd/state.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/str.h"
@@ -159,7 +160,10 @@ static int apply_ready(struct apply *a, struct err *e)
 		rc = run_script(a, "ready", &ready->script, e);
 	if (rc == 0 && guest_tell(a->g, e, "ready to %s", r.url) < 0)
 		rc = -ENOMEM;
-	return rc < 0 || a->g->dry_run || !a->g->live ? rc : try_all(a, &r, e);
+	if (rc < 0 || a->g->dry_run || !a->g->live)
+		return rc;
+	state_unlock(a->g); /* the last part: an update need not wait for an answer */
+	return try_all(a, &r, e);
 }
 
 const struct part part_ready = {"ready", apply_ready, NULL};

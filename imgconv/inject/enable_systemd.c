@@ -110,7 +110,8 @@ static int add_unit(struct enable *x, const struct overlay_entry *unit, const ch
 		rc = unit_install_targets(unit->data, enable_for, &in);
 	if (rc == -ENOMEM)
 		return err_nomem(x->e);
-	if (rc >= 0 && !in.n)
+	/* One without [Install] is started by another unit, or by udev. */
+	if (rc >= 0 && !in.n && strstr(unit->data, "\n[Install]"))
 		return err_set(x->e, EBADMSG, "'%s' has neither WantedBy= nor RequiredBy=", name);
 	return rc;
 }

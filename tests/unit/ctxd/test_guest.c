@@ -29,7 +29,7 @@ static int drop_tree(void **state)
 
 static struct guest guest(void)
 {
-	return (struct guest){.root = tree};
+	return (struct guest){.root = tree, .lock = -1};
 }
 
 static void put(const char *path, const char *text, unsigned mode)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Events of the kernel: see ctxd/events.h. The rule for udev in ctxd/hotplug.c says the same. */
+#include "ctxd/events.h"
+
+#include <linux/netlink.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "lib/str.h"
+
+#define KERNEL_EVENTS 1 /* multicast group of NETLINK_KOBJECT_UEVENT */
+#define EVENT_MAX 8192
+
+int events_open(int *ret, struct err *e)
+{
+	struct sockaddr_nl a = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_EVENTS};
+	AUTO_FD int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				NETLINK_KOBJECT_UEVENT);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return err_errno(e, errno, "listening to the kernel's events");
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+/* The value of a key, or "". The text ends with a NUL. */
+static const char *value(const char *text, const char *end, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *p = text; p < end; p += strlen(p) + 1) {
+		if (strncmp(p, key, len) == 0 && p[len] == '=')
+			return p + len + 1;
+	}
+	return "";
+}
+
+/*
+ * Behind a driver, or in a container, where a NIC is one end of a pair, by its name: not the pairs
+ * and bridges that a container's host makes by the dozen, nor VLANs on a NIC.
+ */
+static bool is_nic(const char *path, const char *name)
+{
+	if (!strstr(path, "/virtual/net/"))
+		return true;
+	return (str_has_prefix(name, "eth") || str_has_prefix(name, "en")) && !strchr(name, '.');
+}
+
+bool events_matter(const char *text, size_t len)
+{
+	const char *end = text + len;
+	const char *action, *device, *subsystem;
+
+	if (!len || end[-1])
+		return false;
+	action = value(text, end, "ACTION");
+	subsystem = value(text, end, "SUBSYSTEM");
+	if (strcmp(subsystem, "net") == 0)
+		return strcmp(action, "add") == 0 &&
+		       is_nic(value(text, end, "DEVPATH"), value(text, end, "INTERFACE"));
+	if (strcmp(subsystem, "block") != 0)
+		return false;
+	device = value(text, end, "DEVNAME");
+	if (device[0] == 's' && device[1] == 'r' && device[2] >= '0' && device[2] <= '9')
+		return strcmp(action, "change") == 0 || strcmp(action, "add") == 0;
+	return strcmp(action, "change") == 0 && strcmp(value(text, end, "RESIZE"), "1") == 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Takes what is there. Any process may send to the socket: only the kernel's word counts. */
+static bool drain(int fd)
+{
+	bool found = false;
+	char text[EVENT_MAX];
+
+	for (;;) {
+		struct sockaddr_nl from = {0};
+		socklen_t from_len = sizeof(from);
+		ssize_t n = recvfrom(fd, text, sizeof(text), MSG_DONTWAIT, (struct sockaddr *)&from,
+				     &from_len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == ENOBUFS)
+			found = true;
+		else if (n <= 0)
+			return found;
+		else if (!from.nl_pid && events_matter(text, (size_t)n))
+			found = true;
+	}
+}
+
+int events_wait(int fd, int timeout_ms, struct err *e)
+{
+	int64_t end = now_ms() + timeout_ms;
+
+	for (;;) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int64_t left = timeout_ms < 0 ? -1 : MAX(end - now_ms(), 0);
+		int n = poll(&p, 1, (int)left);
+
+		if (n < 0 && errno != EINTR)
+			return err_errno(e, errno, "waiting for the kernel's events");
+		if (n > 0 && drain(fd))
+			return 1;
+		if (n == 0)
+			return 0;
+	}
+}
