@@ -149,6 +149,10 @@ static int read_extensions(struct qcow2 *q, const uint8_t *h, size_t end, const 
 		const uint8_t *data = h + at + 8;
 		int rc = 0;
 
+		/* Where version 3 has its feature bits, version 2 has this: it is none of them. */
+		if (type == EXT_END && len)
+			return err_set(e, EBADMSG,
+				       "the end of the header extensions has a length of %u", len);
 		if (type == EXT_END)
 			return 0;
 		if (n == EXTENSIONS_MAX)
