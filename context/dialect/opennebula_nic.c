@@ -335,7 +335,8 @@ static int read_nic(struct one_reader *o, const char *kind, unsigned number)
 		rc = read_number(o, p, "METRIC", 0, UINT32_MAX, &n->metric);
 	if (rc == 0)
 		rc = read_number(o, p, "IP6_METRIC", 0, UINT32_MAX, &n->metric6);
-	if (rc == 0)
+	/* Frames of an ETHn are tagged by its host; those of a device passed through by the guest. */
+	if (rc == 0 && !strcmp(kind, "PCI"))
 		rc = read_number(o, p, "VLAN_ID", 0, 4094, &n->vlan_id);
 	return rc;
 }

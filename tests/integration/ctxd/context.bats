@@ -77,22 +77,6 @@ instance() {
 	grep -v '^#' context.sh | sed -n 's/^\([A-Z0-9_]*\)=.*/\1/p' | LC_ALL=C sort -c
 }
 
-# both MAC=NAME... : cloud-init and ctxd on the context of standard input
-both() {
-	tree netplan
-	context
-	cp ctx/context.sh .
-	"$CTXD" local -q --root tree --dev media 2>/dev/null
-	: >log
-	"$CTXD" imds --root tree --listen 127.0.0.1:0 2>log &
-	pid=$!
-	until grep -q 'listening on' log; do kill -0 $pid; sleep 0.02; done
-	curl -sf "http://127.0.0.1:$(sed -n 's/.*127.0.0.1://p' log)/latest/user-data" >user-data || true
-	kill $pid
-	wait $pid
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/oracle.py" ctx tree user-data "$@"
-}
-
 @test "cloud-init's data source reads a context of ours as ctxd does" {
 	oracle
 	instance >web1.yaml

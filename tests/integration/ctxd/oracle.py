@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What cloud-init's OpenNebula data source makes of a folder with a context.sh, against what ctxd
-made of the same context in a tree: host name, keys, user data, and each NIC's network.
+made of the same context in a tree: host name, keys, user data, and each NIC's network. Aliases, which
+that data source does not know, are to follow a NIC's own addresses; but not those that live elsewhere.
 
 usage: oracle.py CONTEXT-DIR TREE USER-DATA-FILE MAC=NAME..."""
 import base64
@@ -48,6 +49,18 @@ def same(what, ours, theirs):
         sys.exit("%s: ctxd %r, cloud-init %r" % (what, ours, theirs))
 
 
+def aliases(meta, mac):
+    """The addresses of a NIC's aliases in the guest."""
+    nic = [k[:-4] for k, v in meta.items() if re.fullmatch(r"ETH\d+_MAC", k) and v.lower() == mac]
+    got = []
+    for n in range(64):
+        alias = {k: meta.get("%s_ALIAS%d_%s" % (nic[0], n, k)) for k in
+                 ("IP", "IP6", "IP6_ULA", "EXTERNAL", "DETACH")} if nic else {}
+        if (alias.get("EXTERNAL") or "").upper() != "YES" and not alias.get("DETACH"):
+            got += [alias[k] for k in ("IP", "IP6", "IP6_ULA") if alias.get(k)]
+    return got
+
+
 with mock.patch.object(ds, "get_physical_nics_by_mac", return_value=by_mac):
     found = ds.read_context_disk_dir(ctx, mock.Mock())
 
@@ -75,7 +88,9 @@ for name, conf in found.get("network-interfaces", {}).get("ethernets", {}).items
         same("%s: file" % name, ours, None)
         continue
     compared += 1
-    same("%s: addresses" % name, ours["Address"], given)
+    same("%s: addresses" % name, ours["Address"][:len(given)], given)
+    same("%s: aliases" % name, [a.split("/")[0] for a in ours["Address"][len(given):]],
+         aliases(meta, mac))
     dns = conf.get("nameservers", {})
     # There a server may be named twice.
     same("%s: DNS" % name, ours["DNS"], list(dict.fromkeys(dns.get("addresses", []))))
