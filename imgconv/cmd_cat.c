@@ -65,7 +65,7 @@ int cmd_cat(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "give an image, and a file in the guest");
 	l.image = argv[optind];
 	l.path = argv[optind + 1];
-	if (confine_images(&argv[optind], 1, &l.open, look, &l, &e) < 0)
+	if (confine_look(argv[optind], &l.open, look, &l, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

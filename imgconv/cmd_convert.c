@@ -247,6 +247,8 @@ static int change_source(const struct convert *c, struct image *src, bool tell,
 	rc = image_layer_new(src, layer, e);
 	if (rc == 0)
 		rc = inject_apply(*layer, c->changes.overlay, &c->changes.opts, &r, e);
+	if (rc == -ENOTSUP && c->verify)
+		rc = err_wrap(e, "with --verify, which needs changes that are the same twice");
 	if (rc == 0)
 		rc = image_layer_seal(*layer, e);
 	if (rc == 0 && tell)
@@ -391,6 +393,8 @@ static int confined(struct convert *c, int (*run)(void *ctx, struct err *e), str
 	const struct confine confine = {
 		.files = files,
 		.n_files = ARRAY_SIZE(files),
+		/* What a machine writes differs from one time to the next. */
+		.appliance = c->changes.any && !c->verify,
 		.companions = run == copy ? c->create.companions : NULL,
 		.run = run,
 		.ctx = c,

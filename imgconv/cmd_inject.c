@@ -105,6 +105,8 @@ static int show(const struct inject *x, const struct inject_report *r, struct er
 	jsonw_object(&w, NULL);
 	jsonw_string(&w, "image", x->image);
 	jsonw_u64(&w, "partition", r->partition);
+	if (*r->volume)
+		jsonw_string(&w, "volume", r->volume);
 	jsonw_string(&w, "distribution", r->distro);
 	jsonw_string(&w, "init", r->init);
 	jsonw_bool(&w, "dry-run", dry_run);
@@ -189,8 +191,10 @@ static int run_copy(void *ctx, struct err *e)
 static int run_confined(struct inject *x, struct err *e)
 {
 	struct confine_file file = {.path = x->image, .writable = writes(x)};
-	const struct confine c = {.files = &file, .n_files = 1, .run = run, .ctx = x};
-	const struct confine copy = {.files = &file, .n_files = 1, .run = run_copy, .ctx = x};
+	const struct confine c = {
+		.files = &file, .n_files = 1, .appliance = true, .run = run, .ctx = x};
+	const struct confine copy = {
+		.files = &file, .n_files = 1, .appliance = true, .run = run_copy, .ctx = x};
 	int rc = confine_run(&c, e);
 
 	return rc > 0 ? remake_run(x->image, &copy, &x->copy, e) : rc;

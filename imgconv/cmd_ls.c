@@ -75,7 +75,7 @@ int cmd_ls(const struct cli_command *self, int argc, char **argv)
 	l.image = argv[optind];
 	if (argc - optind == 2)
 		l.path = argv[optind + 1];
-	if (confine_images(&argv[optind], 1, &l.open, look, &l, &e) < 0)
+	if (confine_look(argv[optind], &l.open, look, &l, &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);
 }

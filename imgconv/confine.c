@@ -6,6 +6,8 @@
 
 #include "imgconv/disk/grub_host.h"
 #include "imgconv/files.h"
+#include "imgconv/inject/appliance.h"
+#include "imgconv/inject/appliance_host.h"
 #include "lib/fs.h"
 
 #define GRUB_MAX (16 * MIB)
@@ -20,11 +22,18 @@ enum {
 	ASK_BENEATH,
 	ASK_COMPANION,
 	ASK_GRUB,
+	ASK_APPLIANCE, /* the text says whether with KVM; the answer's, whether it will be tried */
+	ASK_APPLIANCE_DISKS,
+	ASK_APPLIANCE_END,
 };
+
+#define WITH_KVM "kvm"
+#define WITHOUT_KVM "tcg"
 
 /* What a worker carries, which wants a pointer that is not const. */
 struct scope {
 	const struct confine *confine;
+	struct appliance_host appliance;
 };
 
 /* In the child. */
@@ -83,6 +92,29 @@ static int serve_grub(const char *platform, const char *menu, size_t len, int *r
 	return rc;
 }
 
+static int serve_appliance(struct scope *s, unsigned what, const char *text,
+			   struct worker_answer *ret, struct err *e)
+{
+	bool kvm = strcmp(text, WITH_KVM) == 0 && appliance_host_has_kvm();
+
+	if (!s->confine->appliance)
+		return err_set(e, EACCES, "libguestfs was not allowed");
+	if (what == ASK_APPLIANCE) {
+		ret->text = strdup(kvm ? WITH_KVM : WITHOUT_KVM);
+		return ret->text ? appliance_host_start(&s->appliance, kvm, &ret->fd, e)
+				 : err_nomem(e);
+	}
+	if (what == ASK_APPLIANCE_END) {
+		appliance_host_end(&s->appliance);
+		return err_set(e, ECANCELED, "libguestfs is ended");
+	}
+	if (s->appliance.disks < 0)
+		return err_set(e, EINVAL, "libguestfs was not started");
+	ret->fd = s->appliance.disks;
+	s->appliance.disks = -1;
+	return 0;
+}
+
 static int serve(void *ctx, unsigned what, const char *text, size_t len, struct worker_answer *ret,
 		 struct err *e)
 {
@@ -108,6 +140,10 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 		if (!c->boot_loader || first == len)
 			break;
 		return serve_grub(text, text + first + 1, len - first - 1, &ret->fd, e);
+	case ASK_APPLIANCE:
+	case ASK_APPLIANCE_DISKS:
+	case ASK_APPLIANCE_END:
+		return serve_appliance(ctx, what, text, ret, e);
 	}
 	return err_set(e, EACCES, "a request of the confined process makes no sense");
 }
@@ -154,6 +190,26 @@ static int ask_grub(const char *platform, const char *menu, size_t len, struct b
 	return rc < 0 ? rc : fs_read_fd(fd, "the boot loader", GRUB_MAX, out, e);
 }
 
+static int ask_appliance(bool kvm, int *ret_requests, int *ret_disks, bool *used_kvm, struct err *e)
+{
+	const char *wish = kvm ? WITH_KVM : WITHOUT_KVM;
+	AUTO_FREE char *got = NULL;
+	int rc = worker_ask(ASK_APPLIANCE, wish, strlen(wish), ret_requests, &got, e);
+
+	if (rc < 0)
+		return rc;
+	*used_kvm = strcmp(got, WITH_KVM) == 0;
+	return worker_ask(ASK_APPLIANCE_DISKS, "", 0, ret_disks, NULL, e);
+}
+
+/* Its answer is an error in any case. */
+static void end_appliance(void)
+{
+	int fd = -1;
+
+	(void)worker_ask(ASK_APPLIANCE_END, "", 0, &fd, NULL, NULL);
+}
+
 const struct image_companions *confine_companions(void)
 {
 	return companions.create ? &companions : NULL;
@@ -162,14 +218,17 @@ const struct image_companions *confine_companions(void)
 static int run_confined(void *ctx, struct err *e)
 {
 	static const struct image_opener asks = {.open = ask_open, .open_beneath = ask_beneath};
-	const struct confine *c = ((struct scope *)ctx)->confine;
 	static const struct grub_host asks_for_grub = {.make = ask_grub};
+	static const struct appliance_starter starter = {.start = ask_appliance,
+							 .end = end_appliance};
+	const struct confine *c = ((struct scope *)ctx)->confine;
 	const struct image_opener *before = image_opener;
 	const struct grub_host *grub_before = grub_host;
 	int rc;
 
 	image_opener = &asks;
 	grub_host = &asks_for_grub;
+	appliance_starter = c->appliance ? &starter : NULL;
 	if (c->companions)
 		companions = (struct image_companions){.create = ask_companion,
 						       .stem = c->companions->stem};
@@ -177,13 +236,14 @@ static int run_confined(void *ctx, struct err *e)
 	/* Where it was no child. */
 	image_opener = before;
 	grub_host = grub_before;
+	appliance_starter = NULL;
 	companions = (struct image_companions){0};
 	return rc;
 }
 
 int confine_run(const struct confine *c, struct err *e)
 {
-	struct scope scope = {.confine = c};
+	struct scope scope = {.confine = c, .appliance = APPLIANCE_HOST_INIT};
 	struct worker w = {
 		.flags = c->flags,
 		.run = run_confined,
@@ -192,15 +252,23 @@ int confine_run(const struct confine *c, struct err *e)
 		.result = c->result,
 		.result_len = c->result_len,
 	};
+	int rc;
 
-	return worker_run(&w, e);
+	rc = worker_run(&w, e);
+	appliance_host_end(&scope.appliance);
+	return rc;
 }
 
-int confine_images(char *const *paths, size_t n_paths, const struct image_open_opts *o,
-		   int (*run)(void *ctx, struct err *e), void *ctx, struct err *e)
+static int confine_some(char *const *paths, size_t n_paths, const struct image_open_opts *o,
+			bool appliance, int (*run)(void *ctx, struct err *e), void *ctx,
+			struct err *e)
 {
 	AUTO_FREE struct confine_file *files = calloc(n_paths + 1, sizeof(*files));
-	const struct confine c = {.files = files, .n_files = n_paths + 1, .run = run, .ctx = ctx};
+	const struct confine c = {.files = files,
+				  .n_files = n_paths + 1,
+				  .appliance = appliance,
+				  .run = run,
+				  .ctx = ctx};
 
 	if (!files)
 		return err_nomem(e);
@@ -208,4 +276,16 @@ int confine_images(char *const *paths, size_t n_paths, const struct image_open_o
 		files[i] = (struct confine_file){.path = paths[i], .beneath = confine_beneath(o)};
 	files[n_paths].path = o->parent;
 	return confine_run(&c, e);
+}
+
+int confine_images(char *const *paths, size_t n_paths, const struct image_open_opts *o,
+		   int (*run)(void *ctx, struct err *e), void *ctx, struct err *e)
+{
+	return confine_some(paths, n_paths, o, false, run, ctx, e);
+}
+
+int confine_look(char *path, const struct image_open_opts *o, int (*run)(void *ctx, struct err *e),
+		 void *ctx, struct err *e)
+{
+	return confine_some(&path, 1, o, true, run, ctx, e);
 }

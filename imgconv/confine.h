@@ -23,6 +23,11 @@ struct confine {
 	unsigned flags;                   /* SANDBOX_* (lib/sandbox.h) */
 	const struct confine_file *files; /* n_files of them */
 	size_t n_files;
+	/*
+	 * File systems that libext2fs does not read may be changed, or looked at, by libguestfs,
+	 * which a process beside this one has (imgconv/inject/appliance.h).
+	 */
+	bool appliance;
 	/* What makes the other files of a new image, here; NULL: there are none. */
 	const struct image_companions *companions;
 	/*
@@ -50,6 +55,10 @@ int confine_run(const struct confine *c, struct err *e);
 /* The same for images that are all opened by o, to be read: paths has n_paths of them. */
 int confine_images(char *const *paths, size_t n_paths, const struct image_open_opts *o,
 		   int (*run)(void *ctx, struct err *e), void *ctx, struct err *e);
+
+/* The same for one image whose files are looked at, with .appliance. */
+int confine_look(char *path, const struct image_open_opts *o, int (*run)(void *ctx, struct err *e),
+		 void *ctx, struct err *e);
 
 /* Whether an image that is opened so may have others beside it. */
 static inline bool confine_beneath(const struct image_open_opts *o)

@@ -2,8 +2,9 @@
 /*
  * A file system inside an image, without mounting it: read files and folders, and change them on
  * a copy-on-write layer that is written to the image by one commit. Paths are absolute in the
- * guest; symbolic links are followed inside the guest only. One implementation: ext2/3/4
- * (inject/ext4.c).
+ * guest; symbolic links are followed inside the guest only. Two implementations
+ * (guestfs_ops.h): ext2/3/4 by libext2fs (inject/ext4.c), and all else that Linux mounts by
+ * libguestfs (inject/appliance.c).
  */
 #ifndef IMGCONV_GUESTFS_H
 #define IMGCONV_GUESTFS_H
@@ -19,7 +20,7 @@ enum {
 };
 
 struct guest_stat {
-	uint32_t ino;
+	uint64_t ino;
 	unsigned mode; /* type and permission bits, as st_mode */
 	uint32_t uid, gid;
 	uint64_t size;
@@ -27,7 +28,7 @@ struct guest_stat {
 };
 
 /*
- * The file system at [start, start + length) of im.
+ * The file system at [start, start + length) of im, by libext2fs.
  * Errors: ENOTSUP no ext2/3/4, or an unknown incompatible feature; EUCLEAN (with GUEST_FS_WRITE)
  * errors flagged, journal to be replayed, orphans; EBADMSG a damaged superblock.
  */
@@ -38,6 +39,10 @@ DEFINE_AUTO(struct guest_fs *, guest_fs_close);
 
 /* Text form of the UUID, lower case. */
 const char *guest_fs_uuid(const struct guest_fs *fs);
+/* "/dev/vg/root" of a logical volume, "@" of a subvolume; "" if it is neither. Hostile. */
+const char *guest_fs_volume(const struct guest_fs *fs);
+/* Whether it keeps owners, modes and attributes: FAT and NTFS do not, and ignore them. */
+bool guest_fs_keeps_owners(const struct guest_fs *fs);
 
 /* follow: whether a symbolic link as the last component is followed. Errors: ENOENT, ELOOP ... */
 int guest_fs_stat(struct guest_fs *fs, const char *path, bool follow, struct guest_stat *ret,

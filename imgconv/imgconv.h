@@ -603,7 +603,8 @@ struct inject_opts {
 	int64_t now;         /* time stamps, seconds since 1970; makes the result reproducible */
 };
 struct inject_report {
-	unsigned partition;
+	unsigned partition; /* 0: none */
+	char *volume;       /* "/dev/vg/root" of LVM, "@" of Btrfs; "" if it is neither; hostile */
 	char *distro;       /* PRETTY_NAME or what was found */
 	char *init;         /* "systemd", "upstart", "openrc", "sysv" */
 	struct buf changes; /* a line each: "+ /path", "~ /path" (replaced), "- /path" */
@@ -611,8 +612,9 @@ struct inject_report {
 /*
  * Applies the overlay to the root file system in im (IMAGE_RDWR). All that can fail is tried on a
  * copy-on-write layer first; im is written only when everything fits.
- * Errors: ENOTSUP a file system other than ext2/3/4; EUCLEAN errors, an orphan list or a journal
- * to be replayed; ENOSPC; ELOOP, ENOTDIR, EISDIR on paths; EPERM an immutable target.
+ * Errors: ENOTSUP a file system that cannot be changed, or that takes libguestfs where there is none;
+ * EUCLEAN errors, an orphan list or a journal to be replayed; ENOSPC; ELOOP, ENOTDIR, EISDIR on paths;
+ * EPERM an immutable target.
  */
 int inject_apply(struct image *im, const struct overlay *o, const struct inject_opts *opts,
 		 struct inject_report *ret, struct err *e);

@@ -184,3 +184,10 @@ int image_layer_seal(struct image *im, struct err *e)
 	im->flags &= ~(unsigned)IMAGE_RDWR;
 	return rc;
 }
+
+int image_layer_commit(struct image *im, struct err *e)
+{
+	struct layer *l = to_layer(im);
+
+	return pages_write_back(&l->pages, l->below, 0, l->common.size, e);
+}

@@ -11,9 +11,14 @@
 
 #define IMAGE_LAYER_MAX (512 * MIB) /* bytes that may be written */
 
-/* below was opened for reading, stays the caller's, and must outlive *ret, which takes writes. */
+/* below stays as it is meanwhile, stays the caller's, and must outlive *ret, which takes writes. */
 int image_layer_new(struct image *below, struct image **ret, struct err *e);
 /* No more writes: from here on several threads may read, and it may be copied. Errors: ENOMEM. */
 int image_layer_seal(struct image *im, struct err *e);
+/*
+ * Writes what really changed to the image below, which was opened IMAGE_RDWR; the layer is empty
+ * afterwards. When a write fails, what was written is put back as it was.
+ */
+int image_layer_commit(struct image *im, struct err *e);
 
 #endif

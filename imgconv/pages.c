@@ -86,3 +86,95 @@ void pages_release(struct pages *p)
 	free(p->slots);
 	*p = (struct pages){0};
 }
+
+/* ---- writing back ---------------------------------------------------------------------------- */
+
+struct write_back {
+	struct image *im;
+	uint64_t start, length;
+	struct page **list; /* ascending */
+	size_t n;
+};
+
+/* Bytes of the page that lie inside the range. */
+static size_t page_len(const struct write_back *w, const struct page *p)
+{
+	return (size_t)MIN((uint64_t)PAGE_SIZE, w->length - p->index * PAGE_SIZE);
+}
+
+/* Keeps those that differ from the image, each with its bytes before the change. */
+static int keep_changed(struct write_back *w, struct err *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct page *p = w->list[i];
+		int rc;
+
+		if (!p->before)
+			p->before = malloc(PAGE_SIZE);
+		if (!p->before)
+			return err_nomem(e);
+		rc = image_pread(w->im, p->before, page_len(w, p), w->start + p->index * PAGE_SIZE,
+				 e);
+		if (rc < 0)
+			return rc;
+		if (memcmp(p->before, p->data, page_len(w, p)) != 0)
+			w->list[kept++] = p;
+	}
+	w->n = kept;
+	return 0;
+}
+
+static int write_page(struct write_back *w, size_t i, const uint8_t *data, struct err *e)
+{
+	const struct page *p = w->list[i];
+
+	return image_pwrite(w->im, data, page_len(w, p), w->start + p->index * PAGE_SIZE, e);
+}
+
+/* The first `done` pages as they were. rc is why. */
+static int put_back(struct write_back *w, size_t done, int rc, struct err *e)
+{
+	struct err undo = {0};
+	bool undone = true;
+
+	while (done-- > 0)
+		undone &= write_page(w, done, w->list[done]->before, &undo) >= 0;
+	undone &= image_flush(w->im, &undo) >= 0;
+	if (!undone)
+		return err_wrap(e, "changes are half written and cannot be taken back (%s)",
+				undo.msg);
+	return rc;
+}
+
+static int write_all(struct write_back *w, struct err *e)
+{
+	size_t done;
+	int rc = keep_changed(w, e);
+
+	if (rc < 0)
+		return rc;
+	for (done = 0; done < w->n && rc >= 0; done++)
+		rc = write_page(w, done, w->list[done]->data, e);
+	if (rc >= 0 && w->n)
+		rc = image_flush(w->im, e);
+	return rc < 0 ? put_back(w, done, rc, e) : 0;
+}
+
+int pages_write_back(struct pages *p, struct image *im, uint64_t start, uint64_t length,
+		     struct err *e)
+{
+	struct write_back w = {.im = im, .start = start, .length = length, .n = p->n};
+	int rc;
+
+	if (!p->n)
+		return 0;
+	rc = pages_sorted(p, &w.list, e);
+	if (rc >= 0)
+		rc = write_all(&w, e);
+	free(w.list);
+	if (rc >= 0)
+		pages_release(p);
+	return rc;
+}

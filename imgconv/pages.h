@@ -3,14 +3,14 @@
 #ifndef IMGCONV_PAGES_H
 #define IMGCONV_PAGES_H
 
-#include "lib/err.h"
+#include "imgconv/imgconv.h"
 
 #define PAGE_SIZE 4096
 
 struct page {
 	uint64_t index;
 	uint8_t *data;   /* PAGE_SIZE bytes; NULL: the slot is free */
-	uint8_t *before; /* for who keeps it: PAGE_SIZE bytes, or NULL */
+	uint8_t *before; /* of pages_write_back: PAGE_SIZE bytes, or NULL */
 };
 
 /* All zero to begin with. */
@@ -25,6 +25,13 @@ struct page *pages_find(const struct pages *p, uint64_t index);
 int pages_add(struct pages *p, uint64_t index, uint8_t *data, struct page **ret, struct err *e);
 /* All of them, ascending; the array is the caller's, the pages are not. Errors: ENOMEM. */
 int pages_sorted(const struct pages *p, struct page ***ret, struct err *e);
+/*
+ * Writes those that really changed to [start, start + length) of im, page 0 to start, in ascending
+ * order, and flushes it; there is none in the table afterwards. When a write fails, what was written
+ * is put back as it was. Errors: ENOMEM; those of reading and writing im.
+ */
+int pages_write_back(struct pages *p, struct image *im, uint64_t start, uint64_t length,
+		     struct err *e);
 void pages_release(struct pages *p);
 
 #endif

@@ -74,7 +74,7 @@ static void init_messages(void)
 	set_com_err_hook(say_nothing);
 }
 
-void ext4_begin(struct guest_fs *g, uint64_t bytes)
+void ext4_begin(struct ext4_fs *g, uint64_t bytes)
 {
 	uint64_t bs = g->fs ? g->fs->blocksize : KIB;
 
@@ -105,7 +105,7 @@ static int errno_of(errcode_t rc)
 	}
 }
 
-int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
+int ext4_error(struct ext4_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
 {
 	char what[256];
 	struct err io;
@@ -222,7 +222,7 @@ static int check_super(const uint8_t *sb, uint64_t length, struct err *e)
 	return check_sizes(sb, length, e);
 }
 
-static int check_mmp(struct guest_fs *g, const uint8_t *sb, struct err *e)
+static int check_mmp(struct ext4_fs *g, const uint8_t *sb, struct err *e)
 {
 	uint64_t bs = KIB << le32_get(sb + SB_LOG_BLOCK_SIZE), at;
 	uint8_t mmp[8];
@@ -256,7 +256,7 @@ static int check_new_inodes(const uint8_t *sb, struct err *e)
 	return 0;
 }
 
-static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
+static int check_writable(struct ext4_fs *g, const uint8_t *sb, struct err *e)
 {
 	uint32_t incompat = le32_get(sb + SB_INCOMPAT), ro = le32_get(sb + SB_RO_COMPAT);
 	uint32_t unknown = ro & ~(uint32_t)EXT2_LIB_FEATURE_RO_COMPAT_SUPP;
@@ -296,7 +296,9 @@ static int check_writable(struct guest_fs *g, const uint8_t *sb, struct err *e)
 
 /* ---- open, close, commit --------------------------------------------------------------------- */
 
-static int open_library(struct guest_fs *g, struct err *e)
+static void op_set_time(struct guest_fs *common, int64_t now);
+
+static int open_library(struct ext4_fs *g, struct err *e)
 {
 	int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP;
 	errcode_t rc;
@@ -308,7 +310,7 @@ static int open_library(struct guest_fs *g, struct err *e)
 		g->fs = NULL;
 		return ext4_error(g, rc, e, "superblock");
 	}
-	guest_fs_set_time(g, 0);
+	op_set_time(&g->common, 0);
 	if (!g->writable)
 		return 0;
 	rc = ext2fs_check_desc(g->fs);
@@ -331,7 +333,7 @@ static void uuid_text(const uint8_t *uuid, char out[37])
 }
 
 /* The journal's inode is found by the library, which must not write yet. */
-static int replay_journal(struct guest_fs *g, uint8_t sb[SB_LEN], struct err *e)
+static int replay_journal(struct ext4_fs *g, uint8_t sb[SB_LEN], struct err *e)
 {
 	bool writable = g->writable;
 	uint32_t incompat;
@@ -358,7 +360,7 @@ static int replay_journal(struct guest_fs *g, uint8_t sb[SB_LEN], struct err *e)
 }
 
 /* After a crash the sums in the superblock are older than those of the groups. */
-static void count_free(struct guest_fs *g)
+static void count_free(struct ext4_fs *g)
 {
 	uint64_t blocks = 0, inodes = 0;
 
@@ -373,7 +375,7 @@ static void count_free(struct guest_fs *g)
 	g->changed = true;
 }
 
-static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_t length,
+static int fs_open(struct ext4_fs *g, struct image *im, uint64_t start, uint64_t length,
 		   unsigned flags, struct err *e)
 {
 	uint8_t sb[SB_LEN];
@@ -398,7 +400,7 @@ static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_
 		rc = check_writable(g, sb, e);
 	if (rc < 0)
 		return rc;
-	uuid_text(sb + SB_UUID, g->uuid);
+	uuid_text(sb + SB_UUID, g->common.uuid);
 	/* Descriptors and bitmaps: a few blocks a group. */
 	ext4_io_budget(g->io,
 		       BUDGET_BASE + 4 * (sb_blocks(sb) / le32_get(sb + SB_BLOCKS_PER_GROUP)));
@@ -408,41 +410,20 @@ static int fs_open(struct guest_fs *g, struct image *im, uint64_t start, uint64_
 	return rc;
 }
 
-int guest_fs_open(struct image *im, uint64_t start, uint64_t length, unsigned flags,
-		  struct guest_fs **ret, struct err *e)
+static void op_close(struct guest_fs *common)
 {
-	AUTO(guest_fs_close) struct guest_fs *g = calloc(1, sizeof(*g));
-	int rc;
+	struct ext4_fs *g = ext4_of(common);
 
-	if (!g)
-		return err_nomem(e);
-	pthread_once(&once, init_messages);
-	g->writable = flags & GUEST_FS_WRITE;
-	rc = fs_open(g, im, start, length, flags, e);
-	if (rc < 0)
-		return err_wrap(e, "'%s': file system at 0x%" PRIx64, image_name(im), start);
-	*ret = STEAL(g);
-	return 0;
-}
-
-void guest_fs_close(struct guest_fs *g)
-{
-	if (!g)
-		return;
 	if (g->fs)
 		ext2fs_free(g->fs);
 	ext4_io_free(g->io);
 	free(g);
 }
 
-const char *guest_fs_uuid(const struct guest_fs *g)
-{
-	return g->uuid;
-}
-
 /* libext2fs takes 0 for "ask the clock", so 0 becomes the last time the file system knows. */
-void guest_fs_set_time(struct guest_fs *g, int64_t now)
+static void op_set_time(struct guest_fs *common, int64_t now)
 {
+	struct ext4_fs *g = ext4_of(common);
 	const struct ext2_super_block *sb = g->fs->super;
 
 	if (now <= 0)
@@ -450,8 +431,9 @@ void guest_fs_set_time(struct guest_fs *g, int64_t now)
 	g->fs->now = (time_t)MIN(now, (int64_t)INT32_MAX);
 }
 
-int guest_fs_commit(struct guest_fs *g, struct err *e)
+static int op_commit(struct guest_fs *common, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	errcode_t rc;
 	int err;
 
@@ -478,9 +460,10 @@ int guest_fs_commit(struct guest_fs *g, struct err *e)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-int guest_fs_stat(struct guest_fs *g, const char *path, bool follow, struct guest_stat *ret,
-		  struct err *e)
+static int op_stat(struct guest_fs *common, const char *path, bool follow, struct guest_stat *ret,
+		   struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p;
 	struct ext2_inode inode;
 	int rc;
@@ -495,7 +478,7 @@ int guest_fs_stat(struct guest_fs *g, const char *path, bool follow, struct gues
 	return 0;
 }
 
-int ext4_file_find(struct guest_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
+int ext4_file_find(struct ext4_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
 		   struct err *e)
 {
 	AUTO(ext4_path_release) struct ext4_path p;
@@ -513,9 +496,10 @@ int ext4_file_find(struct guest_fs *g, const char *path, ext2_ino_t *ret, struct
 	return 0;
 }
 
-int guest_fs_read_file(struct guest_fs *g, const char *path, size_t limit, struct buf *out,
-		       struct err *e)
+static int op_read_file(struct guest_fs *common, const char *path, size_t limit, struct buf *out,
+			struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	struct ext2_inode inode;
 	ext2_ino_t ino;
 	int rc;
@@ -528,9 +512,10 @@ int guest_fs_read_file(struct guest_fs *g, const char *path, size_t limit, struc
 	return rc < 0 ? err_wrap(e, "'%s'", path) : 0;
 }
 
-int guest_fs_read_head(struct guest_fs *g, const char *path, size_t len, struct buf *out,
-		       struct err *e)
+static int op_read_head(struct guest_fs *common, const char *path, size_t len, struct buf *out,
+			struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	struct ext2_inode inode;
 	ext2_ino_t ino;
 	int rc;
@@ -548,8 +533,9 @@ int guest_fs_read_head(struct guest_fs *g, const char *path, size_t len, struct 
 	return rc < 0 ? err_wrap(e, "'%s'", path) : 0;
 }
 
-int guest_fs_readlink(struct guest_fs *g, const char *path, struct buf *out, struct err *e)
+static int op_readlink(struct guest_fs *common, const char *path, struct buf *out, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p;
 	struct ext2_inode inode;
 	int rc;
@@ -566,8 +552,9 @@ int guest_fs_readlink(struct guest_fs *g, const char *path, struct buf *out, str
 	return rc < 0 ? err_wrap(e, "'%s'", path) : 0;
 }
 
-int guest_fs_realpath(struct guest_fs *g, const char *path, char **ret, struct err *e)
+static int op_realpath(struct guest_fs *common, const char *path, char **ret, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p;
 	int rc;
 
@@ -580,7 +567,7 @@ int guest_fs_realpath(struct guest_fs *g, const char *path, char **ret, struct e
 }
 
 struct listing {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	int (*fn)(void *ctx, const char *name, const struct guest_stat *st);
 	void *ctx;
 };
@@ -604,10 +591,11 @@ static int list_slot(void *ctx, const struct ext4_slot *s, struct err *e)
 	return l->fn(l->ctx, name, &st);
 }
 
-int guest_fs_list(struct guest_fs *g, const char *path,
-		  int (*fn)(void *ctx, const char *name, const struct guest_stat *st), void *ctx,
-		  struct err *e)
+static int op_list(struct guest_fs *common, const char *path,
+		   int (*fn)(void *ctx, const char *name, const struct guest_stat *st), void *ctx,
+		   struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p;
 	struct listing l = {.g = g, .fn = fn, .ctx = ctx};
 	int rc;
@@ -615,4 +603,48 @@ int guest_fs_list(struct guest_fs *g, const char *path,
 	ext4_begin(g, 0);
 	rc = ext4_path_resolve(g, path, EXT4_FOLLOW, &p, e);
 	return rc < 0 ? rc : ext4_dir_walk(g, p.ino, list_slot, &l, e);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static const struct guest_fs_ops ext4_ops = {
+	.close = op_close,
+	.stat = op_stat,
+	.read_file = op_read_file,
+	.read_head = op_read_head,
+	.file_open = ext4_op_file_open,
+	.file_close = ext4_op_file_close,
+	.file_read = ext4_op_file_read,
+	.readlink = op_readlink,
+	.realpath = op_realpath,
+	.list = op_list,
+	.set_time = op_set_time,
+	.write_file = ext4_op_write_file,
+	.mkdir = ext4_op_mkdir,
+	.set_xattr = ext4_op_set_xattr,
+	.get_xattr = ext4_op_get_xattr,
+	.symlink = ext4_op_symlink,
+	.remove = ext4_op_remove,
+	.commit = op_commit,
+};
+
+int guest_fs_open(struct image *im, uint64_t start, uint64_t length, unsigned flags,
+		  struct guest_fs **ret, struct err *e)
+{
+	struct ext4_fs *g = calloc(1, sizeof(*g));
+	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
+	int rc;
+
+	if (!g)
+		return err_nomem(e);
+	fs = &g->common;
+	fs->ops = &ext4_ops;
+	fs->keeps_owners = true;
+	pthread_once(&once, init_messages);
+	g->writable = flags & GUEST_FS_WRITE;
+	rc = fs_open(g, im, start, length, flags, e);
+	if (rc < 0)
+		return err_wrap(e, "'%s': file system at 0x%" PRIx64, image_name(im), start);
+	*ret = STEAL(fs);
+	return 0;
 }

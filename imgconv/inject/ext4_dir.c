@@ -32,7 +32,7 @@ struct tile_stats {
 	unsigned dead;       /* entries not in use, the checksum tail not counted */
 };
 
-static int tile(struct guest_fs *g, ext2_ino_t dir, char *data, unsigned size, blk64_t block_nr,
+static int tile(struct ext4_fs *g, ext2_ino_t dir, char *data, unsigned size, blk64_t block_nr,
 		ext4_slot_fn *fn, void *ctx, struct tile_stats *stats, struct err *e)
 {
 	int before = -1;
@@ -79,7 +79,7 @@ static int tile(struct guest_fs *g, ext2_ino_t dir, char *data, unsigned size, b
 }
 
 /* A folder inside its inode: the parent's number, then two runs of entries. */
-static int walk_inline(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *inode,
+static int walk_inline(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode,
 		       ext4_slot_fn *fn, void *ctx, struct err *e)
 {
 	AUTO_BUF data = BUF_INIT;
@@ -97,7 +97,7 @@ static int walk_inline(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *in
 		    (unsigned)(data.len - EXT4_MIN_INLINE_DATA_SIZE), 0, fn, ctx, NULL, e);
 }
 
-static int dir_inode(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *inode, struct err *e)
+static int dir_inode(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode, struct err *e)
 {
 	int rc = ext4_inode_get(g, dir, inode, e);
 
@@ -114,7 +114,7 @@ static int dir_inode(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *inod
 	return 0;
 }
 
-static int read_dir_block(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *inode,
+static int read_dir_block(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode,
 			  uint64_t lblk, char *block, blk64_t *nr, struct err *e)
 {
 	errcode_t err;
@@ -128,7 +128,7 @@ static int read_dir_block(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode 
 	return 0;
 }
 
-int ext4_dir_walk(struct guest_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx, struct err *e)
+int ext4_dir_walk(struct ext4_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx, struct err *e)
 {
 	AUTO_FREE char *block = NULL;
 	struct ext2_inode inode;
@@ -170,7 +170,7 @@ static int lookup_slot(void *ctx, const struct ext4_slot *s, struct err *e)
 	return 1;
 }
 
-int ext4_dir_lookup(struct guest_fs *g, ext2_ino_t dir, const char *name, size_t name_len,
+int ext4_dir_lookup(struct ext4_fs *g, ext2_ino_t dir, const char *name, size_t name_len,
 		    ext2_ino_t *ret, struct err *e)
 {
 	struct lookup l = {.name = name, .name_len = name_len};
@@ -188,7 +188,7 @@ enum {
 };
 
 struct htree_check {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	ext2_ino_t dir;
 	struct ext2_inode *inode;
 	uint64_t n_blocks;
@@ -257,7 +257,7 @@ static int check_htree_node(struct htree_check *c, uint64_t lblk, unsigned level
 	return 0;
 }
 
-static int check_htree(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *inode, struct err *e)
+static int check_htree(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode, struct err *e)
 {
 	const unsigned bs = g->fs->blocksize;
 	AUTO_FREE uint8_t *seen = NULL;
@@ -295,7 +295,7 @@ static int check_htree(struct guest_fs *g, ext2_ino_t dir, struct ext2_inode *in
 	return check_htree_node(&c, 0, levels);
 }
 
-int ext4_dir_check(struct guest_fs *g, ext2_ino_t dir, struct err *e)
+int ext4_dir_check(struct ext4_fs *g, ext2_ino_t dir, struct err *e)
 {
 	struct ext2_inode inode;
 	uint64_t n_blocks;
@@ -366,7 +366,7 @@ static void pop_to(struct path_walk *w, size_t n)
 }
 
 /* Puts a link's target in front of what is left. */
-static int expand(struct path_walk *w, struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode,
+static int expand(struct path_walk *w, struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode,
 		  const char *path, struct err *e)
 {
 	AUTO_BUF all = BUF_INIT;
@@ -415,7 +415,7 @@ static bool nothing_left(const struct path_walk *w)
 }
 
 /* One component. Returns 1 when the last one does not exist. */
-static int step(struct path_walk *w, struct guest_fs *g, const char *name, size_t len,
+static int step(struct path_walk *w, struct ext4_fs *g, const char *name, size_t len,
 		const char *path, unsigned flags, struct err *e)
 {
 	struct ext2_inode inode;
@@ -446,7 +446,7 @@ static int step(struct path_walk *w, struct guest_fs *g, const char *name, size_
 	return push(w, ino, name, len, e);
 }
 
-static int resolve(struct path_walk *w, struct guest_fs *g, const char *path, unsigned flags,
+static int resolve(struct path_walk *w, struct ext4_fs *g, const char *path, unsigned flags,
 		   struct ext4_path *ret, struct err *e)
 {
 	char name[EXT4_NAME_LIMIT + 1] = "";
@@ -485,7 +485,7 @@ static int resolve(struct path_walk *w, struct guest_fs *g, const char *path, un
 	return ret->real ? 0 : err_nomem(e);
 }
 
-int ext4_path_resolve(struct guest_fs *g, const char *path, unsigned flags, struct ext4_path *ret,
+int ext4_path_resolve(struct ext4_fs *g, const char *path, unsigned flags, struct ext4_path *ret,
 		      struct err *e)
 {
 	struct path_walk w = {0};

@@ -4,8 +4,9 @@
 
 #define PIECE_ALIGN (64 * KIB) /* the largest block */
 
-struct guest_file {
-	struct guest_fs *g;
+struct ext4_file {
+	struct guest_file common;
+	struct ext4_fs *g;
 	ext2_ino_t ino;
 	struct ext2_inode inode;
 	char *path;        /* for messages */
@@ -13,9 +14,21 @@ struct guest_file {
 	bool is_inside;
 };
 
-int guest_file_open(struct guest_fs *g, const char *path, struct guest_file **ret, struct err *e)
+static void ext4_file_free(struct ext4_file *f)
 {
-	AUTO(guest_file_close) struct guest_file *f = calloc(1, sizeof(*f));
+	if (!f)
+		return;
+	buf_release(&f->inside);
+	free(f->path);
+	free(f);
+}
+DEFINE_AUTO(struct ext4_file *, ext4_file_free);
+
+int ext4_op_file_open(struct guest_fs *common, const char *path, struct guest_file **ret,
+		      struct err *e)
+{
+	struct ext4_fs *g = ext4_of(common);
+	AUTO(ext4_file_free) struct ext4_file *f = calloc(1, sizeof(*f));
 	int rc;
 
 	if (!f)
@@ -36,26 +49,21 @@ int guest_file_open(struct guest_fs *g, const char *path, struct guest_file **re
 		if (rc < 0)
 			return err_wrap(e, "'%s'", path);
 	}
-	*ret = STEAL(f);
+	f->common.size = EXT2_I_SIZE(&f->inode);
+	*ret = &STEAL(f)->common;
 	return 0;
 }
 
-void guest_file_close(struct guest_file *f)
+void ext4_op_file_close(struct guest_file *f)
 {
-	buf_release(&f->inside);
-	free(f->path);
-	free(f);
+	ext4_file_free((struct ext4_file *)f);
 }
 
-uint64_t guest_file_size(const struct guest_file *f)
+int ext4_op_file_read(struct guest_file *common, void *buf, size_t len, uint64_t off, size_t *ret,
+		      struct err *e)
 {
-	return EXT2_I_SIZE(&f->inode);
-}
-
-int guest_file_read(struct guest_file *f, void *buf, size_t len, uint64_t off, size_t *ret,
-		    struct err *e)
-{
-	uint64_t size = guest_file_size(f);
+	struct ext4_file *f = (struct ext4_file *)common;
+	uint64_t size = f->common.size;
 	int rc;
 
 	if (off % PIECE_ALIGN)

@@ -28,7 +28,7 @@ static int check_extent_root(ext2_ino_t ino, const struct ext2_inode *inode, str
 	return 0;
 }
 
-int ext4_inode_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e)
+int ext4_inode_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e)
 {
 	const struct ext2_super_block *sb = g->fs->super;
 	errcode_t rc;
@@ -60,7 +60,7 @@ void ext4_inode_stat(ext2_ino_t ino, const struct ext2_inode *inode, struct gues
 	};
 }
 
-int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
+int ext4_map(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
 	     blk64_t *ret, struct err *e)
 {
 	int flags = 0;
@@ -80,7 +80,7 @@ int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint6
 	return 0;
 }
 
-int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+int ext4_inline_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
 		    struct err *e)
 {
 	size_t size = 0, got = 0;
@@ -102,7 +102,7 @@ int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode
 	return 0;
 }
 
-int ext4_blocks_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
+int ext4_blocks_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
 		    size_t len, char *to, struct err *e)
 {
 	const uint64_t bs = g->fs->blocksize;
@@ -136,7 +136,7 @@ int ext4_blocks_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode
 	return 0;
 }
 
-int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
+int ext4_data_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
 		  struct buf *out, struct err *e)
 {
 	const uint64_t size = EXT2_I_SIZE(inode);
@@ -169,7 +169,7 @@ int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, 
 	return 0;
 }
 
-int ext4_link_target(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+int ext4_link_target(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
 		     struct err *e)
 {
 	const uint64_t size = EXT2_I_SIZE(inode);
@@ -195,7 +195,7 @@ int ext4_link_target(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inod
 /* ---- before a change ----------------------------------------------------------------------- */
 
 struct blocks_check {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	ext2_ino_t ino;
 	uint64_t max_lblk;
 	uint64_t seen, limit;
@@ -223,7 +223,7 @@ static int check_block(ext2_filsys fs, blk64_t *nr, e2_blkcnt_t lblk, blk64_t re
 	return c->rc < 0 ? BLOCK_ABORT : 0;
 }
 
-int ext4_blocks_check(struct guest_fs *g, ext2_ino_t ino, uint64_t max_lblk, struct err *e)
+int ext4_blocks_check(struct ext4_fs *g, ext2_ino_t ino, uint64_t max_lblk, struct err *e)
 {
 	struct blocks_check c = {
 		.g = g,

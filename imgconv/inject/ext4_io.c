@@ -165,66 +165,9 @@ int ext4_io_write(struct ext4_io *io, const void *buf, size_t len, uint64_t off,
 	return 0;
 }
 
-/* ---- commit ------------------------------------------------------------------------------- */
-
-/* The pages that differ from the image, ascending, each with its bytes before the change. */
-static int changed_pages(struct ext4_io *io, struct page **list, size_t *ret_n, struct err *e)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < io->pages.n; i++) {
-		struct page *p = list[i];
-		int rc;
-
-		if (!p->before)
-			p->before = malloc(PAGE);
-		if (!p->before)
-			return err_nomem(e);
-		rc = page_read_image(io, p->index, p->before, e);
-		if (rc < 0)
-			return rc;
-		if (memcmp(p->before, p->data, page_len(io, p->index)) != 0)
-			list[kept++] = p;
-	}
-	*ret_n = kept;
-	return 0;
-}
-
 int ext4_io_commit(struct ext4_io *io, struct err *e)
 {
-	AUTO_FREE struct page **list = NULL;
-	size_t n = 0, done;
-	int rc;
-
-	if (!io->pages.n)
-		return 0;
-	rc = pages_sorted(&io->pages, &list, e);
-	if (rc < 0)
-		return rc;
-	rc = changed_pages(io, list, &n, e);
-	if (rc < 0)
-		return rc;
-	for (done = 0; done < n && rc >= 0; done++)
-		rc = image_pwrite(io->im, list[done]->data, page_len(io, list[done]->index),
-				  io->start + list[done]->index * PAGE, e);
-	if (rc >= 0 && n)
-		rc = image_flush(io->im, e);
-	if (rc < 0) {
-		struct err undo = {0};
-		bool undone = true;
-
-		while (done-- > 0)
-			undone &= image_pwrite(io->im, list[done]->before,
-					       page_len(io, list[done]->index),
-					       io->start + list[done]->index * PAGE, &undo) >= 0;
-		undone &= image_flush(io->im, &undo) >= 0;
-		if (!undone)
-			return err_wrap(e, "changes are half written and cannot be taken back (%s)",
-					undo.msg);
-		return rc;
-	}
-	pages_release(&io->pages);
-	return 0;
+	return pages_write_back(&io->pages, io->im, io->start, io->length, e);
 }
 
 /* ---- the io_manager ------------------------------------------------------------------------ */

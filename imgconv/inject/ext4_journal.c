@@ -54,7 +54,7 @@ struct revoked {
 };
 
 struct journal {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	struct err *e;
 	size_t bs;
 	uint64_t fs_blocks;
@@ -439,7 +439,7 @@ static int replay(struct journal *j)
 	return rc < 0 ? rc : empty_journal(j);
 }
 
-int ext4_journal_replay(struct guest_fs *g, struct err *e)
+int ext4_journal_replay(struct ext4_fs *g, struct err *e)
 {
 	struct journal j = {.g = g, .e = e, .bs = g->fs->blocksize};
 	int rc;

@@ -5,7 +5,7 @@
 
 #include <ext2fs/ext2fs.h>
 
-#include "imgconv/guestfs.h"
+#include "imgconv/guestfs_ops.h"
 #include "imgconv/inject/ext4_io.h"
 
 #define EXT4_NAME_LIMIT 255
@@ -13,21 +13,46 @@
 #define EXT4_EXTENT_DEPTH_MAX 5
 #define EXT4_DIR_SIZE_MAX (512 * MIB)
 
-struct guest_fs {
+struct ext4_fs {
+	struct guest_fs common;
 	ext2_filsys fs;
 	struct ext4_io *io;
-	char uuid[37];
 	bool writable;
 	bool changed;
 	bool broken;           /* a change failed half way: nothing may be committed any more */
 	uint64_t free_at_open; /* blocks */
 };
 
+static inline struct ext4_fs *ext4_of(struct guest_fs *common)
+{
+	return (struct ext4_fs *)common;
+}
+
+/* ---- members of the table in ext4.c (imgconv/guestfs_ops.h) ----------------------------------- */
+
+int ext4_op_file_open(struct guest_fs *common, const char *path, struct guest_file **ret,
+		      struct err *e);
+void ext4_op_file_close(struct guest_file *f);
+int ext4_op_file_read(struct guest_file *common, void *buf, size_t len, uint64_t off, size_t *ret,
+		      struct err *e);
+int ext4_op_write_file(struct guest_fs *common, const char *path, const void *data, size_t len,
+		       const struct overlay_attr *a, struct err *e);
+int ext4_op_mkdir(struct guest_fs *common, const char *path, const struct overlay_attr *a,
+		  struct err *e);
+int ext4_op_set_xattr(struct guest_fs *common, const char *path, const char *key, const void *value,
+		      size_t len, struct err *e);
+int ext4_op_get_xattr(struct guest_fs *common, const char *path, const char *key, struct buf *out,
+		      struct err *e);
+int ext4_op_symlink(struct guest_fs *common, const char *path, const char *target, struct err *e);
+int ext4_op_remove(struct guest_fs *common, const char *path, struct err *e);
+
+/* ---- what all of them use -------------------------------------------------------------------- */
+
 /* Gives a public call its share of reads and writes: `bytes` is what it means to move. */
-void ext4_begin(struct guest_fs *g, uint64_t bytes);
+void ext4_begin(struct ext4_fs *g, uint64_t bytes);
 
 /* Turns a libext2fs error into ours, the I/O layer's own message first if there is one. */
-int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
+int ext4_error(struct ext4_fs *g, errcode_t rc, struct err *e, const char *fmt, ...)
 	PRINTF_LIKE(4, 5);
 
 /*
@@ -35,35 +60,35 @@ int ext4_error(struct guest_fs *g, errcode_t rc, struct err *e, const char *fmt,
  * opened again afterwards. That the file system needs it is for the caller to know, and to mark it
  * as clean. Errors: ENOTSUP features (named), EUCLEAN errors noted, EBADMSG damaged.
  */
-int ext4_journal_replay(struct guest_fs *g, struct err *e);
+int ext4_journal_replay(struct ext4_fs *g, struct err *e);
 
 /* ---- ext4_inode.c, ext4.c: inodes and their data, nothing of which is trusted ------------------------ */
 
 /* Reads an inode that may be used: number in range, sane extent root, in use if writable. */
-int ext4_inode_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e);
+int ext4_inode_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *ret, struct err *e);
 void ext4_inode_stat(ext2_ino_t ino, const struct ext2_inode *inode, struct guest_stat *ret);
 
 /* The regular file at path, links followed. Errors: EISDIR, EINVAL another kind. */
-int ext4_file_find(struct guest_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
+int ext4_file_find(struct ext4_fs *g, const char *path, ext2_ino_t *ret, struct ext2_inode *inode,
 		   struct err *e);
 
 /* The block that holds logical block lblk; 0: a hole or not yet written. */
-int ext4_map(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
+int ext4_map(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t lblk,
 	     blk64_t *ret, struct err *e);
 
 /* Data kept inside the inode (EXT4_INLINE_DATA_FL). */
-int ext4_inline_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+int ext4_inline_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
 		    struct err *e);
 /*
  * The len bytes from logical block `first` on, into memory that is zero: holes are left alone.
  * Block by block; adjacent blocks in one read.
  */
-int ext4_blocks_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
+int ext4_blocks_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t first,
 		    size_t len, char *to, struct err *e);
 /* All bytes of a file or link, at most limit (EFBIG). */
-int ext4_data_get(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
+int ext4_data_get(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, uint64_t limit,
 		  struct buf *out, struct err *e);
-int ext4_link_target(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
+int ext4_link_target(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode *inode, struct buf *out,
 		     struct err *e);
 
 /*
@@ -71,7 +96,7 @@ int ext4_link_target(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode *inod
  * it changes or frees them: blocks outside the file system or marked free, more than there can be
  * (a tree that shares branches), logical blocks at or past max_lblk (0: no bound).
  */
-int ext4_blocks_check(struct guest_fs *g, ext2_ino_t ino, uint64_t max_lblk, struct err *e);
+int ext4_blocks_check(struct ext4_fs *g, ext2_ino_t ino, uint64_t max_lblk, struct err *e);
 
 /* ---- ext4_dir.c: folders and paths ----------------------------------------------------------- */
 
@@ -90,12 +115,12 @@ struct ext4_slot {
 typedef int ext4_slot_fn(void *ctx, const struct ext4_slot *s, struct err *e);
 
 /* Calls fn for each entry in use, "." and ".." included. Errors: ENOTDIR, EBADMSG, ENOTSUP. */
-int ext4_dir_walk(struct guest_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx, struct err *e);
+int ext4_dir_walk(struct ext4_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx, struct err *e);
 /* ret 0: no such entry. */
-int ext4_dir_lookup(struct guest_fs *g, ext2_ino_t dir, const char *name, size_t name_len,
+int ext4_dir_lookup(struct ext4_fs *g, ext2_ino_t dir, const char *name, size_t name_len,
 		    ext2_ino_t *ret, struct err *e);
 /* A folder that is about to change is sound in every way that libext2fs relies on. */
-int ext4_dir_check(struct guest_fs *g, ext2_ino_t dir, struct err *e);
+int ext4_dir_check(struct ext4_fs *g, ext2_ino_t dir, struct err *e);
 
 enum {
 	EXT4_FOLLOW = 1u << 0,   /* a symbolic link as the last component is followed */
@@ -108,7 +133,7 @@ struct ext4_path {
 	char *real;                     /* path without symbolic links */
 };
 /* Errors: EINVAL not absolute, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG. */
-int ext4_path_resolve(struct guest_fs *g, const char *path, unsigned flags, struct ext4_path *ret,
+int ext4_path_resolve(struct ext4_fs *g, const char *path, unsigned flags, struct ext4_path *ret,
 		      struct err *e);
 void ext4_path_release(struct ext4_path *p);
 DEFINE_AUTO_STRUCT(struct ext4_path, ext4_path_release);

@@ -17,7 +17,7 @@
 
 /* ---- common to all changes ------------------------------------------------------------------- */
 
-static int begin_change(struct guest_fs *g, uint64_t bytes, struct err *e)
+static int begin_change(struct ext4_fs *g, uint64_t bytes, struct err *e)
 {
 	if (!g->writable)
 		return err_set(e, EROFS, "the file system was opened for reading");
@@ -28,7 +28,7 @@ static int begin_change(struct guest_fs *g, uint64_t bytes, struct err *e)
 }
 
 /* What is reserved for the guest's root user stays reserved. */
-static int check_space(struct guest_fs *g, uint64_t more_blocks, struct err *e)
+static int check_space(struct ext4_fs *g, uint64_t more_blocks, struct err *e)
 {
 	uint64_t free_now = ext2fs_free_blocks_count(g->fs->super);
 	uint64_t reserved = ext2fs_r_blocks_count(g->fs->super);
@@ -45,7 +45,7 @@ static int check_space(struct guest_fs *g, uint64_t more_blocks, struct err *e)
 }
 
 /* Ends a change: whatever went wrong in the middle makes the layer unusable. */
-static int end_change(struct guest_fs *g, int rc, const char *path, struct err *e)
+static int end_change(struct ext4_fs *g, int rc, const char *path, struct err *e)
 {
 	if (rc >= 0)
 		rc = check_space(g, 0, e);
@@ -71,7 +71,7 @@ static int check_flags(const struct ext2_inode *inode, const char *path, struct 
 }
 
 /* A folder that may be changed; one that lies inside its inode is given a block first. */
-static int open_parent(struct guest_fs *g, ext2_ino_t dir, const char *path, struct err *e)
+static int open_parent(struct ext4_fs *g, ext2_ino_t dir, const char *path, struct err *e)
 {
 	struct ext2_inode inode;
 	errcode_t err;
@@ -94,7 +94,7 @@ static int open_parent(struct guest_fs *g, ext2_ino_t dir, const char *path, str
 	return 0;
 }
 
-static int touch(struct guest_fs *g, ext2_ino_t ino, struct err *e)
+static int touch(struct ext4_fs *g, ext2_ino_t ino, struct err *e)
 {
 	struct ext2_inode inode;
 	errcode_t rc = ext2fs_read_inode(g->fs, ino, &inode);
@@ -108,7 +108,7 @@ static int touch(struct guest_fs *g, ext2_ino_t ino, struct err *e)
 
 /* ---- entries --------------------------------------------------------------------------------- */
 
-static int add_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2_ino_t ino, int type,
+static int add_entry(struct ext4_fs *g, ext2_ino_t dir, const char *name, ext2_ino_t ino, int type,
 		     struct err *e)
 {
 	errcode_t rc = ext2fs_link(g->fs, dir, name, ino, type);
@@ -122,7 +122,7 @@ static int add_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2_
 }
 
 struct entry_edit {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	ext2_ino_t dir;
 	const char *name;
 	ext2_ino_t new_ino; /* 0: the entry is taken out */
@@ -159,7 +159,7 @@ static int edit_slot(void *ctx, const struct ext4_slot *s, struct err *e)
 }
 
 /* Lets the entry point to another inode, or takes it out (new_ino 0). Needs no space. */
-static int edit_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2_ino_t new_ino,
+static int edit_entry(struct ext4_fs *g, ext2_ino_t dir, const char *name, ext2_ino_t new_ino,
 		      int type, struct err *e)
 {
 	struct entry_edit x = {
@@ -173,7 +173,7 @@ static int edit_entry(struct guest_fs *g, ext2_ino_t dir, const char *name, ext2
 
 /* ---- labels ---------------------------------------------------------------------------------- */
 
-static int get_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, struct buf *out,
+static int get_xattr(struct ext4_fs *g, ext2_ino_t ino, const char *key, struct buf *out,
 		     struct err *e)
 {
 	struct ext2_xattr_handle *h = NULL;
@@ -200,14 +200,15 @@ static int get_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, struct
 	return rc ? err_nomem(e) : 1;
 }
 
-static int get_label(struct guest_fs *g, ext2_ino_t ino, struct buf *out, struct err *e)
+static int get_label(struct ext4_fs *g, ext2_ino_t ino, struct buf *out, struct err *e)
 {
 	return get_xattr(g, ino, SELINUX_KEY, out, e);
 }
 
-int guest_fs_get_xattr(struct guest_fs *g, const char *path, const char *key, struct buf *out,
-		       struct err *e)
+int ext4_op_get_xattr(struct guest_fs *common, const char *path, const char *key, struct buf *out,
+		      struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	struct ext2_inode inode;
 	int rc;
@@ -219,7 +220,7 @@ int guest_fs_get_xattr(struct guest_fs *g, const char *path, const char *key, st
 	return rc < 0 ? rc : get_xattr(g, p.ino, key, out, e);
 }
 
-static int set_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, const void *value,
+static int set_xattr(struct ext4_fs *g, ext2_ino_t ino, const char *key, const void *value,
 		     size_t len, struct err *e)
 {
 	struct ext2_xattr_handle *h = NULL;
@@ -234,14 +235,15 @@ static int set_xattr(struct guest_fs *g, ext2_ino_t ino, const char *key, const 
 	return rc ? ext4_error(g, rc, e, "attribute %s", key) : 0;
 }
 
-static int set_label(struct guest_fs *g, ext2_ino_t ino, const struct buf *label, struct err *e)
+static int set_label(struct ext4_fs *g, ext2_ino_t ino, const struct buf *label, struct err *e)
 {
 	return label->len ? set_xattr(g, ino, SELINUX_KEY, label->data, label->len, e) : 0;
 }
 
-int guest_fs_set_xattr(struct guest_fs *g, const char *path, const char *key, const void *value,
-		       size_t len, struct err *e)
+int ext4_op_set_xattr(struct guest_fs *common, const char *path, const char *key, const void *value,
+		      size_t len, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	struct ext2_inode inode;
 	int rc = begin_change(g, len, e);
@@ -260,7 +262,7 @@ int guest_fs_set_xattr(struct guest_fs *g, const char *path, const char *key, co
 	return end_change(g, set_xattr(g, p.ino, key, value, len, e), path, e);
 }
 
-static int label_for(struct guest_fs *g, const struct ext4_path *p, struct buf *out, struct err *e)
+static int label_for(struct ext4_fs *g, const struct ext4_path *p, struct buf *out, struct err *e)
 {
 	int rc = 0;
 
@@ -273,7 +275,7 @@ static int label_for(struct guest_fs *g, const struct ext4_path *p, struct buf *
 
 /* ---- giving back what an inode holds --------------------------------------------------------- */
 
-static int free_inode(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode_large *inode,
+static int free_inode(struct ext4_fs *g, ext2_ino_t ino, struct ext2_inode_large *inode,
 		      bool is_dir, struct err *e)
 {
 	struct ext2_inode *small = (struct ext2_inode *)inode;
@@ -298,7 +300,7 @@ static int free_inode(struct guest_fs *g, ext2_ino_t ino, struct ext2_inode_larg
 }
 
 /* One name of the inode is gone: counts down, frees it with the last one. */
-static int drop_inode(struct guest_fs *g, ext2_ino_t ino, struct err *e)
+static int drop_inode(struct ext4_fs *g, ext2_ino_t ino, struct err *e)
 {
 	struct ext2_inode check;
 	struct ext2_inode_large inode = {0};
@@ -330,7 +332,7 @@ static void set_owner(struct ext2_inode *inode, const struct overlay_attr *a)
 	inode->osd2.linux2.l_i_gid_high = (uint16_t)(a->gid >> 16);
 }
 
-static int new_file_inode(struct guest_fs *g, ext2_ino_t dir, const struct overlay_attr *a,
+static int new_file_inode(struct ext4_fs *g, ext2_ino_t dir, const struct overlay_attr *a,
 			  ext2_ino_t *ret, struct err *e)
 {
 	struct ext2_inode inode = {
@@ -356,8 +358,7 @@ static int new_file_inode(struct guest_fs *g, ext2_ino_t dir, const struct overl
 	return rc ? ext4_error(g, rc, e, "new inode") : 0;
 }
 
-static int fill_file(struct guest_fs *g, ext2_ino_t ino, const char *data, size_t len,
-		     struct err *e)
+static int fill_file(struct ext4_fs *g, ext2_ino_t ino, const char *data, size_t len, struct err *e)
 {
 	ext2_file_t f;
 	errcode_t close_rc, rc = ext2fs_file_open(g->fs, ino, EXT2_FILE_WRITE, &f);
@@ -379,7 +380,7 @@ static int fill_file(struct guest_fs *g, ext2_ino_t ino, const char *data, size_
 	return rc ? ext4_error(g, rc, e, "writing its data") : 0;
 }
 
-static int check_replaced(struct guest_fs *g, const struct ext4_path *p, const char *path,
+static int check_replaced(struct ext4_fs *g, const struct ext4_path *p, const char *path,
 			  struct err *e)
 {
 	struct ext2_inode old;
@@ -398,7 +399,7 @@ static int check_replaced(struct guest_fs *g, const struct ext4_path *p, const c
 }
 
 /* Puts ino where p points to, and lets go of what was there. */
-static int install(struct guest_fs *g, const struct ext4_path *p, ext2_ino_t ino, int type,
+static int install(struct ext4_fs *g, const struct ext4_path *p, ext2_ino_t ino, int type,
 		   struct err *e)
 {
 	int rc;
@@ -413,9 +414,10 @@ static int install(struct guest_fs *g, const struct ext4_path *p, ext2_ino_t ino
 	return rc < 0 ? rc : touch(g, p->parent, e);
 }
 
-int guest_fs_write_file(struct guest_fs *g, const char *path, const void *data, size_t len,
-			const struct overlay_attr *a, struct err *e)
+int ext4_op_write_file(struct guest_fs *common, const char *path, const void *data, size_t len,
+		       const struct overlay_attr *a, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	AUTO_BUF label = BUF_INIT;
 	ext2_ino_t ino = 0;
@@ -450,8 +452,9 @@ int guest_fs_write_file(struct guest_fs *g, const char *path, const void *data, 
 
 /* ---- links and folders ----------------------------------------------------------------------- */
 
-int guest_fs_symlink(struct guest_fs *g, const char *path, const char *target, struct err *e)
+int ext4_op_symlink(struct guest_fs *common, const char *path, const char *target, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	AUTO_BUF label = BUF_INIT;
 	ext2_ino_t ino = 0;
@@ -486,7 +489,7 @@ int guest_fs_symlink(struct guest_fs *g, const char *path, const char *target, s
 }
 
 /* A folder came (+1) or went (-1): its ".." is a link to the parent. */
-static int count_subdir(struct guest_fs *g, ext2_ino_t parent, int change, struct err *e)
+static int count_subdir(struct ext4_fs *g, ext2_ino_t parent, int change, struct err *e)
 {
 	struct ext2_inode inode;
 	errcode_t rc = ext2fs_read_inode(g->fs, parent, &inode);
@@ -506,7 +509,7 @@ static int count_subdir(struct guest_fs *g, ext2_ino_t parent, int change, struc
 	return rc ? ext4_error(g, rc, e, "inode %u", parent) : 0;
 }
 
-static int new_dir(struct guest_fs *g, ext2_ino_t parent, const struct overlay_attr *a,
+static int new_dir(struct ext4_fs *g, ext2_ino_t parent, const struct overlay_attr *a,
 		   ext2_ino_t *ret, struct err *e)
 {
 	struct ext2_inode inode, before;
@@ -529,9 +532,10 @@ static int new_dir(struct guest_fs *g, ext2_ino_t parent, const struct overlay_a
 	return rc ? ext4_error(g, rc, e, "new folder") : 0;
 }
 
-int guest_fs_mkdir(struct guest_fs *g, const char *path, const struct overlay_attr *a,
-		   struct err *e)
+int ext4_op_mkdir(struct guest_fs *common, const char *path, const struct overlay_attr *a,
+		  struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	AUTO_BUF label = BUF_INIT;
 	ext2_ino_t ino = 0;
@@ -588,7 +592,7 @@ static int collect_child(void *ctx, const struct ext4_slot *s, struct err *e)
 
 /* The folders that we are in, so that a circle is noticed. */
 struct remove_walk {
-	struct guest_fs *g;
+	struct ext4_fs *g;
 	const char *path;
 	ext2_ino_t above[REMOVE_DEPTH_MAX];
 	unsigned depth;
@@ -636,8 +640,9 @@ static int remove_inode(struct remove_walk *w, ext2_ino_t ino, struct err *e)
 	return drop_inode(w->g, ino, e);
 }
 
-int guest_fs_remove(struct guest_fs *g, const char *path, struct err *e)
+int ext4_op_remove(struct guest_fs *common, const char *path, struct err *e)
 {
+	struct ext4_fs *g = ext4_of(common);
 	AUTO(ext4_path_release) struct ext4_path p = {0};
 	struct remove_walk w = {.g = g, .path = path};
 	struct ext2_inode inode;

@@ -139,8 +139,10 @@ static bool same_file(struct apply *a, const struct overlay_entry *x, const stru
 {
 	AUTO_BUF data = BUF_INIT;
 
-	if (!S_ISREG(st->mode) || (st->mode & 07777) != x->attr.mode || st->uid != x->attr.uid ||
-	    st->gid != x->attr.gid || st->size != x->len || x->n_xattrs)
+	if (!S_ISREG(st->mode) || st->size != x->len || x->n_xattrs)
+		return false;
+	if (guest_fs_keeps_owners(a->fs) && ((st->mode & 07777) != x->attr.mode ||
+					     st->uid != x->attr.uid || st->gid != x->attr.gid))
 		return false;
 	return guest_fs_read_file(a->fs, x->path, x->len, &data, NULL) >= 0 && data.len == x->len &&
 	       (!x->len || !memcmp(data.data, x->data, x->len));
@@ -286,7 +288,8 @@ static int inject(struct image *im, const struct overlay *o, const struct inject
 		return rc;
 	r->distro = STEAL(d.name);
 	r->init = strdup(d.init);
-	if (!r->init)
+	r->volume = strdup(guest_fs_volume(fs));
+	if (!r->init || !r->volume)
 		return err_nomem(e);
 	a.fs = fs;
 	rc = selinux_load(fs, &policy, e);
@@ -316,6 +319,7 @@ void inject_report_release(struct inject_report *r)
 {
 	free(r->distro);
 	free(r->init);
+	free(r->volume);
 	buf_release(&r->changes);
 	*r = (struct inject_report){0};
 }

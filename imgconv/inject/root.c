@@ -2,11 +2,17 @@
 /* Finding the root file system by what lies in it. */
 #include "imgconv/inject/root.h"
 
+#include "imgconv/inject/appliance.h"
 #include "lib/str.h"
 
 static bool is_ext(const struct image_partition *p)
 {
 	return str_has_prefix(p->fs_type, "ext");
+}
+
+static bool holds_volumes(const struct image_partition *p)
+{
+	return !strcmp(p->fs_type, "LVM2_member") || !strcmp(p->fs_type, "linux_raid_member");
 }
 
 static bool has(struct guest_fs *fs, const char *path)
@@ -59,36 +65,62 @@ static int no_root(struct image *im, const struct image_layout *l, struct err *e
 			       "'%s': none of its ext2/3/4 file systems looks like a root (name "
 			       "one with --partition)",
 			       image_name(im));
-	return err_set(e, ENOTSUP, "'%s': no ext2, ext3 or ext4 file system (%s)", image_name(im),
+	return err_set(e, ENOTSUP, "'%s': no file system for a root (%s)", image_name(im),
 		       others.len ? others.data : "none that is known");
 }
 
+/* What libguestfs would find: a file system, or one in a volume. */
+static bool may_hold_root(const struct image_layout *l)
+{
+	for (size_t i = 0; i < l->n_partitions; i++) {
+		if (appliance_may_be_root(l->partitions[i].fs_type))
+			return true;
+	}
+	return false;
+}
+
+/* A bare file system needs not look like anything. */
+static bool is_bare(const struct image_partition *p)
+{
+	return !p->number && appliance_mounts(p->fs_type) && !holds_volumes(p);
+}
+
+/* NULL: none of what libext2fs reads is a root. */
 static int find_root(struct image *im, const struct image_layout *l,
 		     const struct image_partition **ret, struct err *e)
 {
-	const struct image_partition *found = NULL;
-
+	*ret = NULL;
 	for (size_t i = 0; i < l->n_partitions; i++) {
 		const struct image_partition *p = &l->partitions[i];
 
-		/* A bare file system needs not look like anything. */
-		if (!p->number && is_ext(p)) {
+		if (!p->number && (is_ext(p) || is_bare(p))) {
 			*ret = p;
 			return 0;
 		}
 		if (!is_ext(p) || !looks_like_root(im, p))
 			continue;
-		if (found)
+		if (*ret)
 			return err_set(e, EINVAL,
 				       "'%s': partitions %u and %u both look like a root (choose "
 				       "with --partition)",
-				       image_name(im), found->number, p->number);
-		found = p;
+				       image_name(im), (*ret)->number, p->number);
+		*ret = p;
 	}
-	if (!found)
-		return no_root(im, l, e);
-	*ret = found;
 	return 0;
+}
+
+static int open_found(struct image *im, const struct image_partition *p, unsigned flags,
+		      struct guest_fs **ret, unsigned *ret_partition, struct err *e)
+{
+	if (appliance_mounts(p->fs_type))
+		/* Which of the volumes it holds is the root is to be found. */
+		return appliance_open(im, holds_volumes(p) ? 0 : p->number, is_bare(p), flags, ret,
+				      ret_partition, e);
+	if (!is_ext(p) && p->fs_type[0])
+		return err_set(e, ENOTSUP, "'%s': partition %u is %s, which is not changed here",
+			       image_name(im), p->number, p->fs_type);
+	*ret_partition = p->number;
+	return guest_fs_open(im, p->start, p->length, flags, ret, e);
 }
 
 int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs **ret,
@@ -103,10 +135,9 @@ int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs
 	rc = wanted ? find_number(im, &layout, wanted, &p, e) : find_root(im, &layout, &p, e);
 	if (rc)
 		return rc;
-	ANALYZER_KNOWS(p);
-	if (!is_ext(p) && p->fs_type[0])
-		return err_set(e, ENOTSUP, "'%s': partition %u is %s, not ext2/3/4", image_name(im),
-			       p->number, p->fs_type);
-	*ret_partition = p->number;
-	return guest_fs_open(im, p->start, p->length, flags, ret, e);
+	if (p)
+		return open_found(im, p, flags, ret, ret_partition, e);
+	if (!may_hold_root(&layout))
+		return no_root(im, &layout, e);
+	return appliance_open(im, 0, false, flags, ret, ret_partition, e);
 }

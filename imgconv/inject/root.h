@@ -6,10 +6,10 @@
 #include "imgconv/guestfs.h"
 
 /*
- * Opens the file system of partition `wanted` (0: the one that looks like a root: /etc and an init
+ * Opens, by libext2fs or by libguestfs (imgconv/inject/appliance.h), the file system of partition `wanted` (0: the one that looks like a root: /etc and an init
  * or an os-release); flags as guest_fs_open. *ret_partition is its number, 0 for a bare one.
  * Errors: ENOENT no such partition, or no root; EINVAL several roots; ENOTSUP what is there is not
- * ext2/3/4 (named); those of guest_fs_open.
+ * known (named); those of guest_fs_open and appliance_open.
  */
 int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs **ret,
 	      unsigned *ret_partition, struct err *e);

@@ -204,7 +204,7 @@ refused() { # WORD ARGUMENT...
 	refused "swap" --overlay overlay
 	rm image
 	truncate -s 1M image
-	refused "no ext2, ext3 or ext4" --overlay overlay
+	refused "no file system for a root (none" --overlay overlay
 }
 
 @test "wrong use is told apart from failure" {
