@@ -34,6 +34,9 @@ int answer_bytes(struct answer *a, const char *type, const void *data, size_t le
  */
 bool answer_query(const struct answer *a, const char *name, char *out, size_t size);
 
+/* Is it asked by an address, or a name that it is known by? See struct imds_env. */
+bool is_known_host(const struct answer *a);
+
 /* What the guest said under a key; NULL: nothing. */
 const char *answer_said(const struct answer *a, const char *key);
 /* It says the bytes (NULL: no longer anything): 200, 400 no text, 413, 429 or 500. */

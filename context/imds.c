@@ -11,6 +11,7 @@
  *	                          tokens are optional (401)
  *	other methods             405
  *	service disabled          403
+ *	a Host that is not ours   403
  *	what is not there         404
  *
  * A directory is listed with and without a slash at its end, a leaf is served with one too.
@@ -375,6 +376,8 @@ int imds_answer(const struct http_request *rq, const struct instance *in,
 
 	if (!in->imds.enabled && !env->trusted) {
 		rc = answer_refuse(&a, 403, "the service is disabled for this instance");
+	} else if (!is_known_host(&a)) {
+		rc = answer_refuse(&a, 403, "asked by a name that is not the service's (Host)");
 	} else {
 		rc = imds_path(rq->target, &path, &bad);
 		if (rc == -EBADMSG)

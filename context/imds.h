@@ -283,9 +283,14 @@ struct imds_env {
 	const struct imds_host *host; /* NULL: can make nothing */
 	const struct imds_said *said; /* NULL: nothing can be said */
 	struct http_slice body;       /* of the request */
-	bool timed_out;               /* this request has waited for its host in vain */
-	uint64_t now;                 /* Unix seconds */
-	bool trusted; /* the administrator asks, not a guest: no token needed, never disabled */
+	/*
+	 * By which it may be asked (Host), beside addresses and the names that clouds have for it;
+	 * NULL: by any.
+	 */
+	const struct strlist *names;
+	bool timed_out; /* this request has waited for its host in vain */
+	uint64_t now;   /* Unix seconds */
+	bool trusted;   /* the administrator asks, not a guest: no token needed, never disabled */
 };
 
 /*

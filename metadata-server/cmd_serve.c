@@ -15,6 +15,7 @@ enum {
 	OPT_ACCESS_LOG,
 	OPT_ACCESS_FORMAT,
 	OPT_NO_WATCH,
+	OPT_HOST,
 	OPT_MAX_CONNECTIONS,
 	OPT_GUEST_CONNECTIONS,
 	OPT_GUEST_REQUESTS,
@@ -38,6 +39,7 @@ static const struct option options[] = {
 	{"identity-cert", required_argument, NULL, OPT_IDENTITY_CERT},
 	{"access-log", required_argument, NULL, OPT_ACCESS_LOG},
 	{"access-log-format", required_argument, NULL, OPT_ACCESS_FORMAT},
+	{"host", required_argument, NULL, OPT_HOST},
 	{"no-watch", no_argument, NULL, OPT_NO_WATCH},
 	{"max-connections", required_argument, NULL, OPT_MAX_CONNECTIONS},
 	{"guest-connections", required_argument, NULL, OPT_GUEST_CONNECTIONS},
@@ -138,6 +140,22 @@ static const char **path_of(int opt, struct service_opts *o)
 	}
 }
 
+static int take_host(const struct cli_command *self, const char *name, struct service_opts *o)
+{
+	struct err e = {0};
+
+	if (!strcmp(name, "any")) {
+		o->any_host = true;
+		return EXIT_OK;
+	}
+	if (context_check_hostname(name, &e))
+		return cli_usage(self, "--host '%s' %s", name, e.msg);
+	if (!strlist_add(&o->hosts, name))
+		return EXIT_OK;
+	err_nomem(&e);
+	return cli_fail(&e);
+}
+
 /* One option; an exit status if it is wrong. */
 static int take(const struct cli_command *self, int opt, struct service_opts *o)
 {
@@ -163,6 +181,8 @@ static int take(const struct cli_command *self, int opt, struct service_opts *o)
 		o->as = optarg;
 		o->stdio = opt == 's';
 		return EXIT_OK;
+	case OPT_HOST:
+		return take_host(self, optarg, o);
 	case OPT_NO_WATCH:
 		o->no_watch = true;
 		return EXIT_OK;
@@ -176,6 +196,27 @@ static int take(const struct cli_command *self, int opt, struct service_opts *o)
 	return rc ? cli_usage(self, "'%s' is not a limit", optarg) : EXIT_OK;
 }
 
+static int run_with(const struct cli_command *self, int argc, char **argv, struct service_opts *o)
+{
+	int opt;
+
+	while ((opt = cli_getopt(self, argc, argv, "d:l:a:i:s:k:", options)) != -1) {
+		int status = take(self, opt, o);
+
+		if (status)
+			return status;
+	}
+	/* one instance for whoever asks is for tests: in a hurry, and under names of their own */
+	if (o->guest_requests.rate == NOT_GIVEN)
+		o->guest_requests = (struct httpd_rate){.rate = o->as ? 0 : 200, .burst = 2000};
+	if (o->guest_bytes.rate == NOT_GIVEN)
+		o->guest_bytes =
+			(struct httpd_rate){.rate = o->as ? 0 : 16 * MIB, .burst = 64 * MIB};
+	o->any_host |= o->as && !o->stdio && !o->hosts.n;
+	opt = check_opts(self, o, argc);
+	return opt ? opt : service_run(o);
+}
+
 static int run(const struct cli_command *self, int argc, char **argv)
 {
 	struct service_opts o = {
@@ -184,21 +225,10 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		.guest_requests = {.rate = NOT_GIVEN},
 		.guest_bytes = {.rate = NOT_GIVEN},
 	};
-	int opt;
+	int status = run_with(self, argc, argv, &o);
 
-	while ((opt = cli_getopt(self, argc, argv, "d:l:a:i:s:k:", options)) != -1) {
-		int status = take(self, opt, &o);
-
-		if (status)
-			return status;
-	}
-	/* one instance for whoever asks is for tests, which are in a hurry */
-	if (o.guest_requests.rate == NOT_GIVEN)
-		o.guest_requests = (struct httpd_rate){.rate = o.as ? 0 : 200, .burst = 2000};
-	if (o.guest_bytes.rate == NOT_GIVEN)
-		o.guest_bytes = (struct httpd_rate){.rate = o.as ? 0 : 16 * MIB, .burst = 64 * MIB};
-	opt = check_opts(self, &o, argc);
-	return opt ? opt : service_run(&o);
+	strlist_release(&o.hosts);
+	return status;
 }
 
 const struct cli_command serve_command = {
@@ -224,6 +254,9 @@ const struct cli_command serve_command = {
 		"      --access-log FILE       a line for each request; - is standard output\n"
 		"      --access-log-format text|json\n"
 		"                              how its lines are written\n"
+		"      --host NAME             a name that guests may ask by (Host), beside "
+		"addresses; "
+		"any\n"
 		"      --no-watch              read definitions again on request alone\n"
 		"      --max-connections N     of all guests together (16384)\n"
 		"      --guest-connections N   of one guest (64); 0: no limit\n"

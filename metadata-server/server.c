@@ -246,6 +246,7 @@ static int on_request(void *arg, const struct httpd_exchange *x, struct http_res
 	struct imds_env env = {.key = &s->key,
 			       .said = &said,
 			       .body = x->body,
+			       .names = s->names,
 			       .now = seconds_now(),
 			       .host = s->host.make ? &s->host : NULL,
 			       .timed_out = x->timed_out};

@@ -34,7 +34,8 @@ struct server {
 	uint64_t loaded_at;  /* Unix seconds */
 	struct buf faults;   /* of the last load, a line each; empty: there were none */
 	struct token_key key;
-	struct imds_host host; /* .make NULL: nothing can be made */
+	struct imds_host host;       /* .make NULL: nothing can be made */
+	const struct strlist *names; /* as struct imds_env has it */
 	struct httpd *httpd;
 	struct access_log *access; /* NULL: none is written */
 	struct server_counts counts;

@@ -304,6 +304,7 @@ int service_run(const struct service_opts *o)
 
 	s.server.dir = o->instances;
 	s.server.as = o->as;
+	s.server.names = o->any_host ? NULL : &o->hosts;
 	fs_raise_file_limit();
 	if (events_open(&s.server.events, o->state, &e) || said_open(&s.server.said, o->state, &e))
 		return cli_fail(&e);

@@ -21,6 +21,8 @@ struct service_opts {
 	const char *identity_key, *identity_cert; /* PEM files; NULL: documents are not signed */
 	const char *access_log;                   /* NULL: none */
 	bool access_json;
+	struct strlist hosts; /* as struct imds_env has names */
+	bool any_host;
 	const char *user; /* NULL: the one that started it */
 	bool no_watch;
 	unsigned max_connections, guest_connections;

@@ -58,7 +58,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct instance *in;
 	AUTO(http_response_release) struct http_response res = HTTP_RESPONSE_INIT;
 	static const struct imds_said keeper = {.all = all_said, .set = say};
-	struct imds_env env = {.key = &key, .now = 1700000000, .said = &keeper};
+	static char name[] = "a", *names[] = {name};
+	static const struct strlist known = {names, ARRAY_SIZE(names)};
+	struct imds_env env = {.names = &known, .key = &key, .now = 1700000000, .said = &keeper};
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 	struct http_request rq;
 	struct http_parser p;

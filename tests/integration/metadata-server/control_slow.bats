@@ -209,7 +209,7 @@ SPOT=latest/meta-data/spot
 
 @test "one guest may ask so often, another one is not troubled by it" {
 	serve --guest-requests 1/5
-	for _ in $(seq 30); do printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n'; done |
+	for _ in $(seq 30); do printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'; done |
 		$RAW "$PORT" keep >out
 	[ "$(grep -ao 'HTTP/1.1 200' out | wc -l)" -ge 5 ]
 	[ "$(grep -ao 'HTTP/1.1 429' out | wc -l)" -eq 1 ]

@@ -76,10 +76,10 @@ teardown() { stop; }
 @test "pipelined requests are answered in order" {
 	start -d instances --as web1 --listen 127.0.0.1:0
 	for i in $(seq 300); do
-		printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n'
-		printf 'GET /latest/meta-data/none%s HTTP/1.1\r\nHost: a\r\n\r\n' "$i"
-		printf 'PUT /latest/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nGET'
-		printf 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n'
+		printf 'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'
+		printf 'GET /latest/meta-data/none%s HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n' "$i"
+		printf 'PUT /latest/ HTTP/1.1\r\nHost: 10.0.0.1\r\nContent-Length: 3\r\n\r\nGET'
+		printf 'HEAD / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'
 	done | $RAW "$PORT" >out
 	grep -ao 'HTTP/1.1 [0-9]*' out | cut -d ' ' -f 2 >statuses
 	for i in $(seq 300); do printf '200\n404\n405\n200\n'; done | cmp - statuses
@@ -91,7 +91,7 @@ teardown() { stop; }
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-for b in b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n":
+for b in b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 10.0.0.1\r\nConnection: close\r\n\r\n":
     s.sendall(bytes([b]))
 data = b""
 while True:
@@ -105,7 +105,7 @@ PY
 
 # refused STATUS TEXT: whatever is behind TEXT on the connection is not taken for a request
 refused() {
-	printf '%b' "$2"'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n' | $RAW "$PORT" keep >out
+	printf '%b' "$2"'GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n' | $RAW "$PORT" keep >out
 	head -n 1 out | tr -d '\r'
 	[ "$(head -n 1 out | cut -d ' ' -f 2)" = "$1" ] || { printf '%s\n' "$2"; return 1; }
 	[ "$(grep -ac '^HTTP/1.1' out)" -eq 1 ]
@@ -115,7 +115,7 @@ refused() {
 
 @test "what could be read in two ways is refused, and ends the connection" {
 	start -d instances --as web1 --listen 127.0.0.1:0
-	local P='PUT /latest/api/token HTTP/1.1\r\nHost: a\r\n'
+	local P='PUT /latest/api/token HTTP/1.1\r\nHost: 10.0.0.1\r\n'
 	refused 400 "$P"'Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
 	refused 400 "$P"'Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n'
 	refused 411 "$P"'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n'
@@ -128,11 +128,11 @@ refused() {
 	refused 400 "$P"'X: a\r\n Content-Length: 44\r\n\r\n'
 	refused 400 "$P"'Host: b\r\n\r\n'
 	refused 400 'GET / HTTP/1.1\r\n\r\n'
-	refused 400 'GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n'
+	refused 400 'GET http://a/ HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'
 	refused 400 'GET /latest/\r\n'
-	refused 400 'GET /latest/ HTTP/1.1\nHost: a\n\n'
-	refused 400 'GET /latest/ HTTP/1.1\r\nHost: a\r\nX: \r Y: b\r\n\r\n'
-	refused 400 'GET /latest/\x00 HTTP/1.1\r\nHost: a\r\n\r\n'
+	refused 400 'GET /latest/ HTTP/1.1\nHost: 10.0.0.1\n\n'
+	refused 400 'GET /latest/ HTTP/1.1\r\nHost: 10.0.0.1\r\nX: \r Y: b\r\n\r\n'
+	refused 400 'GET /latest/\x00 HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'
 	refused 505 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 	refused 413 "$P"'Content-Length: 100000\r\n\r\n'
 	refused 413 "$P"'Content-Length: 18446744073709551617\r\n\r\n'
@@ -151,11 +151,11 @@ refused() {
 
 @test "heads that are too large are refused" {
 	start -d instances --as web1 --listen 127.0.0.1:0
-	{ printf 'GET /'; head -c 3000 /dev/zero | tr '\0' a; printf ' HTTP/1.1\r\nHost: a\r\n\r\n'; } | $RAW "$PORT" >out
+	{ printf 'GET /'; head -c 3000 /dev/zero | tr '\0' a; printf ' HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n'; } | $RAW "$PORT" >out
 	head -n 1 out | grep -q ' 414 '
-	{ printf 'GET / HTTP/1.1\r\nHost: a\r\nX: '; head -c 3000000 /dev/zero | tr '\0' a; } | $RAW "$PORT" >out
+	{ printf 'GET / HTTP/1.1\r\nHost: 10.0.0.1\r\nX: '; head -c 3000000 /dev/zero | tr '\0' a; } | $RAW "$PORT" >out
 	head -n 1 out | grep -q ' 431 '
-	{ printf 'GET / HTTP/1.1\r\nHost: a\r\n'; for i in $(seq 100); do printf 'X%s: a\r\n' "$i"; done; printf '\r\n'; } |
+	{ printf 'GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n'; for i in $(seq 100); do printf 'X%s: a\r\n' "$i"; done; printf '\r\n'; } |
 		$RAW "$PORT" >out
 	head -n 1 out | grep -q ' 431 '
 }
@@ -164,7 +164,7 @@ refused() {
 	start -d instances --as web1 --listen 127.0.0.1:0
 	/usr/bin/python3 - "$PORT" <<'PY'
 import socket, sys
-ask = b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: a\r\n\r\n"
+ask = b"GET /latest/meta-data/instance-id HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n"
 def connect(source):
     return socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20, (source, 0))
 def answer(s):
@@ -206,11 +206,11 @@ s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 s.setblocking(False)
 try:
     for _ in range(2000):
-        s.send(b"GET /latest/user-data HTTP/1.1\r\nHost: a\r\n\r\n" * 100)
+        s.send(b"GET /latest/user-data HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n" * 100)
 except BlockingIOError:
     pass
 t = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-t.sendall(b"GET /latest/ HTTP/1.1\r\nHost: a\r\n\r\n")
+t.sendall(b"GET /latest/ HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n")
 assert t.recv(100).startswith(b"HTTP/1.1 200")
 assert rss() - before < 32 * 1024, (before, rss())
 PY
@@ -219,7 +219,7 @@ PY
 @test "the log names who asked for what, and cannot be written into" {
 	start -d instances --as web1 --listen 127.0.0.1:0
 	status GET '/latest/%0a?metadata-server:%20error' >/dev/null
-	printf 'GET /a"b HTTP/1.1\r\nHost: a\r\n\r\nGET /\x1b[31m HTTP/1.1\r\n\r\n' | $RAW "$PORT" >/dev/null
+	printf 'GET /a"b HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\nGET /\x1b[31m HTTP/1.1\r\n\r\n' | $RAW "$PORT" >/dev/null
 	get latest/meta-data/hostname >/dev/null
 	wait_log 'peer=127.0.0.1 interface=lo instance=web1 status=200 bytes=16 why="" method=GET target=/latest/meta-data/hostname'
 	! grep -q $'\x1b' log
@@ -243,4 +243,28 @@ PY
 	start -d instances --as web1 --listen 127.0.0.1:0 --listen '[::1]:0'
 	[ "$(curl -sf "http://[::1]:$PORT6/latest/meta-data/instance-id")" = i-web1 ]
 	[ "$(get latest/meta-data/instance-id)" = i-web1 ]
+}
+
+@test "who was led here by another's name is refused, addresses and the service's own names are not" {
+	by() { curl -s -o /dev/null -w '%{http_code}' -H "Host: $1" "$URL/latest/"; }
+	start -d instances --as web1 -l 127.0.0.1:0 --host Imds.example.org
+	local good
+	for good in 169.254.169.254 169.254.169.254:80 '[fd00:ec2::254]' '[fe80::a9fe:a9fe%25eth0]:80' localhost:80 \
+		metadata.google.internal instance-data.:8773 data-server. imds.EXAMPLE.org; do
+		echo "$good"
+		[ "$(by "$good")" = 200 ]
+	done
+	for bad in evil.example.org 169.254.169.254.example.org '[evil]' fd00:ec2::254 '[10.0.0.1]' localhost.example 1.2.3; do
+		echo "$bad"
+		[ "$(by "$bad")" = 403 ]
+	done
+	stop
+	define only 'identify: {interface: lo, address: 127.0.0.1}'
+	start -d instances -l 127.0.0.1:0
+	[ "$(by evil.example.org)" = 403 ]
+	stop
+	start -d instances -l 127.0.0.1:0 --host any
+	[ "$(by evil.example.org)" = 200 ]
+	run "$MS" serve -d instances -l 127.0.0.1:0 --host 'a b'
+	[ "$status" -eq 2 ]
 }

@@ -65,12 +65,12 @@ def ask(text):
         if line.lower().startswith(b"content-length:"):
             length = int(line.split()[1])
     return status, f.read(length)
-status, token = ask("PUT /latest/api/token HTTP/1.1\r\nHost: a\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n")
+status, token = ask("PUT /latest/api/token HTTP/1.1\r\nHost: 10.0.0.1\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n")
 assert status == 200
 for i in range(100):
-    got = ask("GET /latest/user-data HTTP/1.1\r\nHost: a\r\nX-aws-ec2-metadata-token: %s\r\n\r\n" % token.decode())
+    got = ask("GET /latest/user-data HTTP/1.1\r\nHost: 10.0.0.1\r\nX-aws-ec2-metadata-token: %s\r\n\r\n" % token.decode())
     assert got == (200, b"some data"), got
-status, _ = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+status, _ = ask("GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n")
 assert status == 401
 ours.shutdown(socket.SHUT_RDWR)
 assert p.wait(20) == 0
@@ -109,7 +109,7 @@ PY
 	"$MS" serve --stdio instances/a.yaml --token-key key <in >out 2>log 3>&- &
 	PID=$!
 	exec 9>in
-	printf 'GET / HTTP/1.1\r\nHost: a\r\n\r\n' >&9
+	printf 'GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n' >&9
 	for ((i = 0; i < 500; i++)); do
 		! grep -q 401 out || break
 		sleep 0.02
