@@ -25,6 +25,8 @@
 #define DX_BLOCK_MASK 0x0fffffffu
 #define DX_HASH_MAX 5
 
+#define DIR_HOLES_MAX 64
+
 /* ---- one block of entries ------------------------------------------------------------------ */
 
 struct tile_stats {
@@ -132,6 +134,7 @@ int ext4_dir_walk(struct ext4_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx
 {
 	AUTO_FREE char *block = NULL;
 	struct ext2_inode inode;
+	unsigned holes = 0;
 	uint64_t n_blocks;
 	int rc = dir_inode(g, dir, &inode, e);
 
@@ -147,6 +150,10 @@ int ext4_dir_walk(struct ext4_fs *g, ext2_ino_t dir, ext4_slot_fn *fn, void *ctx
 		blk64_t nr;
 
 		rc = read_dir_block(g, dir, &inode, l, block, &nr, e);
+		/* No kernel makes any, and they cost nothing but the time to run over them. */
+		if (!rc && !nr && ++holes > DIR_HOLES_MAX)
+			rc = err_set(e, EBADMSG, "folder %u has more than %d holes", dir,
+				     DIR_HOLES_MAX);
 		if (!rc && nr)
 			rc = tile(g, dir, block, g->fs->blocksize, nr, fn, ctx, NULL, e);
 	}

@@ -100,3 +100,12 @@ setup() {
 	[ "$(jq -r .boot.os info)" = "$(debugfs -R 'cat /usr/lib/os-release' "$ami" 2>/dev/null | sed -n 's/^PRETTY_NAME="\(.*\)"/\1/p')" ]
 	[ "$(jq -r '.boot."kernel-version"' info)" = "$version" ]
 }
+
+@test "a folder that is nothing but holes is not run over again and again" {
+	make_fs tree holed 16M -t ext4 -b 1024 -O ^has_journal
+	debugfs -w -R 'sif /boot size 536870912' holed
+	run "$IMGCONV" ls holed /boot
+	[ "$status" -eq 1 ]
+	[[ $output == *"has more than 64 holes"* ]]
+	"$IMGCONV" bootable --dry-run holed # its entries are in its first block
+}
