@@ -43,12 +43,8 @@ check_interface() {
 	[ "${lines[-1]}" = configured ] || { echo "$output"; false; }
 }
 
-@test "systemd-networkd configures what the context says" {
-	namespaces
-	[ -x /lib/systemd/systemd-networkd ] || skip "no systemd-networkd here"
-	tree networkd
-	context <nic.sh
-	local_
+# networkd: writes a run.sh in which it runs on the tree's files until it has configured the NIC
+networkd() {
 	cat >run.sh <<-'END'
 	mount -t sysfs -o ro none /sys # as in a container: there is no udev to wait for
 	mount -t tmpfs none /run
@@ -62,6 +58,15 @@ check_interface() {
 	trap 'kill $pid' EXIT
 	for i in $(seq 100); do ip route show 10.0.0.0/8 | grep -q via && break; sleep 0.1; done
 	END
+}
+
+@test "systemd-networkd configures what the context says" {
+	namespaces
+	[ -x /lib/systemd/systemd-networkd ] || skip "no systemd-networkd here"
+	tree networkd
+	context <nic.sh
+	local_
+	networkd
 	check_interface
 }
 
@@ -84,6 +89,53 @@ check_interface() {
 		END
 		check_interface
 	done
+}
+
+@test "Alpine's ifupdown-ng configures what the context says" {
+	namespaces
+	dir=$("$TOP"/tests/interop/fetch-network 2>/dev/null) || skip "the packages cannot be had"
+	alpine=${dir%/root}/alpine
+	tree alpine
+	nic eth0 02:00:c0:a8:00:05
+	context <nic.sh
+	local_
+	cat >run.sh <<-END
+	mkdir -p tree/etc/network/if-{pre-up,up,down,post-down}.d
+	mount --bind tree/etc /etc
+	ip link set lo up
+	ip link add eth0 address 02:00:c0:a8:00:05 type veth peer name peer0
+	ip link set peer0 up
+	LD_LIBRARY_PATH=$dir/usr/lib/x86_64-linux-gnu $alpine/sbin/ifup -E $alpine/usr/libexec/ifupdown-ng \
+		-S "\$PWD/state" -i "\$PWD/tree/etc/network/interfaces" eth0
+	END
+	check_interface
+}
+
+@test "netplan's own files for the NIC come behind ours" {
+	namespaces
+	[ -x /lib/systemd/systemd-networkd ] || skip "no systemd-networkd here"
+	dir=$("$TOP"/tests/interop/fetch-network 2>/dev/null) || skip "the packages cannot be had"
+	tree netplan
+	# As cloud-init or a maker of images leaves it.
+	cat >tree/etc/netplan/50-cloud-init.yaml <<-'END'
+	network:
+	  version: 2
+	  ethernets:
+	    eth0:
+	      dhcp4: true
+	      addresses: [10.99.99.99/8]
+	      match: {macaddress: "02:00:c0:a8:00:05"}
+	      set-name: eth0
+	END
+	chmod 600 tree/etc/netplan/*
+	context <nic.sh
+	local_
+	LD_LIBRARY_PATH=$dir/usr/lib/x86_64-linux-gnu "$dir/usr/libexec/netplan/generate" --root-dir tree
+	grep -q 'Address=10.99.99.99/8' tree/run/systemd/network/10-netplan-eth0.network
+	networkd
+	echo 'ip -o -4 addr show dev eth0 | grep -q 10.99.99.99 && echo theirs' >>run.sh
+	check_interface
+	[[ $output != *theirs* ]]
 }
 
 @test "NetworkManager reads what the context says" {
