@@ -207,16 +207,27 @@ int catalog_search(struct catalog *c, char *const *names, size_t n_names, const 
 
 /* ---- finding one ---------------------------------------------------------------------------- */
 
-static int find_in(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
+static int find_listed(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
 {
 	AUTO(index_close) struct index *x = NULL;
+	int rc = catalog_index(s, &x, e);
+
+	return rc < 0 ? rc : index_find(x, id, ret, e);
+}
+
+static int find_in(struct session *s, const char *id, struct catalog_image *ret, struct err *e)
+{
 	int rc;
 
 	if (s->source->type->find)
 		return s->source->type->find(s, id, ret, e);
-	rc = catalog_index(s, &x, e);
-	if (rc == 0)
-		rc = index_find(x, id, ret, e);
+	rc = find_listed(s, id, ret, e);
+	/* It may be newer than what was listed last. */
+	if (rc == -ENOENT && s->freshness == FRESH_BY_AGE) {
+		s->freshness = FRESH_ALWAYS;
+		rc = find_listed(s, id, ret, e);
+		s->freshness = FRESH_BY_AGE;
+	}
 	return rc < 0 ? err_wrap(e, "source '%s'", s->source->name) : 0;
 }
 

@@ -178,6 +178,22 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	[ "${#lines[@]}" -eq 2 ]
 }
 
+@test "what is newer than the list is found when it is asked for by name" {
+	make_disk "$BATS_TEST_TMPDIR/a.raw" 51
+	mkdir "$WEB/d"
+	cp "$BATS_TEST_TMPDIR/a.raw" "$WEB/d/one.raw"
+	add d directory url="$CLOUD_WEB/d"
+	catalog list d >/dev/null
+	cp "$BATS_TEST_TMPDIR/a.raw" "$WEB/d/two.raw"
+	run -0 catalog search two
+	[[ $output != *two.raw* ]]
+	run -1 catalog show d:two.raw --offline
+	catalog show d:two.raw | grep -q two.raw
+	import d:two.raw --name two
+	same "$BATS_TEST_TMPDIR/a.raw" two
+	run -1 catalog show d:three.raw
+}
+
 @test "one source that fails does not hide the others" {
 	mkdir "$BATS_TEST_TMPDIR/d"
 	make_disk "$BATS_TEST_TMPDIR/d/debian.raw" 1
