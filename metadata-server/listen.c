@@ -64,7 +64,7 @@ static int parse_vsock(const char *text, struct sockaddr_storage *ret, socklen_t
 
 	if (str_to_u64(text + strlen("vsock:"), 0, UINT32_MAX - 1, &port, NULL))
 		return err_set(e, EINVAL, "'%s': is not vsock:PORT", text);
-	vm.svm_port = (unsigned)port;
+	vm.svm_port = port ? (unsigned)port : VMADDR_PORT_ANY;
 	*ret = (struct sockaddr_storage){0};
 	memcpy(ret, &vm, sizeof(vm));
 	*ret_len = sizeof(vm);

@@ -53,13 +53,17 @@ def from_folder(tmp):
             source = seeded(m, "DataSourceConfigDrive", "config_drive", tmp)
         return source, openstack.convert_net_json(source.network_json, known_macs=MACS)
     from cloudinit.sources import DataSourceOVF as m
-    md, ud, cfg = m.read_ovf_environment(open(os.path.join(where, "ovf-env.xml")).read(), True)
-    source = mock.Mock(metadata=md, userdata_raw=ud, vendordata_raw=None)
-    source.get_public_ssh_keys = lambda: md.get("public-keys", "").splitlines()
-    source.get_instance_id = lambda: md["instance-id"]
-    source.get_hostname = lambda fqdn: md["local-hostname"]
-    source.cfg = cfg
-    return source, md.get("network-config")
+    # by the transport that has a network, too
+    contents = open(os.path.join(where, "ovf-env.xml")).read()
+    source = m.DataSourceOVF({}, mock.Mock(), paths(tmp))
+    with mock.patch.object(m.dmi, "read_dmi_data", lambda key: None), \
+            mock.patch.object(m, "transport_vmware_guestinfo", lambda: contents):
+        if not source._get_data():
+            raise SystemExit("cloud-init does not take it")
+    # all of them in one text, which is written to the file as it is
+    keys = source.get_public_ssh_keys()
+    source.get_public_ssh_keys = lambda: "\n".join(keys).splitlines()
+    return source, source.network_config
 
 
 def from_http(tmp):
@@ -75,11 +79,16 @@ def from_http(tmp):
                 raise SystemExit("cloud-init does not take it")
         return source, openstack.convert_net_json(source.network_json, known_macs=MACS)
     if kind == "nocloud-http":
-        md, ud, vd = util.read_seeded(where + "/nocloud/", timeout=5)
-        source = mock.Mock(metadata=md, userdata_raw=ud, vendordata_raw=vd)
-        source.get_public_ssh_keys = lambda: md["public-keys"]
-        source.get_instance_id = lambda: md["instance-id"]
-        source.get_hostname = lambda fqdn: md["local-hostname"]
+        from cloudinit.sources import DataSourceNoCloud as m
+        # told by the firmware, as docs/metadata-server.md has it
+        told = {"system-serial-number": "ds=nocloud;s=%s/nocloud/" % where}
+        source = m.DataSourceNoCloudNet({}, mock.Mock(), paths(tmp))
+        with mock.patch.object(m.dmi, "read_dmi_data", told.get), \
+                mock.patch.object(m.util, "get_cmdline", lambda: ""), \
+                mock.patch.object(m.DataSourceNoCloudNet, "_get_devices", lambda s, label: []):
+            if not source._get_data():
+                raise SystemExit("cloud-init does not take it")
+        # this version does not ask for it, later ones do
         network = url_helper.readurl(where + "/nocloud/network-config").contents
         return source, util.load_yaml(network)
     if kind == "gce-http":
@@ -92,14 +101,13 @@ def from_http(tmp):
                 raise SystemExit("cloud-init does not take it")
         return source, None
     from cloudinit.sources import DataSourceCloudStack as m
-    from cloudinit.sources.helpers import ec2
-    source = mock.Mock(vendordata_raw=None)
-    source.userdata_raw = ec2.get_instance_userdata("latest", where)
-    source.metadata = ec2.get_instance_metadata("latest", where)
-    source.get_public_ssh_keys = lambda: [
-        k for v in source.metadata["public-keys"].values() for k in v]
-    source.get_instance_id = lambda: source.metadata["instance-id"]
-    source.get_hostname = lambda fqdn: source.metadata["local-hostname"]
+    with mock.patch.object(m, "get_vr_address", lambda *a: where[len("http://"):]), \
+            mock.patch.object(m, "CloudStackPasswordServerClient") as client:
+        client.return_value.get_password.return_value = "of the password server"
+        source = m.DataSourceCloudStack({}, mock.Mock(), paths(tmp))
+        if not source._get_data():
+            raise SystemExit("cloud-init does not take it")
+    assert source.cfg["password"] == "of the password server"
     return source, None
 
 

@@ -241,6 +241,54 @@ ds_identify() {
 	sed -n 's/^datasource_list: \[ *\(.*\) *\]/\1/p' root/run/cloud-init/cloud.cfg
 }
 
+# The kernels that mount them in guests are those of docs/boot-matrix.md.
+@test "the kernel mounts each image, and finds what is in it" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root"
+	# shellcheck disable=SC2016
+	mounted() { unshare -m sh -c 'mount -t iso9660 -o loop,ro "$1" mnt && cd mnt && find . -type f | sort' sh "$1"; }
+	mkdir mnt
+	"$MS" iso --kind opennebula "$BATS_FILE_TMPDIR/more.yaml" x.iso
+	mounted x.iso >found 2>err || skip "this kernel does not mount ISO images: $(head -n 1 err)"
+	for kind in opennebula nocloud config-drive ovf; do
+		"$MS" iso --kind "$kind" "$BATS_FILE_TMPDIR/more.yaml" x.iso
+		mounted x.iso >found
+		rm -rf seed
+		extract x.iso
+		(cd seed && find . -type f | sort) | diff - found
+	done
+}
+
+# firmware NAME VALUE ...: the files that the kernel has of it
+firmware() {
+	rm -rf root fake
+	mkdir -p root/{etc/cloud,sys/class/dmi/id,proc,run,dev,var/lib/cloud} fake
+	echo 'datasource_list: [ NoCloud, ConfigDrive, OpenNebula, OVF, Ec2, OpenStack, CloudStack, GCE, None ]' \
+		>root/etc/cloud/cloud.cfg
+	echo 'root=/dev/vda1' >root/proc/cmdline
+	: >root/proc/1.environ
+	printf '#!/bin/sh\nexit 0\n' >fake/blkid
+	printf '#!/bin/sh\necho kvm\n' >fake/systemd-detect-virt
+	chmod +x fake/*
+	while [ $# -gt 0 ]; do
+		echo "$2" >"root/sys/class/dmi/id/$1"
+		shift 2
+	done
+	PATH=$PWD/fake:$PATH PATH_ROOT=$PWD/root DEBUG_LEVEL=2 DI_LOG=stderr /bin/sh \
+		"${CLOUD_INIT%/lib/python3/*}/lib/cloud-init/ds-identify" --force >out 2>&1 || true
+	sed -n 's/^datasource_list: \[ *\(.*\) *\]/\1/p' root/run/cloud-init/cloud.cfg
+}
+
+@test "ds-identify knows by the firmware which service to ask" {
+	local id=ec2e1916-9099-7caf-fd21-012345abcdef
+	[[ $(firmware product_uuid "$id" product_serial "$id") == "Ec2, None"* ]]
+	[[ $(firmware product_serial 'ds=nocloud;s=http://169.254.169.254/nocloud/') == "NoCloud, None"* ]]
+	[[ $(firmware product_name 'OpenStack Nova') == "OpenStack, None"* ]]
+	[[ $(firmware product_name 'CloudStack KVM Hypervisor') == "CloudStack, None"* ]]
+	[[ $(firmware product_name 'Google Compute Engine') == "GCE, None"* ]]
+	# and nobody by none: the first that may be there is asked
+	[[ $(firmware product_name 'Standard PC') != *"Ec2, None"* ]]
+}
+
 @test "ds-identify knows each image for what it is" {
 	local kind name found
 	for kind in opennebula:OpenNebula nocloud:NoCloud config-drive:ConfigDrive ovf:OVF; do
