@@ -206,7 +206,7 @@ int main(int argc, char **argv)
 	static const struct cli_program catalog = {
 		.name = "catalog",
 		.about = "Finds images of other clouds, brings them home, runs them.",
-		.features = "sources: ec2, ebs, s3, simplestreams, opennebula, glance, directory; "
+		.features = "sources: ec2, ebs, s3, ssm, simplestreams, opennebula, glance, directory; "
 			    "deliveries: s3-bundle, ebs, file",
 		.commands = commands,
 	};

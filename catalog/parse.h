@@ -64,6 +64,13 @@ int keystone_endpoint(const char *name, const void *json, size_t len, const char
 
 /* An <item> of DescribeImages. */
 int ec2_image(const struct xml_node *item, struct catalog_image *im, struct err *e);
+/* What the parameter of that name holds, an AMI's id, the caller's. Errors: ENOENT; EINVAL no AMI. */
+#define SSM_ID_PREFIX "ssm:"
+int ssm_parameter(struct session *s, const char *name, char **ret, struct err *e);
+/* A page of GetParametersByPath: fn gets each parameter that holds an AMI. *ret_next as below. */
+typedef int parameter_fn(void *ctx, const char *name, const char *ami, struct err *e);
+int ssm_page(const void *json, size_t len, parameter_fn *fn, void *ctx, char **ret_next,
+	     struct err *e);
 /* A page of ListObjectsV2; *ret_next: its continuation token, NULL at the end. */
 int s3_objects(const char *name, const void *xml, size_t len, const char *bucket, image_fn *fn,
 	       void *ctx, char **ret_next, struct err *e);

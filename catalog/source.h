@@ -195,7 +195,7 @@ struct delivery_type {
 extern const struct source_type *const source_types[];
 extern const struct delivery_type *const delivery_types[];
 
-extern const struct source_type source_ec2, source_s3, source_ebs, source_simplestreams,
+extern const struct source_type source_ec2, source_s3, source_ebs, source_ssm, source_simplestreams,
 	source_opennebula, source_glance, source_directory;
 extern const struct delivery_type delivery_s3_bundle;
 extern const struct delivery_type delivery_ebs;

@@ -6,6 +6,7 @@ const struct source_type *const source_types[] = {
 	&source_ec2, /* ami-..., emi-... */
 	&source_ebs, /* snap-... */
 	&source_s3,  /* s3://... */
+	&source_ssm,
 	&source_simplestreams,
 	&source_opennebula,
 	&source_glance,

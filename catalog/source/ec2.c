@@ -6,21 +6,17 @@
  * An EBS image is delivered as the snapshot that its root device (rootDeviceName) maps to.
  * Elements that are not known here are ignored; names are matched without their namespace.
  *
- * "ssm:/aws/service/..." is the AMI that the parameter of that name holds, by GetParameter of SSM
- * (2014-11-06): so vendors tell their newest.
+ * "ssm:/aws/service/..." is the AMI that the parameter of that name holds: see catalog/source/ssm.c.
  */
 #include <ctype.h>
 
 #include "catalog/paging.h"
 #include "catalog/parse.h"
-#include "lib/json.h"
 #include "lib/str.h"
 
 #define PAGE_SIZE "500" /* MaxResults of DescribeImages: 5 to 1000 */
 #define PAGES_MAX 2000
 #define EMPTY_PAGES_MAX 20
-
-#define SSM "ssm:"
 
 static bool is_image_id(const char *id)
 {
@@ -29,7 +25,7 @@ static bool is_image_id(const char *id)
 
 static bool ec2_owns(const char *id)
 {
-	return is_image_id(id) || str_has_prefix(id, SSM);
+	return is_image_id(id) || str_has_prefix(id, SSM_ID_PREFIX);
 }
 
 /* ami- and 8 or 17 hex digits; Eucalyptus uses emi- and upper case. */
@@ -168,57 +164,13 @@ int ec2_image(const struct xml_node *item, struct catalog_image *im, struct err 
 	return im->why_not ? 0 : err_nomem(e);
 }
 
-/* What a public parameter holds. */
-static int ask_ssm(struct session *s, const char *name, char **ret, struct err *e)
-{
-	static const struct httpc_header headers[] = {
-		{"Content-Type", "application/x-amz-json-1.1"},
-		{"X-Amz-Target", "AmazonSSM.GetParameter"},
-	};
-	AUTO(value_free) struct value *root = NULL;
-	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
-	AUTO_BUF body = BUF_INIT;
-	struct aws_request req = {
-		.method = HTTPC_POST,
-		.service = "ssm",
-		.headers = headers,
-		.n_headers = ARRAY_SIZE(headers),
-		.max_body = MIB,
-		.note = session_note,
-		.note_opaque = s,
-	};
-	const struct value *v;
-	const char *text;
-	struct jsonw w;
-	int rc;
-
-	jsonw_begin(&w, &body, false);
-	jsonw_object(&w, NULL);
-	jsonw_string(&w, "Name", name);
-	jsonw_close(&w);
-	rc = jsonw_end(&w, e);
-	req.body = body.data;
-	req.body_len = body.len;
-	if (rc == 0)
-		rc = aws_send(s->aws, s->http, &req, &r, NULL, e);
-	if (rc == 0)
-		rc = json_parse("GetParameter", r.body.data, r.body.len, NULL, &root, e);
-	if (rc < 0)
-		return err_wrap(e, "the parameter '%s'", name);
-	v = value_path(root, "Parameter/Value");
-	rc = v ? value_string(v, &text, e) : err_set(e, EBADMSG, "GetParameter gave no value");
-	if (rc == 0 && !is_image_id(text))
-		rc = err_set(e, EINVAL, "the parameter '%s' is '%s', no AMI", name, text);
-	return rc < 0 ? rc : image_set(ret, text, e);
-}
-
 static int ec2_find(struct session *s, const char *id, struct catalog_image *ret, struct err *e);
 
 static int find_by_parameter(struct session *s, const char *name, struct catalog_image *ret,
 			     struct err *e)
 {
 	AUTO_FREE char *id = NULL;
-	int rc = ask_ssm(s, name, &id, e);
+	int rc = ssm_parameter(s, name, &id, e);
 
 	return rc < 0 ? rc : ec2_find(s, id, ret, e);
 }
@@ -231,8 +183,8 @@ static int ec2_find(struct session *s, const char *id, struct catalog_image *ret
 	const struct xml_node *item;
 	int rc;
 
-	if (str_has_prefix(id, SSM))
-		return find_by_parameter(s, id + strlen(SSM), ret, e);
+	if (str_has_prefix(id, SSM_ID_PREFIX))
+		return find_by_parameter(s, id + strlen(SSM_ID_PREFIX), ret, e);
 	rc = check_id(id, e);
 	if (rc < 0)
 		return rc;

@@ -84,5 +84,5 @@ client() {
 	[[ $stderr == *401* ]]
 	[[ $stderr != *wrong* ]]
 	[ "${#stderr_lines[@]}" -eq 1 ]
-	[ -z "$(ls "$ACCLIMATE_STORE/images" "$ACCLIMATE_STORE/partial" 2>/dev/null | grep -v ':$')" ]
+	[ -z "$(find "$ACCLIMATE_STORE"/images "$ACCLIMATE_STORE"/partial -mindepth 1 2>/dev/null)" ]
 }

@@ -132,6 +132,30 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 	rm "$CLOUD/ssm.json"
 }
 
+@test "a path of parameters as a source: all pages, AMIs alone, and what is gone is left out" {
+	local i
+	for i in $(seq 30); do
+		printf '"/aws/service/debian/release/%d/latest/amd64": "%s",' "$i" "$AMI_EBS"
+		printf '"/aws/service/debian/release/%d/version": "%d",' "$i" "$i"
+	done >"$BATS_TEST_TMPDIR/known"
+	printf '{%s "/aws/service/debian/gone": "ami-0123456789abcdef0", "/aws/service/other": "%s"}' \
+		"$(cat "$BATS_TEST_TMPDIR/known")" "$AMI_EBS" >"$CLOUD/ssm.json"
+	add debian ssm prefix=/aws/service/debian
+	run -0 catalog list debian --all -o json
+	[ "$(jq length <<<"$output")" -eq 30 ]
+	[ "$(jq -r 'map(select(.id == "ssm:/aws/service/debian/release/12/latest/amd64")) | .[0].name' <<<"$output")" = test-ebs ]
+	[ "$(catalog search release/12/latest --all -o json | jq -r '.[].id')" = "ssm:/aws/service/debian/release/12/latest/amd64" ]
+	import ssm:/aws/service/debian/release/12/latest/amd64 --name x
+	same_ebs x
+	# The same as aws sees.
+	[ "$(aws ssm get-parameters-by-path --path /aws/service/debian --recursive --endpoint-url "$AWS_ENDPOINT_URL_SSM" \
+		--query 'length(Parameters)')" -eq 61 ]
+	add no ssm
+	run -1 catalog list no
+	[[ $output == *"prefix=/"* ]]
+	rm "$CLOUD/ssm.json"
+}
+
 @test "a snapshot by its id, listed and imported" {
 	add snaps ebs
 	run catalog list snaps
