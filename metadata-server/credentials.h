@@ -6,7 +6,8 @@
  *
  * The server itself starts nothing: a process beside it does, which is told an instance's name and
  * reads the command from its definition, so that who took the server over could start nothing but
- * what the administrator wrote.
+ * what the administrator wrote. It gives nothing for a definition that is not the one that is
+ * served: the machine may be another one by now.
  */
 #ifndef METADATA_SERVER_CREDENTIALS_H
 #define METADATA_SERVER_CREDENTIALS_H

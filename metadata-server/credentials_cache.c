@@ -2,20 +2,29 @@
 /*
  * Credentials while they are good, and the process that gets new ones.
  *
- * The two talk over a pair of SOCK_SEQPACKET sockets: a request is an instance's name, the answer
+ * The two talk over a pair of SOCK_SEQPACKET sockets, in the machine's own byte order. A request:
  *
  *	offset  bytes
- *	0       8      when they end, Unix seconds; 0: there are none
- *	8       1      how long the name is
- *	9       n      the name
- *	9 + n          the leaf, or why there is none
+ *	0       8      its key, which the answer has too
+ *	8       33     a digest of what the machine is and which command it has
+ *	41             the instance's name
  *
- * in the machine's own byte order. The process makes one of its own for each request.
+ * and its answer:
+ *
+ *	0       8      the key
+ *	8       8      when they end, Unix seconds; 0: there are none
+ *	16      1      how long the name is
+ *	17      n      the name
+ *	17 + n         the leaf, or why there is none
+ *
+ * The process makes one of its own for each request. What it reads may be another definition than
+ * the one that is served: then the digests differ, and there are no credentials.
  */
 #include "metadata-server/credentials.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -29,8 +38,10 @@
 enum {
 	MAX_NAME = 255,
 	MAX_MESSAGE = 131072,
-	HEAD = 9,
+	ASK_HEAD = 8 + SECRET_DIGEST_SIZE,
+	HEAD = 17,
 	MAX_WORKERS = 16,
+	OURS = 3,      /* the descriptor of the process beside */
 	REFRESH = 300, /* seconds before they end, new ones are got */
 	RETRY = 5,     /* seconds after which a failure is tried again */
 	GIVE_UP = CREDENTIALS_SECONDS + 5,
@@ -64,16 +75,22 @@ struct credentials {
 
 /* ---- the process beside ---------------------------------------------------------------------- */
 
-static void answer(int fd, const char *name, uint64_t expires, const char *text)
+struct question {
+	uint64_t key;
+	char digest[SECRET_DIGEST_SIZE];
+	char name[MAX_NAME + 1];
+};
+
+static void answer(int fd, const struct question *q, uint64_t expires, const char *text)
 {
 	AUTO_BUF out = BUF_INIT;
-	unsigned char len = (unsigned char)strlen(name);
+	unsigned char len = (unsigned char)strlen(q->name);
 
-	if (buf_add(&out, &expires, sizeof(expires)) || buf_add(&out, &len, 1) ||
-	    buf_add(&out, name, len) || buf_adds(&out, text))
+	if (buf_add(&out, &q->key, sizeof(q->key)) || buf_add(&out, &expires, sizeof(expires)) ||
+	    buf_add(&out, &len, 1) || buf_add(&out, q->name, len) || buf_adds(&out, text))
 		return;
 	if (send(fd, out.data, MIN(out.len, (size_t)MAX_MESSAGE), MSG_NOSIGNAL) < 0)
-		log_debug("credentials of '%s' were not delivered: %s", name, strerror(errno));
+		log_debug("credentials of '%s' were not delivered: %s", q->name, strerror(errno));
 	explicit_bzero(out.data, out.cap);
 }
 
@@ -83,19 +100,38 @@ static void ignore_fault(void *arg, const struct err *e)
 	(void)e;
 }
 
-static void work(int fd, const char *name, const char *as, const char *dir)
+static void digest_of(const struct instance *in, char out[SECRET_DIGEST_SIZE])
+{
+	const char *command = in->context->iam_role.credential_process;
+
+	secret_digest(in->context->instance_id, command ? command : "", out);
+}
+
+static int check_same(const struct instance *in, const struct question *q, struct err *e)
+{
+	char digest[SECRET_DIGEST_SIZE];
+
+	digest_of(in, digest);
+	return strcmp(digest, q->digest) ? err_set(e, ESTALE,
+						   "the definition is another one than is "
+						   "served")
+					 : 0;
+}
+
+static void work(int fd, const struct question *q, const char *as, const char *dir)
 {
 	AUTO(instance_free) struct instance *in = NULL;
 	AUTO_BUF leaf = BUF_INIT;
 	uint64_t expires = 0;
 	struct err e = {0};
-	int rc = one_load(as ? as : name, dir, ignore_fault, NULL, &in, &e);
+	int rc = one_load(as ? as : q->name, dir, ignore_fault, NULL, &in, &e);
 
+	rc = rc ? rc : check_same(in, q, &e);
 	if (!rc && (setenv("ACCLIMATE_INSTANCE", in->name, 1) ||
 		    setenv("ACCLIMATE_INSTANCE_ID", in->context->instance_id, 1)))
 		rc = err_nomem(&e);
 	rc = rc ? rc : credentials_run(in, (uint64_t)time(NULL), &leaf, &expires, &e);
-	answer(fd, name, rc ? 0 : expires, rc ? e.msg : buf_str(&leaf));
+	answer(fd, q, rc ? 0 : expires, rc ? e.msg : buf_str(&leaf));
 }
 
 static void reap(unsigned *workers)
@@ -104,39 +140,64 @@ static void reap(unsigned *workers)
 		(*workers)--;
 }
 
+/* As recv; *asked: it was a question. */
+static ssize_t hear(int fd, struct question *q, bool *asked)
+{
+	char data[ASK_HEAD + MAX_NAME];
+	ssize_t n = recv(fd, data, sizeof(data), 0);
+
+	if (n <= ASK_HEAD)
+		return n;
+	*q = (struct question){0};
+	memcpy(&q->key, data, sizeof(q->key));
+	memcpy(q->digest, data + sizeof(q->key), SECRET_DIGEST_SIZE - 1);
+	memcpy(q->name, data + ASK_HEAD, (size_t)n - ASK_HEAD);
+	*asked = true;
+	return n;
+}
+
 _Noreturn static void serve_beside(int fd, const char *as, const char *dir)
 {
 	unsigned workers = 0;
-	char name[MAX_NAME + 1];
+	struct question q;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* nothing of the server's: its end is noticed by its socket's */
+	/*
+	 * Nothing of the server's, whose listeners would else be open as long as a program runs:
+	 * its end is noticed by its socket's.
+	 */
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
+	if (fd != OURS && dup3(fd, OURS, O_CLOEXEC) < 0)
+		_exit(1);
+	fd = OURS;
+	close_range(OURS + 1, UINT_MAX, 0);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_NAME, "credentials");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
-		ssize_t n = recv(fd, name, MAX_NAME, 0);
+		bool asked = false;
+		ssize_t n = hear(fd, &q, &asked);
 		pid_t pid;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			_exit(0); /* the server is gone */
-		name[n] = '\0';
+		if (!asked)
+			continue;
 		reap(&workers);
 		if (workers >= MAX_WORKERS && wait(NULL) > 0)
 			workers--;
 		pid = fork();
 		if (!pid) {
-			work(fd, name, as, dir);
+			work(fd, &q, as, dir);
 			_exit(0);
 		}
 		if (pid < 0)
-			answer(fd, name, 0, "no process can be started");
+			answer(fd, &q, 0, "no process can be started");
 		else
 			workers++;
 	}
@@ -210,6 +271,7 @@ static int entry_of(struct credentials *c, const struct instance *in, struct ent
 		return err_nomem(e);
 	}
 	if (there) {
+		httpd_wake(c->h, c->v[at].key); /* who waits for it waits for the new one */
 		entry_release(&c->v[at]);
 	} else {
 		memmove(c->v + at + 1, c->v + at, (c->n - at) * sizeof(*c->v));
@@ -222,9 +284,14 @@ static int entry_of(struct credentials *c, const struct instance *in, struct ent
 
 static void ask(struct credentials *c, struct entry *en, uint64_t now)
 {
+	char data[ASK_HEAD + MAX_NAME], digest[SECRET_DIGEST_SIZE];
 	size_t len = strlen(en->name);
 
-	if (len > MAX_NAME || send(c->fd, en->name, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+	secret_digest(en->instance_id, en->command, digest);
+	memcpy(data, &en->key, sizeof(en->key));
+	memcpy(data + sizeof(en->key), digest, sizeof(digest));
+	memcpy(data + ASK_HEAD, en->name, MIN(len, (size_t)MAX_NAME));
+	if (len > MAX_NAME || send(c->fd, data, ASK_HEAD + len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
 		log_err("credentials of '%s' cannot be asked for: %s", en->name, strerror(errno));
 		en->retry_at = now + RETRY;
 		if (en->state != HAS)
@@ -265,18 +332,19 @@ static void take(struct credentials *c, const char *data, size_t len)
 	uint64_t now = (uint64_t)time(NULL);
 	char name[MAX_NAME + 1];
 	struct entry *en;
-	uint64_t expires;
+	uint64_t key, expires;
 	size_t name_len, at;
 	bool there;
 
-	if (len < HEAD || len < HEAD + (size_t)(unsigned char)data[8])
+	if (len < HEAD || len < HEAD + (size_t)(unsigned char)data[HEAD - 1])
 		return;
-	memcpy(&expires, data, sizeof(expires));
-	name_len = (unsigned char)data[8];
+	memcpy(&key, data, sizeof(key));
+	memcpy(&expires, data + sizeof(key), sizeof(expires));
+	name_len = (unsigned char)data[HEAD - 1];
 	memcpy(name, data + HEAD, name_len);
 	name[name_len] = '\0';
 	at = place(c, name, &there);
-	if (!there || c->v[at].state != ASKED)
+	if (!there || c->v[at].key != key || c->v[at].state != ASKED)
 		return; /* its machine is another one by now */
 	en = &c->v[at];
 	if (expires > now) {

@@ -31,6 +31,8 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	[ "$(of "$beside" CapEff)" = 0000000000000000 ]
 	[ "$(of "$beside" NoNewPrivs)" -eq 1 ]
 	[ "$(of "$beside" Uid | cut -f 2)" = "$(id -u nobody)" ]
+	# of the server's sockets it has the one to it
+	[ "$(find "/proc/$beside/fd" -lname 'socket:*' | wc -l)" -eq 1 ]
 	[ "$(get latest/meta-data/hostname)" = one ]
 	sed -i s/one/two/ instances/a.yaml
 	wait_log 'loaded again'

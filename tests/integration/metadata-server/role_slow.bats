@@ -165,3 +165,52 @@ program() {
 	fails "No such file"
 	run ! grep -q SECRET log
 }
+
+# a program that says whom it was asked for once it may
+patient() {
+	cat >patient <<-'SH'
+		#!/bin/sh
+		echo "$ACCLIMATE_INSTANCE_ID" >>asked
+		while [ ! -e "go-$ACCLIMATE_INSTANCE_ID" ]; do sleep 0.02; done
+		echo "{\"Version\": 1, \"AccessKeyId\": \"of-$ACCLIMATE_INSTANCE_ID\", \"SecretAccessKey\": \"s\"}"
+	SH
+	chmod +x patient
+}
+wait_asked() { while ! grep -qsx "$1" asked; do sleep 0.02; done; }
+
+@test "credentials that were asked for a machine are not given to the one that took its name" {
+	patient
+	define a "iam-role: {name: web, credential-process: $PWD/patient}" 'identify: {interface: lo, address: 127.0.0.1}'
+	start -d instances -l 127.0.0.1:0
+	get $ROLE/web >before &
+	local before=$!
+	wait_asked i-a
+	sed -i 's/i-a/i-new/' instances/a.yaml
+	wait_log 'loaded again'
+	get $ROLE/web >after &
+	local after=$!
+	wait_asked i-new
+	touch go-i-a
+	sleep 0.5 # it comes while the other is waited for
+	touch go-i-new
+	wait $after
+	[ "$(jq -r .AccessKeyId after)" = of-i-new ]
+	wait $before || true
+	run ! grep -q of-i-a before
+}
+
+@test "while a fault keeps what was served, nobody gets credentials of a definition that is not" {
+	patient
+	define a "iam-role: {name: web, credential-process: $PWD/patient}" 'identify: {interface: lo, address: 127.0.0.1}'
+	start -d instances -l 127.0.0.1:0
+	touch go-i-new go-i-a
+	define bad 'hostname: -'
+	wait_log 'not loaded again'
+	: >log
+	sed -i 's/i-a/i-new/' instances/a.yaml
+	wait_log 'not loaded again'
+	[ "$(get latest/meta-data/instance-id)" = i-a ]
+	[ "$(status GET /$ROLE/web)" = 404 ]
+	wait_log 'another one than is served'
+	[ ! -e asked ]
+}
