@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bundle download: a bundle for EC2 out of S3. */
+/* bundle download: what a cloud delivers, out of S3. */
 #include "bundle/cmd.h"
 #include "bundle/transfer.h"
 
@@ -31,7 +31,7 @@ int cmd_download(const struct cli_command *self, int argc, char **argv)
 			t.replace = true;
 	}
 	if (argc - optind != 2)
-		return cli_usage(self, "s3://BUCKET/MANIFEST and DIR are needed");
+		return cli_usage(self, "s3://BUCKET/KEY and DIR are needed");
 	if (download(&t, argv[optind], argv[optind + 1], &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);

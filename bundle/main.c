@@ -71,19 +71,20 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"upload",
-		"[OPTION]... MANIFEST s3://BUCKET[/PREFIX]",
-		"send a bundle for EC2 to S3",
+		"[OPTION]... FILE... s3://BUCKET[/PREFIX]",
+		"send bundles for EC2 and other files to S3",
 		TRANSFER_HELP
-		"      --acl ACL               who may read it (default: aws-exec-read; '': the\n"
-		"                              bucket's default)\n"
+		"      --acl ACL               who may read it (default: of a bundle "
+		"aws-exec-read;\n"
+		"                              '', and of others: the bucket's default)\n"
 		"  -d, --parts DIR             where the parts are (default: beside the "
 		"manifest)\n",
 		cmd_upload,
 	},
 	{
 		"download",
-		"[OPTION]... s3://BUCKET/MANIFEST DIR",
-		"fetch a bundle for EC2 from S3",
+		"[OPTION]... s3://BUCKET/KEY DIR",
+		"fetch a bundle for EC2 or another file from S3",
 		TRANSFER_HELP
 		"  -f, --force                 replace files that are not what they should be\n",
 		cmd_download,
@@ -114,6 +115,7 @@ int main(int argc, char **argv)
 {
 	static const struct cli_value values[] = {
 		{"BUNDLE", CLI_VALUE_FILE, NULL},
+		{"FILE...", CLI_VALUE_FILE, NULL},
 		{"IMAGE", CLI_VALUE_FILE, NULL},
 		{"IMAGE...", CLI_VALUE_FILE, NULL},
 		{"FORMAT", CLI_VALUE_ONE_OF, "ec2 ova gce azure openstack opennebula"},

@@ -263,7 +263,7 @@ static const char *base_name(const char *path)
 }
 
 /* A prefix is a folder, with or without a slash at its end. */
-static char *key_prefix(const char *key)
+char *transfer_prefix(const char *key)
 {
 	size_t len = strlen(key);
 
@@ -279,7 +279,7 @@ int transfer_upload(const struct transfer *t, const char *manifest, const char *
 	int rc = manifest_read(manifest, &m, e);
 
 	x.m = m;
-	x.prefix = key_prefix(to->key);
+	x.prefix = transfer_prefix(to->key);
 	if (rc == 0 && !x.prefix)
 		rc = err_nomem(e);
 	if (rc == 0)
@@ -322,44 +322,84 @@ static int save_manifest(const struct transfers *x, const char *path, struct err
 	return fs_write_file(path, x->m->text.data, x->m->text.len, 0644, e);
 }
 
-int transfer_download(const struct transfer *t, const struct s3_url *from, const char *folder,
-		      struct err *e)
+/* The manifest is there: now its parts. */
+static int download_parts(struct transfers *x, const char *origin, const char *name, struct err *e)
 {
-	AUTO(manifest_free) struct manifest *m = NULL;
-	AUTO(release) struct transfers x = {.t = t, .url = from, .folder = folder};
-	AUTO_FREE char *origin = str_format("s3://%s/%s", from->bucket, from->key);
-	AUTO_FREE char *path = path_join(folder, base_name(from->key));
-	AUTO_BUF text = BUF_INIT;
 	int rc;
 
-	if (!origin || !path)
-		return err_nomem(e);
-	if (!name_is_plain(base_name(from->key)))
-		return err_set(e, EINVAL, "'%s' does not name a manifest", origin);
-	x.prefix = strndup(from->key, (size_t)(base_name(from->key) - from->key));
-	rc = x.prefix ? begin(&x, e) : err_nomem(e);
+	for (size_t i = 0; i < x->m->n_parts; i++) {
+		if (!strcmp(x->m->parts[i].filename, name))
+			return err_set(e, EBADMSG, "'%s' names itself as a part", origin);
+	}
+	x->progress = progress_start("downloading", x->m->bundled_size);
+	rc = run_all(x, fetch_part, e);
+	progress_end(x->progress, rc == 0);
+	x->progress = NULL;
+	return rc;
+}
+
+static int download_bundle(struct transfers *x, const struct buf *text, const char *path,
+			   struct err *e)
+{
+	const char *name = base_name(x->url->key);
+	AUTO_FREE char *origin = str_format("s3://%s/%s", x->url->bucket, x->url->key);
+	AUTO(manifest_free) struct manifest *m = NULL;
+	int rc = origin ? manifest_parse_confined(buf_str(text), text->len, origin, &m, e)
+			: err_nomem(e);
+
 	if (rc == 0)
-		rc = s3_get(x.aws, x.clients[0], from->bucket, from->key, MANIFEST_LIMIT, NULL,
-			    &text, e);
-	if (rc == 0)
-		rc = manifest_parse_confined(buf_str(&text), text.len, origin, &m, e);
-	if (rc == 0)
-		rc = fs_mkdir_p(folder, 0777, e);
+		rc = fs_mkdir_p(x->folder, 0777, e);
 	if (rc < 0)
 		return rc;
 	ANALYZER_KNOWS(m);
-	x.m = m;
-	for (size_t i = 0; i < m->n_parts; i++) {
-		if (!strcmp(m->parts[i].filename, base_name(from->key)))
-			return err_set(e, EBADMSG, "'%s' names itself as a part", origin);
-	}
-	x.progress = progress_start("downloading", m->bundled_size);
-	rc = run_all(&x, fetch_part, e);
-	progress_end(x.progress, rc == 0);
-	x.progress = NULL;
+	x->m = m;
+	rc = download_parts(x, origin, name, e);
 	if (rc == 0)
-		rc = save_manifest(&x, path, e);
+		rc = save_manifest(x, path, e);
 	if (rc == 0)
-		log_info("'%s': %zu parts fetched, %zu were there", path, x.done, x.kept);
+		log_info("'%s': %zu parts fetched, %zu were there", path, x->done, x->kept);
+	x->m = NULL;
 	return rc;
+}
+
+/* Looks what it is: only a small object can be a manifest. *ret stays empty for another one. */
+static int fetch_manifest(struct transfers *x, const struct s3_object *o, struct buf *ret,
+			  struct err *e)
+{
+	int rc = 0;
+
+	if (o->size <= MANIFEST_LIMIT)
+		rc = s3_get(x->aws, x->clients[0], x->url->bucket, x->url->key, MANIFEST_LIMIT,
+			    NULL, ret, e);
+	if (rc == 0 && !transfer_is_manifest(buf_str(ret), ret->len))
+		buf_clear(ret);
+	return rc;
+}
+
+int transfer_download(const struct transfer *t, const struct s3_url *from, const char *folder,
+		      struct err *e)
+{
+	AUTO(release) struct transfers x = {.t = t, .url = from, .folder = folder};
+	const char *name = base_name(from->key);
+	AUTO_FREE char *path = path_join(folder, name);
+	AUTO_BUF text = BUF_INIT;
+	struct s3_object o = {0};
+	int rc;
+
+	if (!path)
+		return err_nomem(e);
+	if (!name_is_plain(name))
+		return err_set(e, EINVAL, "'s3://%s/%s' does not name a file", from->bucket,
+			       from->key);
+	x.prefix = strndup(from->key, (size_t)(name - from->key));
+	rc = x.prefix ? begin(&x, e) : err_nomem(e);
+	if (rc == 0)
+		rc = s3_head(x.aws, x.clients[0], from->bucket, from->key, &o, e);
+	if (rc == 0)
+		rc = fetch_manifest(&x, &o, &text, e);
+	if (rc == 0 && text.len)
+		return download_bundle(&x, &text, path, e);
+	if (rc == 0)
+		rc = fs_mkdir_p(folder, 0777, e);
+	return rc < 0 ? rc : transfer_download_file(t, x.aws, from, &o, path, e);
 }

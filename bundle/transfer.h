@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside bundle/: bundles for EC2 to and from S3, for commands. */
+/* Inside bundle/: what clouds deliver to and from S3, for commands. */
 #ifndef BUNDLE_TRANSFER_H
 #define BUNDLE_TRANSFER_H
 
@@ -22,14 +22,29 @@ struct transfer {
 int transfer_upload(const struct transfer *t, const char *manifest, const char *parts_dir,
 		    const struct s3_url *to, struct err *e);
 /*
- * Fetches the manifest that `from` names, then its parts, into the folder, which is made. Each part
- * appears when its SHA-1 was found right, the manifest at last. Parts that are there and right are
- * not fetched again. Errors: EEXIST another file has a part's name; EBADMSG; as s3_get.
+ * Fetches what `from` names into the folder, which is made. A manifest: its parts, too; each appears
+ * when its SHA-1 was found right, the manifest at last, and parts that are there and right are not
+ * fetched again. Anything else: the file.
+ * Errors: EEXIST another file has the name; EBADMSG; as s3_get.
  */
 int transfer_download(const struct transfer *t, const struct s3_url *from, const char *folder,
 		      struct err *e);
 
 #define TRANSFER_WORKERS 4
+
+/* What the keys of a bundle or file begin with: the URL's key as a folder. NULL when memory is out. */
+char *transfer_prefix(const char *key);
+
+/* Whether this is the manifest of a bundle for EC2, by how it begins: nothing is parsed. */
+bool transfer_is_manifest(const void *data, size_t len);
+int transfer_names_manifest(const char *path, bool *ret, struct err *e);
+
+/* A delivery that is one file. Errors: as s3_put_large; EINVAL it is empty. */
+int transfer_upload_file(const struct transfer *t, const char *path, const struct s3_url *to,
+			 struct err *e);
+/* Fetches it, as s3_head says it is, in ranges. Errors: EEXIST; ESTALE it changed; as aws_send. */
+int transfer_download_file(const struct transfer *t, struct aws *aws, const struct s3_url *from,
+			   const struct s3_object *o, const char *path, struct err *e);
 
 /* ---- options ----------------------------------------------------------------------------------- */
 

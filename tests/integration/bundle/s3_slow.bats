@@ -119,6 +119,50 @@ for f in os.listdir("b"):
 	refuses "x.ova" open s3://images/x.ova never
 }
 
+@test "other deliveries go as files, large ones in parts, and come back" {
+	local n
+	"$BUNDLE" create --for ova image web.ova
+	"$BUNDLE" create --for openstack image web.qcow2
+	truncate -s 70M big
+	"$BUNDLE" create --for azure -f raw big big.vhd
+	printf 'in the middle' | dd of=big.vhd bs=1M seek=33 conv=notrunc status=none
+	mark
+	"$BUNDLE" upload web.ova web.qcow2 web.json big.vhd s3://images/of/clouds
+	boto 'for f in "web.ova", "web.qcow2", "web.json", "big.vhd":
+    assert s3.get_object(Bucket="images", Key="of/clouds/" + f)["Body"].read() == open(f, "rb").read(), f'
+	were PUT 5 # three files, two parts
+	mark
+	"$BUNDLE" download -j 3 s3://images/of/clouds/big.vhd files
+	cmp big.vhd files/big.vhd
+	n=$(((70 + 7) / 8 + 1))
+	[ "$(since GET | grep -c 'range=')" -ge 9 ] && [ "$(since GET | grep -c .)" -le "$n" ]
+	"$BUNDLE" download s3://images/of/clouds/web.ova files
+	cmp web.ova files/web.ova
+	"$BUNDLE" verify files/web.ova
+	echo mine >files/web.ova
+	refuses "'files/web.ova' exists" download s3://images/of/clouds/web.ova files
+	[ "$(cat files/web.ova)" = mine ]
+	"$BUNDLE" download --force s3://images/of/clouds/web.ova files
+	cmp web.ova files/web.ova
+	: >empty.raw
+	refuses "'empty.raw' is empty" upload empty.raw s3://images
+	refuses "no regular file" upload files s3://images
+	refuses "does not name a file" download s3://images/of/clouds/ files
+	[ "$(cd files && echo * .[!.]*)" = "big.vhd web.ova .[!.]*" ]
+}
+
+@test "a file whose server breaks off is resumed, one that may not be read leaves nothing" {
+	truncate -s 30M big
+	"$BUNDLE" upload big s3://images/broken
+	"$TOP/tests/cloud/cloud" fault --state "$CLOUD" add drop --service s3 --match '^GET /.*big' --bytes 1000000 --count 2
+	"$BUNDLE" download s3://images/broken/big dropped
+	cmp big dropped/big
+	"$TOP/tests/cloud/cloud" fault --state "$CLOUD" add status --service s3 --match '^GET /.*big' --status 403
+	mkdir dropped2
+	refuses "s3://images/broken/big" download s3://images/broken/big dropped2
+	"$TOP/tests/cloud/cloud" fault --state "$CLOUD" clear
+}
+
 @test "a part that is damaged on either side is told, and the manifest does not come" {
 	cp -r b bad
 	printf x >>bad/disk.part.01
