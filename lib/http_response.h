@@ -17,7 +17,8 @@ struct http_response {
 	unsigned hop_limit; /* 1..255: IP TTL (IPv6 hop limit) from this answer on; 0: leave it */
 	/*
 	 * Not 0: there is no answer yet. The handler is called again with the same request when
-	 * somebody calls httpd_wake with wait_key, at the latest after so many milliseconds.
+	 * somebody calls httpd_wake with wait_key, at the latest after so many milliseconds from
+	 * the first call.
 	 */
 	unsigned wait_ms;
 	uint64_t wait_key;

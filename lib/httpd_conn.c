@@ -143,12 +143,26 @@ static void refuse(struct conn *c, int status, const char *why)
 		c->h->o.log(c->h->o.arg, &x, &c->h->res, why);
 }
 
-/* The handler wants to be asked again later. */
-static void park(struct conn *c, unsigned ms, uint64_t key)
+static uint64_t now_ms(void)
 {
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
-	struct httpd *h = c->h;
+	struct timespec ts;
 
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* The handler wants to be asked again later: after ms from the first time that it said so. */
+static void park(struct conn *c, uint64_t ms, uint64_t key)
+{
+	struct httpd *h = c->h;
+	uint64_t now = now_ms();
+	struct timeval tv;
+
+	if (!c->again)
+		c->wait_until = now + ms;
+	ms = c->wait_until - MIN(now, c->wait_until);
+	tv = (struct timeval){.tv_sec = (time_t)(ms / 1000),
+			      .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 	c->wait_key = key;
 	c->parked = true;
 	c->woken = false;

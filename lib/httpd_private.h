@@ -64,6 +64,7 @@ struct conn {
 	bool again;  /* the handler has had this request before */
 	bool timed_out;
 	uint64_t wait_key;
+	uint64_t wait_until; /* milliseconds; of this request, however often it is woken */
 	struct event park;
 	void *slot;
 	struct httpd_peer peer;

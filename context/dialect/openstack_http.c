@@ -111,6 +111,9 @@ static bool is_password(const char *path)
 /* A guest that has one keeps it: who comes later cannot take its place. */
 static int set_password(struct answer *a)
 {
+	/* a page that a browser of the guest looks at could send it, too */
+	if (http_field_find(a->rq, "Origin", NULL))
+		return answer_refuse(a, 403, "a password that a page sends (Origin)");
 	if (answer_said(a, SAID_PASSWORD))
 		return answer_refuse(a, 409, "there is a password already");
 	if (!a->env->body.len || a->env->body.len > PASSWORD_MOST)

@@ -58,6 +58,7 @@ ask() { curl -s -H "DomU_Request: $1" "$URL/"; }
 	serve
 	[ "$(status POST $PASSWORD --data-binary "$(printf '%01021d' 0)")" = 400 ]
 	[ "$(status POST $PASSWORD --data-binary '')" = 400 ]
+	[ "$(status POST $PASSWORD --data-binary x -H 'Origin: http://page.example')" = 403 ]
 	printf 'a\0b' >nul
 	[ "$(status POST $PASSWORD --data-binary @nul)" = 400 ]
 	printf 'a\377b' >bytes

@@ -43,6 +43,12 @@ static int handle(void *arg, const struct httpd_exchange *x, struct http_respons
 		res->wait_key = 7;
 		return 0;
 	}
+	if (http_slice_is(x->request->target, "/for-ever") && !x->timed_out) {
+		__atomic_add_fetch(&s->waited, 1, __ATOMIC_RELAXED);
+		res->wait_ms = s->wait_ms;
+		res->wait_key = 7;
+		return 0;
+	}
 	s->timed_out += x->timed_out;
 	assert_true(x->peer->ifindex > 0 || x->peer->remote.ss_family == AF_UNSPEC);
 	res->status = 200;
@@ -499,6 +505,35 @@ static void a_handler_that_nobody_wakes_is_asked_in_the_end(void **state)
 	assert_in_range(s.timed_out, 1, 2);
 }
 
+static void a_handler_that_is_woken_in_vain_does_not_wait_longer(void **state)
+{
+	struct server s = {.wait_ms = 300};
+	struct httpd_opts o = options(&s);
+	AUTO_FD int fd = -1;
+	char c;
+	bool done = false;
+
+	(void)state;
+	o.requests = (struct httpd_rate){0};
+	start(&s, &o);
+	fd = dial(&s);
+	say(fd, "GET /for-ever HTTP/1.1\r\nHost: a\r\n\r\n");
+	/* never so long without being woken that it could begin anew */
+	for (int i = 0; i < 1000 && !done; i++) {
+		AUTO_BUF got = BUF_INIT;
+		AUTO_FD int other = dial(&s);
+
+		say(other, "GET /wake HTTP/1.0\r\n\r\n");
+		hear(other, &got);
+		usleep(10000);
+		done = recv(fd, &c, 1, MSG_DONTWAIT) == 1;
+	}
+	assert_true(done);
+	stop(&s);
+	assert_true(s.waited > 1);
+	assert_int_equal(s.timed_out, 1);
+}
+
 static void stopping_finishes_the_answer_in_hand(void **state)
 {
 	struct server s = {.answer = 8 << 20};
@@ -570,6 +605,7 @@ int main(void)
 		cmocka_unit_test(who_hangs_up_while_a_handler_waits_is_forgotten),
 		cmocka_unit_test(a_handler_waits_until_it_is_woken),
 		cmocka_unit_test(a_handler_that_nobody_wakes_is_asked_in_the_end),
+		cmocka_unit_test(a_handler_that_is_woken_in_vain_does_not_wait_longer),
 		cmocka_unit_test(stopping_finishes_the_answer_in_hand),
 		cmocka_unit_test(a_connection_that_is_open_already_is_served_to_its_end),
 	};
