@@ -196,8 +196,34 @@ struct imds_said server_said(struct server *s)
 struct known {
 	uint64_t generation;
 	const struct instance *in;
+	/* that a request waits to see changed; NULL: none does */
+	struct instance *waits_for;
 	char address[46], interface[16];
 };
+
+static void known_free(void *slot)
+{
+	struct known *k = slot;
+
+	if (k->waits_for)
+		instance_free(k->waits_for);
+	free(k);
+}
+
+/* Is it woken although its own instance has not changed? Then nothing is made anew for it. */
+static bool waits_on(const struct known *k, const struct instance *in, bool timed_out)
+{
+	return k && k->waits_for == in && !timed_out;
+}
+
+static void note_wait(struct known *k, struct instance *in, const struct http_response *res)
+{
+	if (!k)
+		return;
+	if (k->waits_for)
+		instance_free(k->waits_for);
+	k->waits_for = res->wait_ms && res->wait_key == IMDS_CHANGED ? instance_ref(in) : NULL;
+}
 
 /* An unknown guest can ask as often as it likes; the log must not grow as fast. */
 static void warn_unknown(struct server *s, uint64_t now)
@@ -250,6 +276,7 @@ static int on_request(void *arg, const struct httpd_exchange *x, struct http_res
 			       .now = seconds_now(),
 			       .host = s->host.make ? &s->host : NULL,
 			       .timed_out = x->timed_out};
+	int rc;
 
 	s->why = NULL;
 	s->asked = who(s, x);
@@ -259,7 +286,14 @@ static int on_request(void *arg, const struct httpd_exchange *x, struct http_res
 		warn_unknown(s, env.now);
 		return http_response_error(res, 404) ? err_nomem(e) : 0;
 	}
-	return imds_answer(x->request, s->asked, &env, res, &s->why, e);
+	if (waits_on(*x->slot, s->asked, x->timed_out)) {
+		res->wait_ms = 1; /* until when was said the first time */
+		res->wait_key = IMDS_CHANGED;
+		return 0;
+	}
+	rc = imds_answer(x->request, s->asked, &env, res, &s->why, e);
+	note_wait(*x->slot, (struct instance *)s->asked, res);
+	return rc;
 }
 
 static void count(struct server *s, const struct http_request *rq, const struct http_response *res,
@@ -335,7 +369,7 @@ int server_start(struct server *s, const struct httpd_opts *opts, struct err *e)
 	o.server = IMDS_SERVER;
 	o.arg = s;
 	o.handle = on_request;
-	o.free_slot = free;
+	o.free_slot = known_free;
 	o.log = on_log;
 	rc = httpd_new(&o, &s->httpd, e);
 	if (!rc && s->access)

@@ -148,3 +148,24 @@ ask() { curl -s -H "DomU_Request: $1" "$URL/"; }
 	[ "$status" -eq 1 ]
 	has "$stderr" "state/guests/a.json:1:1: is not what was kept of a guest"
 }
+
+@test "GCE: who waits is answered by a change of its own, not by a neighbour's, and in its time" {
+	serve
+	local url="$URL/computeMetadata/v1/instance/hostname?wait_for_change=true" etag i
+	etag=$(gce -D - -o /dev/null "$url&last_etag=NONE" | sed -n 's/^[Ee][Tt]ag: \([0-9a-f]*\).*/\1/p')
+	gce "$url&last_etag=$etag&timeout_sec=600" >answer 3>&- &
+	local client=$!
+	gce "$url&last_etag=$etag&timeout_sec=1" >soon 3>&- &
+	local other=$!
+	for i in 1 2 3; do
+		: >log
+		echo "hostname: b$i" >>instances/b.yaml
+		wait_log 'loaded again'
+		sed -i '$d' instances/b.yaml
+	done
+	wait "$other"
+	[ ! -s answer ]
+	echo 'hostname: other' >>instances/a.yaml
+	wait "$client"
+	[ "$(cat answer)" = other ]
+}
