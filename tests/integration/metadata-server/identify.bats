@@ -198,8 +198,13 @@ ask() {
 	[ "$(token 20)" = 200 ]
 	define f 'identify: {interface: br0, address: 10.0.0.6}' 'imds: {hop-limit: 1}'
 	kill -HUP "$PID"
-	[ "$(ip netns exec "$NS-r" curl -s -m 20 -o /dev/null -w '%{http_code}' -X PUT -H "$TTL: 60" \
-		http://169.254.169.254/latest/api/token)" = 200 ]
+	for ((i = 0; i < 200; i++)); do # until it is loaded
+		got=$(ip netns exec "$NS-r" curl -s -m 20 -o /dev/null -w '%{http_code}' -X PUT \
+			-H "$TTL: 60" http://169.254.169.254/latest/api/token)
+		[ "$got" != 200 ] || break
+		sleep 0.05
+	done
+	[ "$got" = 200 ]
 }
 
 @test "guests of a network namespace are known there, as EC2's IPv6 address is" {
