@@ -101,6 +101,7 @@ static int walk_inline(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *ino
 
 static int dir_inode(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode, struct err *e)
 {
+	uint64_t most;
 	int rc = ext4_inode_get(g, dir, inode, e);
 
 	if (rc < 0)
@@ -109,8 +110,10 @@ static int dir_inode(struct ext4_fs *g, ext2_ino_t dir, struct ext2_inode *inode
 		return err_set(e, ENOTDIR, "inode %u is not a folder", dir);
 	if (inode->i_flags & EXT4_ENCRYPT_FL)
 		return err_set(e, ENOTSUP, "folder %u is encrypted", dir);
+	/* Holes are few in a folder: one that is larger than its file system only takes time. */
+	most = MIN(EXT4_DIR_SIZE_MAX, ext2fs_blocks_count(g->fs->super) * g->fs->blocksize);
 	if (!(inode->i_flags & EXT4_INLINE_DATA_FL) &&
-	    (EXT2_I_SIZE(inode) % g->fs->blocksize || EXT2_I_SIZE(inode) > EXT4_DIR_SIZE_MAX))
+	    (EXT2_I_SIZE(inode) % g->fs->blocksize || EXT2_I_SIZE(inode) > most))
 		return err_set(e, EBADMSG, "folder %u has a size of %" PRIu64, dir,
 			       (uint64_t)EXT2_I_SIZE(inode));
 	return 0;

@@ -153,3 +153,14 @@ setup() {
 	"$IMGCONV" info -o json in.qcow2 | jq -e '."format-specific".snapshots[0].name == "before"'
 	"$IMGCONV" info in.qcow2 | grep "1 internal snapshots are not carried over"
 }
+
+@test "a folder larger than its file system is refused, not walked" {
+	mkdir -p tree/dir
+	truncate -s 512K in.raw
+	mke2fs -q -F -t ext4 -O ^has_journal -d tree in.raw
+	"$IMGCONV" ls in.raw /dir
+	debugfs -w -R 'sif /dir size 0x1fffc000' in.raw
+	run "$IMGCONV" ls in.raw /dir
+	[ "$status" -eq 1 ]
+	[[ $output == *'has a size of 536854528'* ]]
+}
