@@ -9,6 +9,7 @@
 #include "imgconv/inject/appliance.h"
 #include "imgconv/inject/appliance_host.h"
 #include "lib/fs.h"
+#include "lib/log.h"
 
 #define GRUB_MAX (16 * MIB)
 
@@ -210,6 +211,11 @@ static void end_appliance(void)
 	(void)worker_ask(ASK_APPLIANCE_END, "", 0, &fd, NULL, NULL);
 }
 
+static void tell_of_appliance(const char *text)
+{
+	log_info("%s", text);
+}
+
 const struct image_companions *confine_companions(void)
 {
 	return companions.create ? &companions : NULL;
@@ -219,8 +225,8 @@ static int run_confined(void *ctx, struct err *e)
 {
 	static const struct image_opener asks = {.open = ask_open, .open_beneath = ask_beneath};
 	static const struct grub_host asks_for_grub = {.make = ask_grub};
-	static const struct appliance_starter starter = {.start = ask_appliance,
-							 .end = end_appliance};
+	static const struct appliance_starter starter = {
+		.start = ask_appliance, .end = end_appliance, .tell = tell_of_appliance};
 	const struct confine *c = ((struct scope *)ctx)->confine;
 	const struct image_opener *before = image_opener;
 	const struct grub_host *grub_before = grub_host;

@@ -8,7 +8,6 @@
 #include "imgconv/inject/appliance_priv.h"
 #include "imgconv/layer.h"
 #include "imgconv/nbd.h"
-#include "lib/log.h"
 #include "lib/str.h"
 
 /* A machine with KVM is up in some seconds; the first time libguestfs builds it, which takes more. */
@@ -209,18 +208,30 @@ static int explain(struct appliance *a, int rc, struct err *e)
 			"libguestfs-test-tool tells more)");
 }
 
+void appliance_tell(const char *fmt, ...)
+{
+	AUTO_BUF text = BUF_INIT;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (buf_vaddf(&text, fmt, ap) == 0)
+		appliance_starter->tell(buf_str(&text));
+	va_end(ap);
+}
+
 /* KVM that is there may be broken: then it is done without. */
 static int launch(struct appliance *a, struct err *e)
 {
 	bool used_kvm = false;
 	int rc;
 
-	log_info("'%s': what libext2fs does not read is done in a small virtual machine "
-		 "(libguestfs), which takes from seconds to a minute",
-		 image_name(a->layer));
+	appliance_tell("'%s': what libext2fs does not read is done in a small virtual machine "
+		       "(libguestfs), which takes from seconds to a minute",
+		       image_name(a->layer));
 	rc = launch_once(a, true, &used_kvm, e);
 	if (rc < 0 && used_kvm && rc != -ENOPKG && rc != -ECANCELED && rc != -ENOMEM) {
-		log_info("the machine does not start with KVM; it is emulated, which is slower");
+		appliance_tell(
+			"the machine does not start with KVM; it is emulated, which is slower");
 		stop(a);
 		a->disk_error.code = 0;
 		rc = launch_once(a, false, &used_kvm, e);

@@ -18,6 +18,8 @@ struct appliance_starter {
 	 */
 	int (*start)(bool kvm, int *ret_requests, int *ret_disks, bool *used_kvm, struct err *e);
 	void (*end)(void);
+	/* What the user should know meanwhile: a sentence without a full stop, for the log. */
+	void (*tell)(const char *text);
 };
 
 /* NULL: there is no libguestfs to be had here. */

@@ -13,7 +13,6 @@
 
 #include "imgconv/inject/appliance_driver.h"
 #include "lib/fs.h"
-#include "lib/log.h"
 #include "lib/str.h"
 
 #define END_MS 5000     /* for ending by itself, before it is asked by a signal */
@@ -218,8 +217,6 @@ static bool wait_for_end(pid_t pid, unsigned ms)
 
 void appliance_host_end(struct appliance_host *h)
 {
-	struct err e;
-
 	if (h->disks >= 0)
 		close(h->disks);
 	h->disks = -1;
@@ -233,8 +230,8 @@ void appliance_host_end(struct appliance_host *h)
 		}
 	}
 	h->pid = 0;
-	if (h->folder && fs_remove_tree(h->folder, &e) < 0)
-		log_warn("%s", e.msg);
+	if (h->folder)
+		(void)fs_remove_tree(h->folder, NULL);
 	free(h->folder);
 	h->folder = NULL;
 }

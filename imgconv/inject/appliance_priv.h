@@ -41,6 +41,8 @@ int appliance_call(struct appliance *a, struct wire_reader *r, struct err *e);
 void appliance_ask(struct appliance *a, enum wire_request what, const char *path);
 /* That an answer made no sense. */
 int appliance_nonsense(struct err *e);
+/* By appliance_starter. */
+void appliance_tell(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* For the table. */
 void appliance_op_close(struct guest_fs *fs);
 int appliance_op_commit(struct guest_fs *fs, struct err *e);

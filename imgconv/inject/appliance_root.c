@@ -8,7 +8,6 @@
 
 #include "imgconv/inject/appliance_priv.h"
 #include "imgconv/inject/fstab.h"
-#include "lib/log.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 
@@ -263,7 +262,7 @@ static int mount_entry(struct appliance *a, const struct found *f, const struct 
 	int rc;
 
 	if (!v) {
-		log_info("'%s' of the guest's /etc/fstab is not in this image", x->dir);
+		appliance_tell("'%s' of the guest's /etc/fstab is not in this image", x->dir);
 		return 0;
 	}
 	/* Small file systems for firmware are not what changes are for. */
