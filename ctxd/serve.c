@@ -57,7 +57,8 @@ static int handle(void *arg, const struct httpd_exchange *x, struct http_respons
 		  struct err *e)
 {
 	struct service *s = arg;
-	struct imds_env env = {.key = &s->key, .now = now()};
+	static const struct strlist no_names_of_its_own;
+	struct imds_env env = {.key = &s->key, .now = now(), .names = &no_names_of_its_own};
 	const char *why = NULL;
 	int rc;
 

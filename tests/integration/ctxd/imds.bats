@@ -67,6 +67,7 @@ guest() {
 	[ ${#token} = 56 ]
 	curl -sf -H "X-aws-ec2-metadata-token: $token" \
 		http://169.254.169.254/latest/meta-data/instance-id | grep -qx 'i-[0-9a-f]\{17\}'
+	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'Host: page.example' http://169.254.169.254/latest/)" = 403 ]
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -H 'X-aws-ec2-metadata-token: x' \
 		http://169.254.169.254/latest/meta-data/)" = 401 ]
 	END
