@@ -266,6 +266,24 @@ big() {
 	grep -q '^GET http://images.example/a.qcow2' "$BATS_TEST_TMPDIR/proxy.log"
 }
 
+@test "what GCE exports is opened: ours, and GNU tar's" {
+	make_disk "$BATS_TEST_TMPDIR/disk.raw" 22
+	truncate -s 1G "$BATS_TEST_TMPDIR/disk.raw"
+	bundle create --for gce "$BATS_TEST_TMPDIR/disk.raw" "$WEB/ours.tar.gz"
+	import "$CLOUD_WEB/ours.tar.gz" --name ours
+	same "$BATS_TEST_TMPDIR/disk.raw" ours
+	tar --format=oldgnu -C "$BATS_TEST_TMPDIR" -Sczf "$BATS_TEST_TMPDIR/gnu.tar.gz" disk.raw
+	import "$BATS_TEST_TMPDIR/gnu.tar.gz" --name gnu
+	same "$BATS_TEST_TMPDIR/disk.raw" gnu
+	# Of two files in it, neither is the disk.
+	cp "$BATS_TEST_TMPDIR/disk.raw" "$BATS_TEST_TMPDIR/other.raw"
+	tar --format=oldgnu -C "$BATS_TEST_TMPDIR" -Sczf "$BATS_TEST_TMPDIR/two.tar.gz" other.raw disk.raw
+	run --separate-stderr -1 import "$BATS_TEST_TMPDIR/two.tar.gz" --name two
+	echo "$stderr"
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
+}
+
 @test "an OVA is opened" {
 	big
 	bundle create --for ova "$BATS_TEST_TMPDIR/a.raw" "$WEB/vm.ova"
