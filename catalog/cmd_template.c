@@ -92,6 +92,11 @@ static int print(struct args *a, struct err *e)
 
 	if (rc == 0)
 		rc = template_open(store, &a->opts, &t, e);
+	if (rc == 0 && !a->type->nvme && strcmp(t.vm.bus, "nvme") == 0)
+		rc = err_set(e, ENOTSUP,
+			     "'%s' finds its disk by NVMe alone: machines of %s cannot have such "
+			     "disks, those of qemu can (--for qemu)",
+			     a->opts.image, a->type->name);
 	/* So the many small pieces of a definition cannot fail one by one. */
 	if (rc == 0 && buf_reserve(&text, MIB) < 0)
 		rc = err_nomem(e);

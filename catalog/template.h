@@ -40,6 +40,7 @@ int template_open(struct store *s, const struct template_opts *o, struct templat
 struct template_type {
 	const char *name; /* of --for */
 	int (*write)(const struct template *t, struct buf *out, struct err *e);
+	bool nvme; /* its machines can have disks by NVMe */
 };
 extern const struct template_type *const template_types[]; /* ended by NULL */
 

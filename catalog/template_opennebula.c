@@ -127,5 +127,5 @@ static int write_image(const struct template *t, struct buf *out, struct err *e)
 		       : 0;
 }
 
-const struct template_type template_opennebula = {"opennebula", write_vm};
-const struct template_type template_opennebula_image = {"opennebula-image", write_image};
+const struct template_type template_opennebula = {"opennebula", write_vm, false};
+const struct template_type template_opennebula_image = {"opennebula-image", write_image, false};

@@ -112,4 +112,4 @@ static int write_proxmox(const struct template *t, struct buf *out, struct err *
 		       : 0;
 }
 
-const struct template_type template_proxmox = {"proxmox", write_proxmox};
+const struct template_type template_proxmox = {"proxmox", write_proxmox, false};

@@ -77,4 +77,4 @@ static int write_qemu(const struct template *t, struct buf *out, struct err *e)
 	return rc < 0 ? rc : put_args(&a, out, e);
 }
 
-const struct template_type template_qemu = {"qemu", write_qemu};
+const struct template_type template_qemu = {"qemu", write_qemu, true};

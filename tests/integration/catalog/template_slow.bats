@@ -39,6 +39,24 @@ defined() {
 	virsh -q define --validate "$1"
 }
 
+@test "a kernel that knows NVMe alone gets a machine of QEMU, and no other" {
+	load common
+	make_root "$BATS_TEST_TMPDIR"
+	echo 'CONFIG_BLK_DEV_NVME=y' >"$BATS_TEST_TMPDIR/config"
+	debugfs -w -f - "$BATS_TEST_TMPDIR/root.img" >/dev/null 2>&1 <<-END
+		rm /boot/config-6.1.0-test
+		write $BATS_TEST_TMPDIR/config /boot/config-6.1.0-test
+	END
+	catalog import -q "$BATS_TEST_TMPDIR/root.img" --name nvme
+	catalog template nvme --for qemu | grep -q -- '-device nvme,'
+	local kind
+	for kind in libvirt opennebula opennebula-image proxmox; do
+		run --separate-stderr -1 catalog template nvme --for $kind
+		[ -z "$output" ]
+		[[ $stderr == *"NVMe alone: machines of $kind cannot"* ]]
+	done
+}
+
 @test "libvirt: valid, defined, and with EC2's identity" {
 	requires virsh
 	requires virt-xml-validate
