@@ -273,9 +273,13 @@ static int remove_one(struct session *s, bool snapshot, const char *id, struct e
 {
 	AUTO(xml_free) struct xml_node *root = NULL;
 	const struct aws_param params[] = {{snapshot ? "SnapshotId" : "ImageId", id}};
+	struct aws_error refused = {0};
 	int rc = aws_ec2(s->aws, s->http, snapshot ? "DeleteSnapshot" : "DeregisterImage", params,
-			 ARRAY_SIZE(params), &root, NULL, e);
+			 ARRAY_SIZE(params), &root, &refused, e);
 
+	/* It is gone: the answer to the first request was lost. */
+	if (rc < 0 && strcmp(refused.code, "InvalidAMIID.Unavailable") == 0)
+		return 0;
 	return rc == -ENOENT ? 0 : rc;
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "catalog/export.h"
+#include "catalog/parse.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -67,6 +68,32 @@ static int new_id(const struct xml_node *root, char **ret, struct err *e)
 	return *ret ? 0 : err_nomem(e);
 }
 
+/* Whether an AMI of ours has that name and is of what was just made: then the answer to a request that
+ * was repeated was lost, not the request. *ret_id stays NULL if there is none. */
+static int find_registered(struct session *s, const char *name, const char *snapshot,
+			   const char *location, char **ret_id, struct err *e)
+{
+	const struct aws_param params[] = {
+		{"Owner.1", "self"},
+		{"Filter.1.Name", "name"},
+		{"Filter.1.Value.1", name},
+	};
+	AUTO(xml_free) struct xml_node *root = NULL;
+	AUTO(catalog_image_release) struct catalog_image im = {0};
+	const struct xml_node *item;
+	int rc = aws_ec2(s->aws, s->http, "DescribeImages", params, ARRAY_SIZE(params), &root, NULL,
+			 e);
+
+	item = rc == 0 ? xml_path(root, "imagesSet/item") : NULL;
+	if (!item)
+		return rc;
+	rc = ec2_image(item, &im, e);
+	if (rc == 0 && ((snapshot && im.snapshot && strcmp(im.snapshot, snapshot) == 0) ||
+			(location && im.location && strcmp(im.location, location) == 0)))
+		*ret_id = STEAL(im.id);
+	return rc;
+}
+
 int ec2_register(struct session *s, const struct export_source *x, char *const *snapshots,
 		 size_t n_snapshots, const char *location, char **ret_id, struct err *e)
 {
@@ -74,9 +101,11 @@ int ec2_register(struct session *s, const struct export_source *x, char *const *
 	AUTO(xml_free) struct xml_node *root = NULL;
 	const struct export_opts *o = x->opts;
 	const char *device = store_text(x->record, "source/root-device-name");
+	const char *name = o->dest ? o->dest : o->image;
+	struct aws_error refused = {0};
 	int rc;
 
-	add(&p, "Name", o->dest ? o->dest : o->image);
+	add(&p, "Name", name);
 	add(&p, "Description", o->description);
 	add(&p, "Architecture", x->architecture);
 	if (location) {
@@ -91,7 +120,12 @@ int ec2_register(struct session *s, const struct export_source *x, char *const *
 	add(&p, "VirtualizationType", "hvm");
 	if (p.failed)
 		return err_nomem(e);
-	rc = aws_ec2(s->aws, s->http, "RegisterImage", p.items, p.n, &root, NULL, e);
+	rc = aws_ec2(s->aws, s->http, "RegisterImage", p.items, p.n, &root, &refused, e);
+	if (rc < 0 && strcmp(refused.code, "InvalidAMIName.Duplicate") == 0 &&
+	    find_registered(s, name, n_snapshots ? snapshots[0] : NULL, location, ret_id, NULL) ==
+		    0 &&
+	    *ret_id)
+		return 0;
 	if (rc == 0)
 		rc = new_id(root, ret_id, e);
 	return rc < 0 ? err_wrap(e, "registering the image") : 0;

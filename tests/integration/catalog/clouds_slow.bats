@@ -71,6 +71,19 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 	[[ $output != *acclimate-* ]]
 }
 
+@test "--copy whose answers get lost makes one copy, and removes it" {
+	not_ours
+	local before action
+	before=$(snapshots)
+	for action in CopyImage DeregisterImage DeleteSnapshot; do
+		fault add drop --service ec2 --match "Action=$action" --bytes 5 --count 1
+	done
+	import --copy "$AMI_EBS"
+	same_ebs "$AMI_EBS"
+	[ "$(snapshots)" -eq "$before" ]
+	[ "$(tests/cloud/cloud fault --state "$CLOUD" list | wc -l)" -eq 0 ]
+}
+
 @test "--copy that is interrupted removes its copy; killed, the next import does" {
 	not_ours
 	local before pid

@@ -65,6 +65,33 @@ snapshot_is() {
 	snapshot_is "$snap" "$RAW"
 }
 
+@test "every passing fault at every stage, twice in a row: one snapshot, one AMI, and they are whole" {
+	local service match kind n=0
+	while read -r service match; do
+		for kind in hangup "status --status 500" throttle "drop --bytes 5"; do
+			# What answers a block has no body that could be cut.
+			[ "${match%%/*} $kind" != "^PUT.* drop --bytes 5" ] || continue
+			echo "$service $match: $kind"
+			n=$((n + 1))
+			# shellcheck disable=SC2086
+			fault add $kind --service "$service" --match "$match" --count 2
+			before=$(tests/cloud/cloud snapshot --state "$CLOUD" list | jq length)
+			image=$(catalog export box --to ec2 "box-$n" -q)
+			[ "$(tests/cloud/cloud fault --state "$CLOUD" list | wc -l)" -eq 0 ]
+			[ "$(tests/cloud/cloud snapshot --state "$CLOUD" list | jq length)" -eq $((before + 1)) ]
+			snapshot=$(aws ec2 describe-images --image-ids "$image" --output text \
+				--query 'Images[0].BlockDeviceMappings[0].Ebs.SnapshotId')
+			snapshot_is "$snapshot" "$RAW"
+		done
+	done <<-'END'
+		ebs ^POST./snapshots$
+		ebs ^PUT.*/blocks/1400
+		ebs ^POST./snapshots/completion
+		ec2 Action=DescribeSnapshots
+		ec2 Action=RegisterImage
+	END
+}
+
 @test "what will not get better ends the export at once" {
 	before=$(requests 'PUT /snapshots')
 	fault add denied --service ebs --match 'PUT .*/blocks/'
