@@ -206,8 +206,9 @@ int main(int argc, char **argv)
 	static const struct cli_program catalog = {
 		.name = "catalog",
 		.about = "Finds images of other clouds, brings them home, runs them.",
-		.features = "sources: ec2, ebs, s3, ssm, simplestreams, opennebula, glance, directory; "
-			    "deliveries: s3-bundle, ebs, file",
+		.features =
+			"sources: ec2, ebs, s3, ssm, simplestreams, opennebula, glance, directory; "
+			"deliveries: s3-bundle, ebs, file",
 		.commands = commands,
 	};
 

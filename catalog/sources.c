@@ -6,12 +6,8 @@ const struct source_type *const source_types[] = {
 	&source_ec2, /* ami-..., emi-... */
 	&source_ebs, /* snap-... */
 	&source_s3,  /* s3://... */
-	&source_ssm,
-	&source_simplestreams,
-	&source_opennebula,
-	&source_glance,
-	&source_directory,
-	NULL,
+	&source_ssm,    &source_simplestreams, &source_opennebula,
+	&source_glance, &source_directory,     NULL,
 };
 
 const struct delivery_type *const delivery_types[] = {
