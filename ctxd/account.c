@@ -2,6 +2,9 @@
 /* Reading /etc/passwd, and being somebody else for a while: see ctxd/account.h. */
 #include "ctxd/account.h"
 
+#include <grp.h>
+#include <limits.h>
+
 #include "lib/str.h"
 
 #define FIELDS 7
@@ -93,20 +96,30 @@ int account_at(const struct guest *g, const char *path, struct account *ret, str
 	return found;
 }
 
+/* Becomes the account, in what the kernel looks at for files; root's own groups go, too. */
+static int become(const struct account *account, struct err *e)
+{
+	if (setgroups(1, &account->gid) < 0 || setegid(account->gid) < 0 ||
+	    seteuid(account->uid) < 0)
+		return err_errno(e, errno, "becoming user %u", (unsigned)account->uid);
+	return 0;
+}
+
 int account_as(const struct account *account, int (*fn)(void *arg, struct err *e), void *arg,
 	       struct err *e)
 {
-	bool change = geteuid() == 0 && account->uid != 0;
-	int rc;
+	gid_t groups[NGROUPS_MAX];
+	int n, rc;
 
-	if (change && (setegid(account->gid) < 0 || seteuid(account->uid) < 0)) {
-		rc = err_errno(e, errno, "becoming user %u", (unsigned)account->uid);
-		if (setegid(0) < 0)
-			abort();
-		return rc;
-	}
-	rc = fn(arg, e);
-	if (change && (seteuid(0) < 0 || setegid(0) < 0))
+	if (geteuid() != 0 || account->uid == 0)
+		return fn(arg, e);
+	n = getgroups(NGROUPS_MAX, groups);
+	if (n < 0)
+		return err_errno(e, errno, "the groups of root");
+	rc = become(account, e);
+	if (rc == 0)
+		rc = fn(arg, e);
+	if (seteuid(0) < 0 || setegid(0) < 0 || setgroups((size_t)n, groups) < 0)
 		abort(); /* nothing may go on as somebody else */
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "ctxd/apply.h"
+#include "ctxd/background.h"
 #include "ctxd/commands.h"
 #include "ctxd/hotplug.h"
 #include "ctxd/loopback.h"
@@ -20,9 +21,12 @@ static int run(struct guest *g, struct err *e)
 		rc = guest_undo(g, e);
 	if (rc >= 0)
 		rc = state_remove(g, e);
-	if (rc == 0 && g->live && !g->dry_run)
-		rc = loopback_drop(e);
-	return rc;
+	if (rc < 0 || !g->live || g->dry_run)
+		return rc;
+	rc = background_stop(g, WATCH_PID, e);
+	if (rc == 0)
+		rc = background_stop(g, IMDS_PID, e);
+	return rc < 0 ? rc : loopback_drop(e);
 }
 
 int cmd_undo(const struct cli_command *self, int argc, char **argv)

@@ -13,7 +13,9 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "ctxd/account.h"
 #include "lib/fs.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define BLOCK_BEGIN "# ctxd: begin; changes up to the line 'ctxd: end' are lost\n"
@@ -534,6 +536,31 @@ int guest_displace(struct guest *g, const char *path, const char *text, unsigned
 	return rc < 0 ? rc : write_now(g, path, new.data, new.len, mode, e);
 }
 
+struct block {
+	struct guest *g;
+	const char *path;
+};
+
+static int remove_block(void *arg, struct err *e)
+{
+	struct block *b = arg;
+
+	return guest_write_block(b->g, b->path, "", 0600, false, e);
+}
+
+/* In an account's home as the account, which may have put something else in the file's place. */
+static int undo_block(struct guest *g, const char *path, struct err *e)
+{
+	AUTO(account_release) struct account account = {0};
+	struct block b = {g, path};
+	int rc = str_has_suffix(path, "/.ssh/authorized_keys") ? account_at(g, path, &account, e)
+							       : 0;
+
+	if (rc < 0)
+		return rc;
+	return rc > 0 ? account_as(&account, remove_block, &b, e) : remove_block(&b, e);
+}
+
 static int undo_line(struct guest *g, const char *line, struct err *e)
 {
 	const char *path = strchr(line, '/');
@@ -544,7 +571,7 @@ static int undo_line(struct guest *g, const char *line, struct err *e)
 	if (str_has_prefix(line, "own "))
 		rc = guest_remove_own(g, path, e);
 	else if (str_has_prefix(line, "block "))
-		rc = guest_write_block(g, path, "", 0600, false, e);
+		rc = undo_block(g, path, e);
 	else if (str_has_prefix(line, "link "))
 		rc = put_link_back(g, path, e);
 	else if (str_has_prefix(line, "was ") || str_has_prefix(line, "new "))
@@ -561,9 +588,19 @@ int guest_undo(struct guest *g, struct err *e)
 
 	if (rc <= 0)
 		return rc;
-	for (char *line = strtok_r(list.data, "\n", &save); rc >= 0 && line;
-	     line = strtok_r(NULL, "\n", &save))
-		rc = undo_line(g, line, e);
+	/* What cannot be undone keeps nothing else from it, and stays on the list. */
+	for (char *line = strtok_r(list.data, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		struct err mine;
+
+		if (undo_line(g, line, &mine) >= 0)
+			continue;
+		if (rc >= 0)
+			*e = mine;
+		else
+			log_err("%s", mine.msg);
+		rc = -e->code;
+	}
 	if (rc < 0 || g->dry_run)
 		return rc < 0 ? rc : 1;
 	return fs_remove_tree(dir, e) < 0 ? err_wrap(e, "ending the undo") : 1;

@@ -53,6 +53,7 @@ running() {
 	tree alpine
 	system ifup ifdown
 	cat >tree/context/context.sh <<-'END'
+	GROW_ROOTFS='NO'
 	ETH0_MAC='02:00:c0:a8:00:05'
 	ETH0_IP='192.168.0.5'
 	ETH1_MAC='02:00:c0:a8:00:06'
@@ -80,7 +81,7 @@ running() {
 @test "the service serves the context that is, not the one that was" {
 	tree none
 	system
-	echo "SET_HOSTNAME='web1'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web1'" >tree/context/context.sh
 	running <<-'END'
 	get() { curl -sf --noproxy '*' http://169.254.169.254/latest/meta-data/local-hostname; }
 	ctxd local -q --wait 0
@@ -90,7 +91,7 @@ running() {
 	first=$(pidof ctxd)
 	ctxd update -q
 	[ "$(pidof ctxd)" = "$first" ] # nothing changed
-	echo "SET_HOSTNAME='web2'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web2'" >tree/context/context.sh
 	ctxd update -q
 	[ "$(get)" = web2 ]
 	[ "$(cat tree/etc/hostname) $(hostname)" = "web2 web2" ]
@@ -100,12 +101,12 @@ running() {
 @test "the service is started anew by what started it" {
 	tree none
 	system systemctl
-	echo "SET_HOSTNAME='web1'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web1'" >tree/context/context.sh
 	running <<-'END'
 	mkdir -p tree/run/systemd/system
 	ctxd local -q --wait 0
 	ctxd final
-	echo "SET_HOSTNAME='web2'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web2'" >tree/context/context.sh
 	ctxd update -q
 	[ "$(cat tree/calls)" = "systemctl --no-block try-restart ctxd-imds.service" ]
 	END
@@ -114,7 +115,7 @@ running() {
 @test "udev's rule starts the unit, or where there is none what this systemd can" {
 	tree none
 	system
-	echo "SET_HOSTNAME='web1'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web1'" >tree/context/context.sh
 	running <<-'END'
 	rules=tree/run/udev/rules.d/90-ctxd.rules
 	ctxd local -q --wait 0
@@ -165,7 +166,7 @@ running() {
 	END
 	cc -static -o tree/usr/bin/env update.c
 	rm -r media
-	printf '%s\n' "SET_HOSTNAME='web3'" "START_SCRIPT='x'" >tree/context/context.sh
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web3'" "START_SCRIPT='x'" >tree/context/context.sh
 	running <<-'END'
 	ctxd local -q --wait 0
 	ctxd final # its script is a ctxd that would wait for this one

@@ -114,6 +114,15 @@ web1() {
 	run -1 local_
 	has "$output" "no folder"
 	[ -z "$(ls elsewhere)" ]
+	# Nor where a group of whoever runs ctxd could.
+	rm tree/home/ops/.ssh
+	install -d -o 12345 -g 23456 -m 700 tree/home/ops/.ssh
+	install -g 4242 -m 640 /dev/null secret
+	echo secret >secret
+	ln -s "$PWD/secret" tree/home/ops/.ssh/authorized_keys
+	run -1 setpriv --groups 4242 "$CTXD" local --root tree --dev media
+	run ! grep -r secret tree/home/ops/.ssh/
+	[ "$(find tree/home/ops/.ssh -type f)" = "" ]
 }
 
 @test "below netplan and with networkd each NIC gets a file that comes first" {
@@ -334,6 +343,29 @@ web1() {
 	"$CTXD" undo --root tree
 	snapshot | diff before -
 	[ -z "$("$CTXD" undo --root tree)" ]
+}
+
+@test "an account that puts something in a file's place keeps nothing else from being undone" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	tree none
+	reachable
+	sed -i 's/^ops:.*/ops:x:12345:23456::\/home\/ops:\/bin\/sh/' tree/etc/passwd
+	chown 12345:23456 tree/home/ops
+	(web1 && echo "USERNAME=ops") | context
+	local_
+	mkdir hidden
+	mv tree/home/ops/.ssh/authorized_keys keys
+	cp keys hidden/authorized_keys
+	chmod 700 hidden
+	rmdir tree/home/ops/.ssh
+	ln -s "$PWD/hidden" tree/home/ops/.ssh
+	run -1 "$CTXD" undo --root tree
+	has "$output" "authorized_keys"
+	cmp keys hidden/authorized_keys # what it may not write itself
+	[ ! -e tree/etc/hostname ]
+	rm tree/home/ops/.ssh
+	"$CTXD" undo --root tree
+	[ ! -e tree/var/lib/ctxd ]
 }
 
 @test "a dry run tells all and changes nothing" {

@@ -163,7 +163,7 @@ vmware() {
 	run -3 vmware /ctxd detect --explain
 	has "$output" "guestinfo.opennebula.context: "
 	has "$output" "No value found"
-	printf '%s\n' "SET_HOSTNAME='web1'" "INIT_SCRIPTS='first.sh'" | context
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web1'" "INIT_SCRIPTS='first.sh'" | context
 	printf '#!/bin/sh\n' | file 0 first.sh
 	echo data | file 1 data.txt
 	echo stolen | file 2 ../../etc/cron.d/x
