@@ -9,7 +9,8 @@
  *	             process ends there, as by kill -9
  *	FAULT_COUNT  a descriptor that is told at the end how many of these calls there were
  *
- * Calls are counted over all threads; descriptors 0 to 2 are left alone. From the failing call on
+ * Calls are counted over all threads and over the processes that it starts, as long as they run no
+ * other program; descriptors 0 to 2 are left alone. From the failing call on
  * every further one fails as well, as on a full or broken disk; EINTR and short happen once.
  */
 #include <dlfcn.h>
@@ -20,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -34,13 +36,17 @@ static unsigned long fault_nth;
 static int fault_errno; /* 0: short */
 static bool fault_once, fault_kill;
 static int count_fd = -1;
-static atomic_ulong count;
+static atomic_ulong *count; /* in memory that children share */
 
 __attribute__((constructor)) static void fault_setup(void)
 {
 	const char *nth = getenv("FAULT_NTH"), *kind = getenv("FAULT_KIND");
 	const char *fd = getenv("FAULT_COUNT");
 
+	count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	if (count == MAP_FAILED)
+		abort();
 	fault_call = getenv("FAULT_CALL");
 	fault_nth = nth ? strtoul(nth, NULL, 10) : 0;
 	count_fd = fd ? atoi(fd) : -1;
@@ -58,7 +64,7 @@ __attribute__((constructor)) static void fault_setup(void)
 __attribute__((destructor)) static void fault_report(void)
 {
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%lu\n", atomic_load(&count));
+	int n = snprintf(text, sizeof(text), "%lu\n", atomic_load(count));
 
 	if (count_fd >= 0 && write(count_fd, text, (size_t)n) != n)
 		abort();
@@ -71,7 +77,7 @@ static enum what ask(const char *call, int fd)
 	if (fd <= 2 || fd == count_fd || !fault_call ||
 	    (strcmp(call, fault_call) != 0 && strcmp(fault_call, "any") != 0))
 		return GO_ON;
-	n = atomic_fetch_add(&count, 1) + 1;
+	n = atomic_fetch_add(count, 1) + 1;
 	if (!fault_nth || n < fault_nth || (fault_once && n > fault_nth))
 		return GO_ON;
 	if (fault_kill)

@@ -5,6 +5,7 @@
 
 bats_require_minimum_version 1.5.0
 load guest
+load ../faults
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
@@ -108,4 +109,44 @@ setup() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"has more than 64 holes"* ]]
 	"$IMGCONV" bootable --dry-run holed # its entries are in its first block
+}
+
+@test "a disk that is full or broken leaves nothing, and so does one that is killed" {
+	[ "${MODE:-}" != asan ] || skip "the sanitizer wants to be loaded first"
+	FAULT=$BUILD/tests/fault.so
+	rm -rf faults
+	cp -a tree faults
+	printf 'CONFIG_VIRTIO_PCI=y\nCONFIG_VIRTIO_BLK=y\n' >faults/boot/config-9.9
+	make_fs faults sound 16M -t ext4
+	rm -rf faults/* whole direct
+	cd faults
+	"$IMGCONV" bootable -q ../sound ../whole
+	"$IMGCONV" bootable -q --direct-kernel ../direct ../sound
+	right() {
+		[ ! -f out ] || cmp ../whole out
+		[ ! -d out ] || diff -r ../direct out
+		[ -e out ]
+	}
+	all_faults pwrite ENOSPC "$IMGCONV" bootable -q ../sound out
+	all_faults fsync EIO "$IMGCONV" bootable -q ../sound out
+	all_faults pread EIO "$IMGCONV" bootable -q ../sound out
+	all_faults write ENOSPC "$IMGCONV" bootable -q ../sound out
+	mkdir out
+	for call in write fsync; do
+		for n in 1 2 3; do
+			run ! fault $call $n ENOSPC "$IMGCONV" bootable -q --direct-kernel out ../sound
+			[ "$(wc -l <err)" = 1 ]
+			# boot.json says that the others are there
+			[ ! -e out/boot.json ]
+			[ -z "$(find out -name '.*.tmp')" ]
+			rm -f out/*
+		done
+	done
+	rmdir out
+	for delay in 0.005 0.01 0.02 0.04 0.08 0.16; do
+		timeout -s KILL $delay "$IMGCONV" bootable -q ../sound out || true
+		[ ! -e out ] || right
+		[ -z "$(find . -name '.*out*')" ]
+		rm -f out
+	done
 }
