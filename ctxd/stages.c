@@ -99,7 +99,12 @@ static int run_local(struct guest *g, const struct detect_opts *o, bool running,
 
 int stage_local(struct guest *g, const struct detect_opts *o, struct err *e)
 {
-	return run_local(g, o, false, e);
+	int rc = state_lock(g, e);
+
+	if (rc == 0)
+		rc = state_begin(g, e);
+	state_unlock(g); /* the wait for devices may be long */
+	return rc < 0 ? rc : run_local(g, o, false, e);
 }
 
 static int run_network(struct guest *g, const struct detect_opts *o, struct err *e)

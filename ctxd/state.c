@@ -9,6 +9,10 @@
 #include "ctxd/wire.h"
 #include "lib/fs.h"
 
+#define STATE_BOOT STATE_DIR "/boot" /* the boot's own number, as the kernel says it */
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_MAX 128
+
 /* The folder, which is root's alone, so that nobody else holds the lock. */
 static int open_dir(const struct guest *g, int *ret, struct err *e)
 {
@@ -54,6 +58,30 @@ void state_unlock(struct guest *g)
 	g->lock = -1;
 }
 
+int state_begin(struct guest *g, struct err *e)
+{
+	static const char *const old[] = {STATE_CONTEXT, STATE_BOOTED};
+	AUTO_FREE char *boot = guest_path(g, BOOT_ID), *path = guest_path(g, STATE_BOOT);
+	AUTO_BUF now = BUF_INIT, then = BUF_INIT;
+
+	if (!boot || !path)
+		return err_nomem(e);
+	if (g->dry_run || fs_read_file(boot, BOOT_ID_MAX, &now, NULL) < 0 || !now.len)
+		return 0;
+	if (fs_read_file(path, BOOT_ID_MAX, &then, NULL) == 0 && then.len == now.len &&
+	    memcmp(then.data, now.data, now.len) == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(old); i++) {
+		AUTO_FREE char *full = guest_path(g, old[i]);
+
+		if (!full)
+			return err_nomem(e);
+		if (unlink(full) < 0 && errno != ENOENT)
+			return err_errno(e, errno, "removing '%s'", full);
+	}
+	return fs_write_file(path, now.data, now.len, 0600, e);
+}
+
 int state_save(struct guest *g, const struct context *c, struct err *e)
 {
 	AUTO_BUF bytes = BUF_INIT;
@@ -90,11 +118,14 @@ int state_load(const struct guest *g, struct context **ret, struct err *e)
 int state_remove(struct guest *g, struct err *e)
 {
 	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT), *dir = guest_path(g, STATE_DIR);
+	AUTO_FREE char *boot = guest_path(g, STATE_BOOT);
 
-	if (!path || !dir)
+	if (!path || !dir || !boot)
 		return err_nomem(e);
 	if (!g->dry_run && unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_errno(e, errno, "removing '%s'", path);
+	if (!g->dry_run && !guest_exists(g, STATE_BOOTED))
+		unlink(boot);
 	if (!g->dry_run)
 		rmdir(dir); /* but what else of the boot is there stays */
 	return 0;

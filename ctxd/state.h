@@ -20,6 +20,12 @@
 int state_lock(struct guest *g, struct err *e);
 void state_unlock(struct guest *g);
 
+/*
+ * What an earlier boot left is taken away: where /run is a folder on the disk, as on Red Hat 6, or
+ * came with an image that was saved while it ran. To be called with the lock held.
+ */
+int state_begin(struct guest *g, struct err *e);
+
 int state_save(struct guest *g, const struct context *c, struct err *e);
 /* Errors: ENOENT there is none, EBADMSG. */
 int state_load(const struct guest *g, struct context **ret, struct err *e);

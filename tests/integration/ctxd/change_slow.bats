@@ -172,3 +172,26 @@ running() {
 	ctxd final # its script is a ctxd that would wait for this one
 	END
 }
+
+@test "what an earlier boot left where /run is on the disk does not count" {
+	tree none
+	system
+	printf '%s\n' "GROW_ROOTFS='NO'" "SET_HOSTNAME='web1'" >tree/context/context.sh
+	running <<-'END'
+	umount tree/run
+	ctxd local -q --wait 0
+	ctxd final
+	[ -e tree/run/ctxd/booted ]
+	ctxd local -q --wait 0 # by hand, in the same boot
+	[ -e tree/run/ctxd/booted ]
+	# The image is saved, and started anew with a medium that cannot be read.
+	echo another >tree/run/ctxd/boot
+	printf '\0' >tree/context/context.sh
+	! ctxd local -q --wait 0
+	[ ! -e tree/run/ctxd/booted ]
+	[ ! -e tree/run/ctxd/context ]
+	rm tree/context/context.sh
+	ctxd local -q --wait 0
+	[ ! -e tree/run/ctxd ]
+	END
+}
