@@ -19,6 +19,7 @@ struct progress {
 	char what[64];
 	char note[96];
 	uint64_t total, done;
+	bool percent; /* alone */
 	uint64_t started_ms, drawn_ms;
 	unsigned plain_step; /* PROGRESS_PLAIN: tenths that were printed */
 };
@@ -95,17 +96,38 @@ static void add_bar(struct buf *b, unsigned percent)
 	buf_addc(b, ']');
 }
 
+struct progress *progress_start_percent(const char *what)
+{
+	struct progress *p = progress_start(what, 100);
+
+	if (p)
+		p->percent = true;
+	return p;
+}
+
+/* "412 MiB  210 MiB/s  0:03 left" */
+static void add_amount(struct buf *b, const struct progress *p, uint64_t elapsed)
+{
+	double per_s = elapsed ? (double)p->done * 1000 / (double)elapsed : 0;
+	char done[16], rate[16];
+
+	size_to_text(p->done, done);
+	size_to_text((uint64_t)per_s, rate);
+	buf_addf(b, "  %s  %s/s", done, rate);
+	if (p->total && per_s > 0 && p->done < p->total) {
+		uint64_t left = (uint64_t)((double)(p->total - p->done) / per_s);
+
+		buf_addf(b, "  %llu:%02llu left", (unsigned long long)(left / 60),
+			 (unsigned long long)(left % 60));
+	}
+}
+
 /* "what [====>   ] 43%  412 MiB  210 MiB/s  0:03 left", cut to the width of the terminal. */
 static void draw(struct progress *p, uint64_t ms)
 {
 	AUTO_BUF line = BUF_INIT;
-	char done[16], rate[16];
-	uint64_t elapsed = ms - p->started_ms;
-	double per_s = elapsed ? (double)p->done * 1000 / (double)elapsed : 0;
 	size_t width = columns() - 1;
 
-	size_to_text(p->done, done);
-	size_to_text((uint64_t)per_s, rate);
 	buf_addf(&line, "%s ", p->what);
 	if (p->total) {
 		unsigned percent =
@@ -114,13 +136,8 @@ static void draw(struct progress *p, uint64_t ms)
 		add_bar(&line, percent);
 		buf_addf(&line, " %3u%%", percent);
 	}
-	buf_addf(&line, "  %s  %s/s", done, rate);
-	if (p->total && per_s > 0 && p->done < p->total) {
-		uint64_t left = (uint64_t)((double)(p->total - p->done) / per_s);
-
-		buf_addf(&line, "  %llu:%02llu left", (unsigned long long)(left / 60),
-			 (unsigned long long)(left % 60));
-	}
+	if (!p->percent)
+		add_amount(&line, p, ms - p->started_ms);
 	if (p->note[0])
 		buf_addf(&line, "  (%s)", p->note);
 	if (line.len > width)
@@ -223,8 +240,10 @@ void progress_end(struct progress *p, bool ok)
 		return;
 	if (on_terminal()) {
 		uint64_t ms = now_ms();
+		double seconds = (double)(ms - p->started_ms) / 1000;
 		AUTO_BUF line = BUF_INIT;
 		char done[16], rate[16];
+		int rc;
 
 		if (ok && p->total)
 			p->done = p->total;
@@ -233,8 +252,13 @@ void progress_end(struct progress *p, bool ok)
 					(double)(ms > p->started_ms ? ms - p->started_ms : 1)),
 			     rate);
 		progress_clear_line();
-		if (buf_addf(&line, "%s %s: %s in %.1f s, %s/s\n", p->what, ok ? "done" : "stopped",
-			     done, (double)(ms - p->started_ms) / 1000, rate) == 0)
+		if (p->percent)
+			rc = buf_addf(&line, "%s %s: %.1f s\n", p->what, ok ? "done" : "stopped",
+				      seconds);
+		else
+			rc = buf_addf(&line, "%s %s: %s in %.1f s, %s/s\n", p->what,
+				      ok ? "done" : "stopped", done, seconds, rate);
+		if (rc == 0)
 			put(&line);
 	}
 	pthread_mutex_destroy(&p->lock);

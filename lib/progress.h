@@ -20,6 +20,8 @@ struct progress;
 
 /* what: a few words, copied. total in bytes, 0 if unknown. NULL when memory is out: harmless. */
 struct progress *progress_start(const char *what, uint64_t total);
+/* The same for what is counted in no bytes: of 100, and neither amount nor rate is shown. */
+struct progress *progress_start_percent(const char *what);
 /* Sets how far it is, absolute, in bytes. p may be NULL. */
 void progress_set(struct progress *p, uint64_t done);
 void progress_add(struct progress *p, uint64_t bytes);

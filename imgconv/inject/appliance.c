@@ -186,7 +186,7 @@ static int launch_once(struct appliance *a, bool kvm, bool *used_kvm, struct err
 	if (rc)
 		return err_errno(e, rc, "starting a thread");
 	a->serving = true;
-	p = progress_start("starting libguestfs", 100);
+	p = progress_start_percent("starting libguestfs");
 	wire_begin(&a->m, WIRE_LAUNCH);
 	rc = call(a, *used_kvm ? KVM_TIMEOUT_S : LAUNCH_TIMEOUT_S, p, NULL, e);
 	progress_end(p, rc == 0);

@@ -221,6 +221,20 @@ systemd
 	cmp xfs image
 }
 
+@test "a disk that is full leaves the image as it was" {
+	"$IMGCONV" convert -q -O qcow2 xfs image.qcow2
+	# Larger than what libguestfs makes for itself, once it has its machine.
+	truncate -s 64M image.qcow2
+	cp --sparse=always image.qcow2 before.qcow2
+	(
+		ulimit -f 65536
+		inject --file key.pub:/etc/key image.qcow2
+		[ "$status" -eq 1 ]
+		has "$stderr" 'File too large'
+	)
+	qemu-img compare before.qcow2 image.qcow2
+}
+
 @test "a log that was not written back is replayed only when that is asked for" {
 	cp dirty image
 	inject --file key.pub:/x image
