@@ -134,10 +134,10 @@ static int reply_option(struct server *s, uint32_t option, uint32_t type, const 
 
 static int export_name(struct server *s)
 {
-	uint8_t answer[10 + 124] = {0};
+	uint8_t head[10 + 124] = {0};
 
-	put_export(answer, s);
-	return put(s, answer, s->no_zeroes ? 10 : sizeof(answer));
+	put_export(head, s);
+	return put(s, head, s->no_zeroes ? 10 : sizeof(head));
 }
 
 static int export_info(struct server *s, uint32_t option)

@@ -124,24 +124,25 @@ static int by_depth(const void *a, const void *b)
 
 int fstab_parse(const char *text, struct fstab *ret, struct err *e)
 {
-	AUTO(fstab_release) struct fstab t = {0};
+	int rc = 0;
 
-	t.entries = calloc(FSTAB_ENTRIES_MAX, sizeof(*t.entries));
-	if (!t.entries)
+	*ret = (struct fstab){.entries = calloc(FSTAB_ENTRIES_MAX, sizeof(*ret->entries))};
+	if (!ret->entries)
 		return err_nomem(e);
-	while (*text && t.n < FSTAB_ENTRIES_MAX) {
+	while (*text && ret->n < FSTAB_ENTRIES_MAX && rc >= 0) {
 		size_t len = strcspn(text, "\n");
 		AUTO_FREE char *line = strndup(text, len);
-		int rc = line ? parse_line(line, &t.entries[t.n], e) : err_nomem(e);
 
-		if (rc < 0)
-			return rc;
-		t.n += (size_t)rc;
+		rc = line ? parse_line(line, &ret->entries[ret->n], e) : err_nomem(e);
+		if (rc > 0)
+			ret->n++;
 		text += len + (text[len] == '\n');
 	}
-	qsort(t.entries, t.n, sizeof(*t.entries), by_depth);
-	*ret = t;
-	t = (struct fstab){0};
+	if (rc < 0) {
+		fstab_release(ret);
+		return rc;
+	}
+	qsort(ret->entries, ret->n, sizeof(*ret->entries), by_depth);
 	return 0;
 }
 
