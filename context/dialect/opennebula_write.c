@@ -234,6 +234,9 @@ static int put_fields(struct one_writer *w, const struct context *c)
 {
 	int rc = one_put(w, "SET_HOSTNAME", c->hostname);
 
+	/* cloud-init as in Debian 11 knows but this one, and without it takes the first address. */
+	if (rc == 0)
+		rc = one_put(w, "HOSTNAME", c->hostname);
 	for (const struct one_variable *v = one_texts; rc == 0 && v->name; v++)
 		rc = one_put(w, v->name, *(char *const *)((const char *)c + v->offset));
 	for (const struct one_variable *v = one_lists; rc == 0 && v->name; v++)

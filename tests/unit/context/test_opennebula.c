@@ -296,6 +296,7 @@ static void what_is_written_is_read_back(void **state)
 		"ETH1_MAC='02:00:c0:a8:01:05'\n"
 		"ETH1_METHOD='dhcp'\n"
 		"ETH2_MAC='02:00:c0:a8:02:05'\n"
+		"HOSTNAME='web1.example.org'\n"
 		"REPORT_READY='YES'\n"
 		"SET_HOSTNAME='web1.example.org'\n"
 		"SSH_PUBLIC_KEY='ssh-ed25519 AAAA it'\\''s\nssh-rsa BBBB'\n"
