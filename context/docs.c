@@ -112,10 +112,10 @@ static int load(struct loader *l, int fd, const char *path, const char *mark, bo
 	return load_file(l, fd, mark ? mark : slash ? slash + 1 : path, e);
 }
 
-int docs_load(const char *path, const char *mark, struct tree **ret, bool *ret_iso, struct err *e)
+int docs_load(int fd, const char *path, const char *mark, struct tree **ret, bool *ret_iso,
+	      struct err *e)
 {
 	AUTO(tree_free) struct tree *t = NULL;
-	AUTO_FD int opened = -1;
 	struct loader l = {.left = DOCS_MAX};
 	int rc = tree_new(&t, e);
 
@@ -123,12 +123,7 @@ int docs_load(const char *path, const char *mark, struct tree **ret, bool *ret_i
 	if (rc)
 		return rc;
 	l.t = t;
-	if (strcmp(path, "-") != 0) {
-		opened = open(path, O_RDONLY | O_CLOEXEC);
-		if (opened < 0)
-			return err_errno(e, errno, "'%s'", path);
-	}
-	rc = load(&l, opened < 0 ? STDIN_FILENO : opened, path, mark, ret_iso, e);
+	rc = load(&l, fd, path, mark, ret_iso, e);
 	rc = rc ? rc : tree_seal(t, e);
 	if (rc)
 		return err_wrap(e, "reading '%s'", path);

@@ -8,12 +8,13 @@
 #define DOCS_MAX (64 * MIB) /* bytes of all documents together */
 
 /*
- * What lies at path, sealed: a folder with all regular files below it (links are not followed, at
+ * What is open as fd, sealed: a folder with all regular files below it (links are not followed, at
  * most 8 levels, 4096 files), an ISO image, or one file, which becomes the document `mark` (its own
- * name if that is NULL). "-" is standard input, for one document. *ret_iso: it was an image.
- * Errors: EFBIG, EBADMSG (image), errno of open and reading.
+ * name if that is NULL). path is its name. *ret_iso: it was an image. Errors: EFBIG, EBADMSG
+ * (image), errno of reading.
  */
-int docs_load(const char *path, const char *mark, struct tree **ret, bool *ret_iso, struct err *e);
+int docs_load(int fd, const char *path, const char *mark, struct tree **ret, bool *ret_iso,
+	      struct err *e);
 
 /* The dialect whose mark is there, NULL if there is none. */
 const struct context_dialect *docs_dialect(const struct tree *docs);

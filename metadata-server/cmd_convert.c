@@ -5,10 +5,10 @@
 
 #include "context/docs.h"
 #include "lib/fs.h"
-#include "lib/json.h"
 #include "lib/log.h"
 #include "lib/str.h"
 #include "metadata-server/commands.h"
+#include "metadata-server/conversion.h"
 #include "metadata-server/lost.h"
 
 enum {
@@ -21,66 +21,6 @@ struct convert_opts {
 	bool strict;
 	const char *in, *out; /* out NULL: none was given */
 };
-
-struct conversion {
-	struct context *c;
-	struct tree *docs; /* NULL: there is no --to */
-	struct strlist notes, lost;
-};
-
-static void conversion_release(struct conversion *x)
-{
-	if (x->c)
-		context_free(x->c);
-	if (x->docs)
-		tree_free(x->docs);
-	strlist_release(&x->notes);
-	strlist_release(&x->lost);
-}
-DEFINE_AUTO_STRUCT(struct conversion, conversion_release);
-
-/* ---- reading --------------------------------------------------------------------------------- */
-
-/* An instance's own file may name others beside it; so it is read as such, not as a document. */
-static int read_instance(const char *path, struct context **ret, struct err *e)
-{
-	AUTO(instance_free) struct instance *in = NULL;
-	int rc = instance_read_yaml(path, NULL, NULL, &in, e);
-
-	if (!rc)
-		*ret = STEAL(in->context);
-	return rc;
-}
-
-static bool is_instance(const struct convert_opts *o)
-{
-	struct stat st;
-
-	return str_has_suffix(o->in, ".yaml") && (!o->from || o->from == &dialect_yaml) &&
-	       !stat(o->in, &st) && S_ISREG(st.st_mode);
-}
-
-static int read_input(struct convert_opts *o, struct conversion *x, struct err *e)
-{
-	AUTO(tree_free) struct tree *docs = NULL;
-	bool iso;
-	int rc;
-
-	if (is_instance(o)) {
-		o->from = &dialect_yaml;
-		return read_instance(o->in, &x->c, e);
-	}
-	rc = docs_load(o->in, o->from ? o->from->mark : NULL, &docs, &iso, e);
-	if (rc)
-		return rc;
-	if (!o->from)
-		o->from = docs_dialect(docs);
-	if (!o->from)
-		return err_set(e, EINVAL, "'%s': is of no dialect that is known; say --from",
-			       o->in);
-	rc = dialect_read(o->from, docs, o->in, &x->notes, &x->c, e);
-	return rc ? err_wrap(e, "reading '%s'", o->in) : 0;
-}
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
@@ -128,46 +68,15 @@ static int write_output(const struct convert_opts *o, const struct conversion *x
 	return docs_save_folder(x->docs, out, e);
 }
 
-static void put_list(struct jsonw *w, const char *key, const struct strlist *l)
-{
-	jsonw_array(w, key);
-	for (size_t i = 0; i < l->n; i++)
-		jsonw_string(w, NULL, l->v[i]);
-	jsonw_close(w);
-}
-
-/* The model itself, and what was found out on the way. */
-static int print_report(const struct convert_opts *o, const struct conversion *x, struct err *e)
-{
-	AUTO_BUF out = BUF_INIT;
-	struct jsonw w;
-	int rc;
-
-	jsonw_begin(&w, &out, true);
-	jsonw_object(&w, NULL);
-	jsonw_string(&w, "from", o->from->name);
-	if (o->to)
-		jsonw_string(&w, "to", o->to->name);
-	put_list(&w, "notes", &x->notes);
-	if (o->to)
-		put_list(&w, "lost", &x->lost);
-	context_put_json(&w, "context", x->c);
-	jsonw_close(&w);
-	rc = jsonw_end(&w, e);
-	return rc ? rc : fs_write(STDOUT_FILENO, out.data, out.len, e);
-}
-
 /* ---- the command ----------------------------------------------------------------------------- */
 
-static int convert(struct convert_opts *o, bool *found, struct err *e)
+static int convert(const struct convert_opts *o, bool *found, struct err *e)
 {
-	AUTO(conversion_release) struct conversion x = {0};
-	int rc = read_input(o, &x, e);
+	bool report = o->output == CLI_JSON;
+	AUTO(conversion_release)
+	struct conversion x = {.from = o->from, .to = o->to, .wants_report = report};
+	int rc = conversion_run(&x, o->in, e);
 
-	if (!rc && o->to)
-		rc = dialect_write(o->to, x.c, &x.docs, e);
-	if (!rc && o->to)
-		rc = dialect_lost(o->to, x.c, x.docs, &x.lost, e);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < x.notes.n; i++)
@@ -175,9 +84,9 @@ static int convert(struct convert_opts *o, bool *found, struct err *e)
 	if (o->to)
 		lost_warn(o->to, &x.lost);
 	*found = x.lost.n || x.notes.n;
-	if (o->output == CLI_JSON)
-		rc = print_report(o, &x, e);
-	if (rc || !o->to || (o->strict && *found) || (o->output == CLI_JSON && !o->out))
+	if (report)
+		rc = fs_write(STDOUT_FILENO, x.report.data, x.report.len, e);
+	if (rc || !o->to || (o->strict && *found) || (report && !o->out))
 		return rc;
 	return write_output(o, &x, e);
 }

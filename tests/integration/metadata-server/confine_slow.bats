@@ -123,3 +123,21 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
 }
+
+@test "documents are parsed in a process that can open nothing" {
+	command -v strace >/dev/null || skip "needs strace"
+	[ "${MODE:-}" != asan ] || skip "a sanitizer wants more"
+	"$MS" iso --kind nocloud instances/a.yaml x.iso
+	strace -f -o trace -e trace=clone,clone3,fork,vfork,seccomp,open,openat,execve,socket,pread64 \
+		"$MS" convert --to yaml x.iso back.yaml
+	grep -q i-a back.yaml
+	# the image is read by the child alone, behind its filter, and it opens nothing from then on
+	child=$(sed -n 's/^\([0-9]*\) .*SECCOMP_SET_MODE_FILTER.* = 0$/\1/p' trace)
+	[ -n "$child" ]
+	sed -n "/openat(.*\"x.iso\"/,/^$child .*SECCOMP_SET_MODE_FILTER.* = 0\$/p" trace >before
+	[ -s before ]
+	sed "1,/^$child .*SECCOMP_SET_MODE_FILTER.* = 0\$/d" trace | grep "^$child " >behind
+	run ! grep -q pread64 before
+	grep -q pread64 behind
+	run ! grep -E 'open|execve|socket' behind
+}
