@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
 # Hostile values: whatever a variable of the context holds, no file of the guest gets a line of its
-# author's, and no shell that reads one of these files runs anything.
+# author's, and no shell that reads one of these files runs anything. And the same values, as they
+# should be: a second run leaves every file as it is, with its time.
 
 bats_require_minimum_version 1.5.0
 load common
@@ -113,5 +114,28 @@ guest() {
 	for kind in networkd ifupdown alpine manager redhat suse; do
 		guest $kind
 		/usr/bin/python3 try.py $kind
+	done
+}
+
+@test "a second run changes nothing, with every way to configure a network" {
+	reachable
+	state() { find tree ! -path 'tree/run/ctxd*' -printf '%p %i %T@ %s %m %U:%G %l\n' | sort; }
+	for kind in networkd netplan ifupdown alpine manager redhat suse; do
+		guest $kind
+		mkdir -p tree/etc/chrony/sources.d
+		while IFS= read -r line; do
+			printf "%s='%s'\n" "${line%%=*}" "${line#*=}"
+		done < <(variables) >tree/context/context.sh
+		"$CTXD" local -q --root tree >log 2>&1 || { cat log; false; }
+		state >first
+		[ "$(grep -c . tree/var/lib/ctxd/written)" -ge 4 ]
+		"$CTXD" local --root tree 2>log
+		state | diff first -
+		run ! grep -E 'write|remove|link|make' log
+		[ -z "$("$CTXD" local -n --root tree 2>/dev/null)" ]
+		# Without the context nothing of the network is left, and with undo nothing at all.
+		"$CTXD" undo --root tree >/dev/null
+		[ ! -e tree/var/lib/ctxd ]
+		! grep -rl 'ctxd' tree/etc tree/run --exclude-dir=ctxd || false
 	done
 }
