@@ -11,7 +11,9 @@ space := $(subst ,, )
 OTHERS := curl/ openssl/ archive ext2fs seccomp libdeflate isa-l zlib zstd
 ALL := $(wildcard lib/*.c context/*.c context/*/*.c ctxd/*.c ctxd/*/*.c)
 PROGRAM := ctxd/main.c $(wildcard ctxd/cmd_*.c)
-SKIP := $(shell grep -lE '^.include <($(subst $(space),|,$(strip $(OTHERS))))' $(ALL))
+others = $(shell grep -lE '^.include [<"]($(subst $(space),|,$(strip $(OTHERS) $(2))))' $(1))
+# Headers of ours that include theirs, and whoever includes either.
+SKIP := $(call others,$(ALL),$(call others,$(wildcard lib/*.h context/*.h ctxd/*.h)))
 LIBRARY := $(filter-out $(SKIP) $(PROGRAM),$(ALL))
 objects = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
