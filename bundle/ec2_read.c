@@ -80,8 +80,9 @@ static int write_image(struct opening *o, struct ec2 *b, struct err *e)
 	struct progress *p;
 	int rc;
 
-	/* The manifest says how much may come. */
-	o->create.max_data = 0;
+	/* The manifest says how much may come, unless the user does. */
+	if (o->a->max_output == UINT64_MAX)
+		o->create.max_data = 0;
 	rc = open_writer(o, b->m->name, b->m->size, &w, &fd, e);
 	if (rc < 0)
 		return rc;

@@ -59,11 +59,18 @@ int make_copy(struct make *m, struct image *disk, const char *name, const char *
 	return rc;
 }
 
-int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e)
+/* The output's name with this in place of its suffix. */
+static char *sibling(const struct make *m, const char *suffix)
 {
 	const char *own = make_output_name(m), *dot = strrchr(own, '.');
 	int stem = (int)(dot && dot != own ? (size_t)(dot - own) : strlen(own));
-	AUTO_FREE char *name = str_format("%.*s%s", stem, own, suffix);
+
+	return str_format("%.*s%s", stem, own, suffix);
+}
+
+int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e)
+{
+	AUTO_FREE char *name = sibling(m, suffix);
 	AUTO_FD int fd = -1;
 	int rc = name ? make_file(name, &fd, e) : err_nomem(e);
 
@@ -140,6 +147,17 @@ static int run_confined(struct job *j, struct err *e)
 	return confine_run(&c, e);
 }
 
+/* What the sandbox may call files: parts, or the output and what stands beside it. */
+static int allow_names(const struct bundle_format *f, struct make *m, struct err *e)
+{
+	AUTO_FREE char *prefix =
+		f->is_folder ? str_format("%s.part.", m->a->name) : sibling(m, ".");
+
+	if (!prefix)
+		return err_nomem(e);
+	return output_allow(&m->out, f->is_folder ? NULL : make_output_name(m), prefix, "", e);
+}
+
 int make_delivery(const struct bundle_format *f, const struct make_args *a, bool replace,
 		  struct err *e)
 {
@@ -148,6 +166,8 @@ int make_delivery(const struct bundle_format *f, const struct make_args *a, bool
 
 	if (rc == 0)
 		rc = output_begin(&j.make.out, a->output, f->is_folder, replace, e);
+	if (rc == 0)
+		rc = allow_names(f, &j.make, e);
 	if (rc == 0)
 		rc = run_confined(&j, e);
 	if (rc >= 0 && f->complete)

@@ -259,6 +259,7 @@ static int begin_output(struct job *j, struct err *e)
 {
 	struct opening *o = &j->opening;
 	const struct open_args *a = o->a;
+	AUTO_FREE char *suffix = NULL;
 	struct stat st;
 	uint64_t limit;
 	int rc = 0;
@@ -272,7 +273,14 @@ static int begin_output(struct job *j, struct err *e)
 	o->many = stat(a->output, &st) == 0 && S_ISDIR(st.st_mode);
 	if (!o->many)
 		rc = check_target(a, e);
-	return rc < 0 ? rc : output_begin(&o->out, a->output, o->many, a->replace, e);
+	if (rc == 0)
+		rc = output_begin(&o->out, a->output, o->many, a->replace, e);
+	if (rc < 0)
+		return rc;
+	if (!o->many)
+		return output_allow(&o->out, base_name(a->output), NULL, NULL, e);
+	suffix = str_format(".%s", a->output_format);
+	return suffix ? output_allow(&o->out, NULL, "", suffix, e) : err_nomem(e);
 }
 
 static int recognise(struct job *j, struct err *e)

@@ -4,6 +4,8 @@
 
 #include <sys/stat.h>
 
+#include "lib/str.h"
+
 static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -98,11 +100,37 @@ void output_abort(struct output *o)
 	if (o->made)
 		rmdir(o->folder);
 	free(o->folder);
+	free(o->name);
+	free(o->prefix);
+	free(o->suffix);
 	*o = (struct output){0};
+}
+
+int output_allow(struct output *o, const char *name, const char *prefix, const char *suffix,
+		 struct err *e)
+{
+	o->name = name ? strdup(name) : NULL;
+	o->prefix = prefix ? strdup(prefix) : NULL;
+	o->suffix = prefix ? strdup(suffix) : NULL;
+	if ((name && !o->name) || (prefix && (!o->prefix || !o->suffix)))
+		return err_nomem(e);
+	return 0;
+}
+
+static bool is_allowed(const struct output *o, const char *name)
+{
+	if (o->name && !strcmp(name, o->name))
+		return true;
+	/* What begins with a dot is read by shells and the like. */
+	return o->prefix && strlen(name) > strlen(o->prefix) + strlen(o->suffix) &&
+	       str_has_prefix(name, o->prefix) && str_has_suffix(name, o->suffix) &&
+	       (*o->prefix || *name != '.');
 }
 
 int output_serve(struct output *o, const char *name, struct worker_answer *ret, struct err *e)
 {
+	if (!is_allowed(o, name))
+		return err_set(e, EACCES, "'%s' is no name of a file that is made", name);
 	ret->keep = true;
 	return output_file(o, name, &ret->fd, e);
 }

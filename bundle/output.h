@@ -16,6 +16,8 @@ struct output {
 	bool made;                 /* the folder is ours: removed where nothing comes of it */
 	struct atomic_file *files; /* n of them, in the order in which they were made */
 	size_t n, cap;
+	/* What a child may call files: as the one that was asked for, or so before and behind. */
+	char *name, *prefix, *suffix; /* NULL: not */
 };
 
 /* Files beside path, or (is_folder) in the folder path, which is made if it is not there. */
@@ -33,7 +35,14 @@ int output_commit(struct output *o, struct err *e);
 void output_abort(struct output *o);
 DEFINE_AUTO_STRUCT(struct output, output_abort);
 
-/* For confine.serve: makes the file that the child asked for; it asks by output_ask. */
+/*
+ * Lets a child make files: called `name`, or `prefix`, something, `suffix`; each may be NULL, prefix
+ * with suffix. Until then it may make none. Errors: ENOMEM.
+ */
+int output_allow(struct output *o, const char *name, const char *prefix, const char *suffix,
+		 struct err *e);
+/* For confine.serve: makes the file that the child asked for; it asks by output_ask. Errors: EACCES
+ * it may not have that name; as output_file. */
 int output_serve(struct output *o, const char *name, struct worker_answer *ret, struct err *e);
 /* In the child; the descriptor is the caller's. what: as the child's serve knows it. */
 int output_ask(unsigned what, const char *name, int *ret_fd, struct err *e);

@@ -21,7 +21,9 @@ static int companion_create(void *ctx, const char *name, int *ret_fd, struct err
 
 	if (!path)
 		return err_nomem(e);
-	if (!name_is_plain(name) || strcmp(path, t->path) == 0)
+	/* The process that asks may have been taken over by the image that it reads. */
+	if (!name_is_plain(name) || strcmp(path, t->path) == 0 || !str_has_prefix(name, t->stem) ||
+	    !str_has_suffix(name, ".vmdk"))
 		return err_set(e, EINVAL, "'%s' cannot be the name of an extent", name);
 	if (!t->n_companions)
 		fs_raise_file_limit(); /* many extents are many open files */

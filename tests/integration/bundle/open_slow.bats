@@ -20,6 +20,16 @@ make() { # NAME OPTION...: a bundle of the image in the folder NAME
 	"$MKBUNDLE" --image image --name disk --out "$name" --keys keys "$@"
 }
 
+@test "what the user allows to come out is all that does" {
+	cd "$BATS_FILE_TMPDIR"
+	make_image limited
+	[ -e keys ] || keys
+	"$MKBUNDLE" --image limited --name limited --out limited.d --keys keys
+	refuses "over the limit" open --max-output 1M -k keys/user.key.pem limited.d/limited.manifest.xml never.raw
+	"$BUNDLE" open --max-output 4M -k keys/user.key.pem limited.d/limited.manifest.xml limited.raw
+	cmp limited limited.raw
+}
+
 @test "9, 10, 11 and 130 parts, named in each tool's way" {
 	local n size
 	make whole

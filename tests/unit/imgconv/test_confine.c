@@ -9,6 +9,7 @@
 #include "imgconv/confine.h"
 #include "imgconv/disk/grub_host.h"
 #include "imgconv/files.h"
+#include "imgconv/target.h"
 #include "lib/fs.h"
 #include "lib/worker.h"
 
@@ -178,6 +179,26 @@ static void other_files_are_made_by_the_one_that_may(void **state)
 	assert_int_equal(confine_run(&c, &e), 1);
 }
 
+/* What an image that took the child over could ask for. */
+static void extents_are_called_after_the_image(void **state)
+{
+	static const char *const wrong[] = {".bashrc",   "other.vmdk",        "disk.vmdk",
+					    "disk-x.sh", "../disk-s001.vmdk", "disk/s001.vmdk",
+					    ""};
+	AUTO(target_abort) struct target t = TARGET_INIT;
+	struct image_create_opts o = {0};
+	struct err e = {0};
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(target_begin(&t, "in/disk.vmdk", 0, &o, &e), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(o.companions->create(o.companions->ctx, wrong[i], &fd, &e),
+				 -EINVAL);
+	assert_int_equal(o.companions->create(o.companions->ctx, "disk-s001.vmdk", &fd, &e), 0);
+	assert_true(fd >= 0);
+}
+
 /* A request that no code of ours makes. */
 static int ask_nonsense(void *ctx, struct err *e)
 {
@@ -250,6 +271,7 @@ int main(void)
 		cmocka_unit_test(only_the_files_that_were_given),
 		cmocka_unit_test(what_is_below_where_that_was_allowed),
 		cmocka_unit_test(other_files_are_made_by_the_one_that_may),
+		cmocka_unit_test(extents_are_called_after_the_image),
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(
 			grub_is_run_where_that_was_allowed_and_for_platforms_that_there_are),
