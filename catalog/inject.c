@@ -78,7 +78,8 @@ int inject_confined(const char *path, const struct overlay *overlay, const struc
 	AUTO_FD int report = -1;
 	struct change change = {.path = path, .overlay = overlay, .opts = o};
 	const struct confine_file file = {.path = path, .writable = true};
-	const struct confine c = {.files = &file, .n_files = 1, .run = apply, .ctx = &change};
+	const struct confine c = {
+		.files = &file, .n_files = 1, .appliance = true, .run = apply, .ctx = &change};
 	int rc = child_report_new(&report, e);
 
 	change.report = report;
