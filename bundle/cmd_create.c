@@ -187,6 +187,32 @@ static const char *from_environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
+/*
+ * Standard input in place of an image: a file, or nothing. What comes through a pipe cannot be looked
+ * at before it is packed: where its holes are stands before its bytes (EC2, Google), how many bytes
+ * there are at the very front (OVA, tar), what boots it beside it.
+ */
+static int take_stdin(const struct cli_command *self, struct create *c, char **images)
+{
+	static char path[] = "/dev/stdin";
+	const struct make_args *m = &c->make;
+	struct stat st;
+
+	for (size_t i = 0; i < m->n_images; i++) {
+		if (strcmp(images[i], "-") != 0)
+			continue;
+		if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
+			return cli_usage(self,
+					 "an image is looked into before it is packed, which a "
+					 "pipe cannot be: make it a file first (imgconv convert "
+					 "-f raw --size SIZE -O qcow2 - FILE)");
+		if (m->open.flags || m->open.parent)
+			return cli_usage(self, "no other image lies beside standard input");
+		images[i] = path;
+	}
+	return 0;
+}
+
 /* 0, or an exit status. */
 static int parse_args(const struct cli_command *self, struct create *c, int argc, char **argv)
 {
@@ -232,7 +258,7 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 	c->make.images = argv + optind;
 	c->make.n_images = (size_t)(argc - optind - 1);
 	c->make.output = argv[argc - 1];
-	return 0;
+	return take_stdin(self, c, argv + optind);
 }
 
 /* Keys and numbers of an EC2 account are for nothing else. */

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bundle open: a bundle becomes an image, in one pass and appearing complete or not at all. */
 #include "bundle/cmd.h"
+#include "imgconv/args.h"
 #include "lib/str.h"
 
 enum {
 	OPT_DISK = 1024,
-	OPT_MAX_OUTPUT
+	OPT_MAX_OUTPUT,
+	OPT_OPTIONS,
 };
 
-static int take_option(struct open_args *o, int opt, const char *arg, struct err *e)
+static int take_option(struct open_args *o, struct create_args *wishes, int opt, char *arg,
+		       struct err *e)
 {
 	uint64_t n = 0;
 	int rc;
@@ -28,6 +31,8 @@ static int take_option(struct open_args *o, int opt, const char *arg, struct err
 	case 'f':
 		o->replace = true;
 		return 0;
+	case OPT_OPTIONS:
+		return create_args_add(wishes, &o->create, arg, e);
 	case OPT_MAX_OUTPUT:
 		return str_to_size(arg, &o->max_output, e);
 	default:
@@ -45,17 +50,19 @@ int cmd_open(const struct cli_command *self, int argc, char **argv)
 		{"output-format", required_argument, NULL, 'O'},
 		{"compress", no_argument, NULL, 'c'},
 		{"force", no_argument, NULL, 'f'},
+		{"options", required_argument, NULL, OPT_OPTIONS},
 		{"disk", required_argument, NULL, OPT_DISK},
 		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
 		{0},
 	};
 	struct open_args o = {.output_format = "raw", .max_output = UINT64_MAX};
+	struct create_args wishes = {0};
 	struct err e = {0};
 	int opt;
 
 	bundle_args_init(&o.ec2);
 	while ((opt = cli_getopt(self, argc, argv, BUNDLE_SHORTOPTS "j:O:cf", options)) != -1) {
-		if (take_option(&o, opt, optarg, &e) < 0)
+		if (take_option(&o, &wishes, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
 	if (argc - optind != 2)

@@ -47,8 +47,8 @@ static const struct cli_command commands[] = {
 		"open",
 		"[OPTION]... BUNDLE OUTPUT",
 		"make an image out of what a cloud delivers",
-		BUNDLE_HELP "  -O, --output-format raw|qcow2\n"
-			    "                              format of OUTPUT (default: raw)\n"
+		BUNDLE_HELP "  -O, --output-format FMT     format of OUTPUT (default: raw)\n"
+			    "      --options KEY=VALUE,... of the format, as imgconv convert -o\n"
 			    "  -c, --compress              compressed clusters (qcow2)\n"
 			    "  -f, --force                 replace OUTPUT if it exists\n"
 			    "of s3://BUCKET/MANIFEST also:\n" TRANSFER_HELP,

@@ -198,6 +198,32 @@ scratches() {
 	refuses "exists" create --for ova -p web image b.ova
 }
 
+@test "any image comes out, with the options of its format" {
+	"$BUNDLE" create --for ova image opts.ova
+	for o in "vmdk subformat=streamOptimized subformat" "vhd subformat=fixed subformat" \
+		"qcow2 cluster_size=4096 cluster.size"; do
+		# shellcheck disable=SC2086
+		set -- $o
+		rm -f out.img
+		"$BUNDLE" open -O "$1" --options "$2" opts.ova out.img
+		"${BUNDLE%/*}/imgconv" compare image out.img
+		"${BUNDLE%/*}/imgconv" info out.img | grep -q "^$3: *${2#*=}"
+	done
+	run "$BUNDLE" open --options nonsense=1 opts.ova never
+	[ "$status" = 2 ]
+	refuses "several files" open -O vmdk --options subformat=twoGbMaxExtentSparse opts.ova never
+}
+
+@test "an image may be standard input if it is a file, and a pipe is told why not" {
+	"$BUNDLE" create --for ova image named.ova
+	"$BUNDLE" create --for ova -p named - stdin.ova <image
+	cmp named.ova stdin.ova
+	run "$BUNDLE" create --for ova - piped.ova < <(cat image)
+	[ "$status" = 2 ]
+	has "$output" "make it a file first"
+	[ ! -e piped.ova ]
+}
+
 @test "a size that is no whole sectors is rounded up" {
 	head -c 100001 image >odd
 	"$BUNDLE" create --for ova -p odd odd odd.ova
