@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events of the kernel: see ctxd/events.h. The rule for udev in ctxd/hotplug.c says the same. */
+/* Events of the kernel: see ctxd/events.h. Nearly the rule that ctxd/hotplug.c gives udev. */
 #include "ctxd/events.h"
 
 #include <linux/netlink.h>

@@ -40,7 +40,7 @@ int hotplug_watch(struct guest *g, struct err *e)
 	if (!guest_exists(g, "/run/udev"))
 		return 0;
 	text = str_format(
-		"ACTION==\"add|change\", SUBSYSTEM==\"block\", KERNEL==\"sr[0-9]*\", RUN+=\"%s\"\n"
+		"ACTION==\"change\", SUBSYSTEM==\"block\", KERNEL==\"sr[0-9]*\", RUN+=\"%s\"\n"
 		"ACTION==\"change\", SUBSYSTEM==\"block\", ENV{RESIZE}==\"1\", RUN+=\"%s\"\n"
 		"ACTION==\"add\", SUBSYSTEM==\"net\", DRIVERS==\"?*\", RUN+=\"%s\"\n",
 		run, run, run);
