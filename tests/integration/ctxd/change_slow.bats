@@ -43,6 +43,7 @@ running() {
 	ip link set lo up
 	ctxd() { env PATH=/bin /usr/sbin/chroot tree /usr/sbin/ctxd "$@"; }
 	until_() { for i in $(seq 500); do "$@" && return; sleep 0.02; done; echo "never: $*"; return 1; }
+	never() { if "$@"; then echo "not expected: $*"; return 1; fi; }
 	set -eu
 	. ./script
 	END
@@ -67,7 +68,7 @@ running() {
 	ctxd watch -q --background # one is enough
 	[ "$(pidof ctxd | wc -w)" = 1 ]
 	grep -q 'iface eth0' tree/etc/network/interfaces
-	! grep -q 'iface eth1' tree/etc/network/interfaces
+	never grep -q 'iface eth1' tree/etc/network/interfaces
 	[ ! -e tree/calls ]
 	ip link add veth9 type veth peer name peer9 # none of the context's business
 	ip link add eth1 address 02:00:c0:a8:00:06 type veth peer name peer1
@@ -187,7 +188,7 @@ running() {
 	# The image is saved, and started anew with a medium that cannot be read.
 	echo another >tree/run/ctxd/boot
 	printf '\0' >tree/context/context.sh
-	! ctxd local -q --wait 0
+	never ctxd local -q --wait 0
 	[ ! -e tree/run/ctxd/booted ]
 	[ ! -e tree/run/ctxd/context ]
 	rm tree/context/context.sh
