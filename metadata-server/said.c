@@ -206,12 +206,22 @@ static int keep(const struct said *s, const struct said_of *of, struct err *e)
 	return rc ? rc : fs_write_file(path, out.data, out.len, 0600, e);
 }
 
+static bool is_key(const char *key)
+{
+	const char *slash = str_has_prefix(key, SAID_ATTRIBUTES)
+				    ? strchr(key + strlen(SAID_ATTRIBUTES), '/')
+				    : NULL;
+
+	return slash || !strcmp(key, SAID_PASSWORD) || !strcmp(key, SAID_PASSWORD_TAKEN);
+}
+
 static int read_pairs(const struct value *said, struct said_of *of, struct err *e)
 {
 	int rc = value_expect(said, VALUE_MAP, e);
 
 	value_foreach (item, said) {
-		if (!rc && (item->kind != VALUE_STRING || context_check_text(item->text, NULL)))
+		if (!rc && (item->kind != VALUE_STRING || context_check_text(item->text, NULL) ||
+			    !is_key(item->key)))
 			rc = value_err(item, e, EBADMSG, "is not what a guest said");
 		rc = rc ? rc : pair_add(of, item->key, item->text, e);
 	}

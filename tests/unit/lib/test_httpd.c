@@ -507,7 +507,7 @@ static void a_handler_that_nobody_wakes_is_asked_in_the_end(void **state)
 
 static void a_handler_that_is_woken_in_vain_does_not_wait_longer(void **state)
 {
-	struct server s = {.wait_ms = 300};
+	struct server s = {.wait_ms = 60};
 	struct httpd_opts o = options(&s);
 	AUTO_FD int fd = -1;
 	char c;
@@ -525,7 +525,7 @@ static void a_handler_that_is_woken_in_vain_does_not_wait_longer(void **state)
 
 		say(other, "GET /wake HTTP/1.0\r\n\r\n");
 		hear(other, &got);
-		usleep(10000);
+		usleep(5000);
 		done = recv(fd, &c, 1, MSG_DONTWAIT) == 1;
 	}
 	assert_true(done);

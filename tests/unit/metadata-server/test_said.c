@@ -67,19 +67,19 @@ static void what_is_said_outlives_the_server_and_not_its_machine(void **state)
 
 		assert_int_equal(said_open(&s, folder, &e), 0);
 		if (!restarted) {
-			say(&s, a, "b", "two\n\xc3\xa4\"");
-			say(&s, a, "a", "one");
-			say(&s, a, "c", "three");
-			say(&s, a, "c", NULL);
+			say(&s, a, SAID_ATTRIBUTES "n/b", "two\n\xc3\xa4\"");
+			say(&s, a, SAID_ATTRIBUTES "n/a", "one");
+			say(&s, a, SAID_ATTRIBUTES "n/c", "three");
+			say(&s, a, SAID_ATTRIBUTES "n/c", NULL);
 		}
-		assert_string_equal(of(&s, a, "b"), "two\n\xc3\xa4\"");
-		assert_string_equal(said_all(&s, a, &n)[0].key, "a");
+		assert_string_equal(of(&s, a, SAID_ATTRIBUTES "n/b"), "two\n\xc3\xa4\"");
+		assert_string_equal(said_all(&s, a, &n)[0].key, SAID_ATTRIBUTES "n/a");
 		assert_int_equal(n, 2);
-		assert_null(of(&s, other, "a"));
+		assert_null(of(&s, other, SAID_ATTRIBUTES "n/a"));
 		if (restarted)
-			say(&s, other, "a", "new");
+			say(&s, other, SAID_ATTRIBUTES "n/a", "new");
 		assert_int_equal(s.n, 1);
-		assert_true(of(&s, restarted ? other : a, "a") != NULL);
+		assert_true(of(&s, restarted ? other : a, SAID_ATTRIBUTES "n/a") != NULL);
 	}
 	assert_int_equal(said_open(&(struct said){0}, "/nowhere", &e), -ENOENT);
 }
@@ -152,16 +152,16 @@ static void machines_that_are_gone_make_room(void **state)
 
 	(void)state;
 	assert_int_equal(said_open(&s, folder, NULL), 0);
-	say(&s, a, "k", "v");
-	say(&s, b, "k", "v");
+	say(&s, a, SAID_PASSWORD, "v");
+	say(&s, b, SAID_PASSWORD, "v");
 	assert_int_equal(stat(file, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	s.bytes += SAID_MAX_ALL; /* as if all had said so much */
-	assert_int_equal(said_set(&s, c, "k", "v", NULL), -ENOSPC);
+	assert_int_equal(said_set(&s, c, SAID_PASSWORD, "v", NULL), -ENOSPC);
 	s.bytes -= SAID_MAX_ALL;
 	said_forget(&s, is_b, NULL);
 	assert_int_equal(s.n, 1);
-	assert_string_equal(of(&s, b, "k"), "v");
+	assert_string_equal(of(&s, b, SAID_PASSWORD), "v");
 	assert_int_equal(stat(file, &st), -1);
 }
 
@@ -173,8 +173,10 @@ static void what_others_put_there_is_told(void **state)
 		"{}",
 		"{\"instance-id\": \"i-1\"}",
 		"{\"instance-id\": \"a b\", \"said\": {}}",
-		"{\"instance-id\": \"i-1\", \"said\": {\"a\": 1}}",
-		"{\"instance-id\": \"i-1\", \"said\": {\"a\": \"\\u0007\"}}",
+		"{\"instance-id\": \"i-1\", \"said\": {\"password\": 1}}",
+		"{\"instance-id\": \"i-1\", \"said\": {\"other\": \"\"}}",
+		"{\"instance-id\": \"i-1\", \"said\": {\"guest-attributes/x\": \"\"}}",
+		"{\"instance-id\": \"i-1\", \"said\": {\"password\": \"\\u0007\"}}",
 	};
 	AUTO_FREE char *file = str_format("%s/guests/x.json", folder);
 
