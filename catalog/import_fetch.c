@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The disk of an import, by whatever way it can be had: see catalog/import_job.h. */
-#include <sys/stat.h>
-
 #include "catalog/ami.h"
 #include "catalog/fetch_file.h"
 #include "catalog/import_job.h"

@@ -25,7 +25,9 @@ static void set_up(void)
 {
 	AUTO(export_journal_close) struct export_journal j = EXPORT_JOURNAL_INIT;
 
-	if (fs_make_temp_dir("/tmp/fuzz-export", &dir, NULL) < 0 ||
+	/* In memory, where it can be: each file is synced. */
+	if ((fs_make_temp_dir("/dev/shm/fuzz-export", &dir, NULL) < 0 &&
+	     fs_make_temp_dir("/tmp/fuzz-export", &dir, NULL) < 0) ||
 	    store_open(dir, &store, NULL) < 0 || export_journal_open(store, "origin", &j, NULL) < 0)
 		abort();
 	journal = strdup(j.path);
@@ -57,7 +59,7 @@ static void check_journal(const uint8_t *data, size_t size)
 	/* What was believed once is believed again. */
 	close(steal_fd(&j.fd));
 	if (export_journal_open(store, "origin", &again, NULL) < 0 || again.sent.n != j.sent.n ||
-	    !again.snapshot != !j.snapshot || again.block_size != j.block_size)
+	    !again.snapshot != !j.snapshot || (j.snapshot && again.block_size != j.block_size))
 		abort();
 }
 
