@@ -75,7 +75,7 @@ ask() { curl -s -H "DomU_Request: $1" "$URL/"; }
 	[ "$(status GET / -H 'DomU_Request: send_my_password' -H 'X-Forwarded-For: 1')" = 403 ]
 	[ "$(ask saved_password)" = saved_password ]
 	[ "$(ask send_my_password)" = saved_password ]
-	! grep -rqF 'first' state
+	run ! grep -rqF first state
 	stop
 	serve
 	[ "$(ask send_my_password)" = saved_password ]
