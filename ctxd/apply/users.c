@@ -42,14 +42,16 @@ static int hash_with(const char *password, const char *setting, char out[APPLIED
 		     struct err *e)
 {
 	AUTO_FREE struct crypt_data *data = calloc(1, sizeof(*data));
-	const char *hash = data ? crypt_r(password, setting, data) : NULL;
+	const char *hash;
 
 	if (!data)
 		return err_nomem(e);
-	if (!hash || *hash == '*')
-		return err_set(e, EINVAL, "the password cannot be hashed");
-	snprintf(out, APPLIED_VALUE_MAX, "%s", hash);
-	return 0;
+	/* A sanitizer puts itself before crypt_r, and looks for it among shared libraries. */
+	hash = crypt_rn(password, setting, data, (int)sizeof(*data));
+	if (hash)
+		snprintf(out, APPLIED_VALUE_MAX, "%s", hash);
+	explicit_bzero(data, sizeof(*data)); /* the password lies in it */
+	return hash ? 0 : err_set(e, EINVAL, "the password cannot be hashed");
 }
 
 /* The hash to set; returns 0 if what was applied last is still what the context says. */
