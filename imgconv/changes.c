@@ -153,6 +153,10 @@ int change_args_take(struct change_args *a, int opt, const char *arg, struct err
 		a->opts.replay_journal = true;
 		return 1;
 	}
+	if (opt == CHANGE_OPT_VOLUME) {
+		a->opts.volume = arg;
+		return 1;
+	}
 	if (opt == CHANGE_OPT_PARTITION) {
 		rc = str_to_u64(arg, 1, 128, &n, e);
 		a->opts.partition = (unsigned)n;

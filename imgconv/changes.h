@@ -22,6 +22,7 @@ enum {
 	CHANGE_OPT_SSH_KEY,
 	CHANGE_OPT_SCRIPT,
 	CHANGE_OPT_PARTITION,
+	CHANGE_OPT_VOLUME,
 	CHANGE_OPT_REPLAY,
 };
 
@@ -35,6 +36,7 @@ enum {
 	{"ssh-key", required_argument, NULL, CHANGE_OPT_SSH_KEY},                                  \
 	{"script-first-boot", required_argument, NULL, CHANGE_OPT_SCRIPT},                         \
 	{"partition", required_argument, NULL, CHANGE_OPT_PARTITION},                              \
+	{"volume", required_argument, NULL, CHANGE_OPT_VOLUME},                                    \
 	{"replay-journal", no_argument, NULL, CHANGE_OPT_REPLAY}
 /* clang-format on */
 
@@ -49,6 +51,7 @@ enum {
 	"      --script-first-boot FILE\n"                                                         \
 	"                              have the guest run a script, once\n"                        \
 	"      --partition N           the file system to change; else the root is found\n"        \
+	"      --volume NAME           a logical volume, or a subvolume of Btrfs, to change\n"     \
 	"      --replay-journal        of a file system that was not cleanly unmounted\n"
 
 /* Errors: ENOMEM; EINVAL $SOURCE_DATE_EPOCH is no number. */

@@ -82,7 +82,8 @@ static int look_inside(const struct inject *x, struct image *im, struct err *e)
 {
 	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
 	unsigned partition;
-	int rc = root_open(im, x->changes.opts.partition, 0, &fs, &partition, e);
+	int rc = root_open(im, x->changes.opts.partition, x->changes.opts.volume, 0, &fs,
+			   &partition, e);
 
 	if (rc < 0)
 		return rc;

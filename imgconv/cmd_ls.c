@@ -9,11 +9,13 @@
 
 enum {
 	OPT_PARTITION = 256,
+	OPT_VOLUME,
 };
 
 struct look {
 	struct image_open_opts open;
 	uint64_t partition; /* 0: the root is found */
+	const char *volume; /* NULL: likewise */
 	const char *image, *path;
 	bool recursive;
 	enum cli_output output;
@@ -29,7 +31,7 @@ static int look(void *ctx, struct err *e)
 	int rc = image_open(l->image, &l->open, &im, e);
 
 	if (rc >= 0)
-		rc = root_open(im, (unsigned)l->partition, 0, &fs, &partition, e);
+		rc = root_open(im, (unsigned)l->partition, l->volume, 0, &fs, &partition, e);
 	return rc < 0 ? rc : look_list(fs, l->path, l->recursive, l->output, e);
 }
 
@@ -46,6 +48,9 @@ static int take_option(struct look *l, int opt, struct err *e)
 		return 0;
 	case OPT_PARTITION:
 		return str_to_u64(optarg, 1, 128, &l->partition, e);
+	case OPT_VOLUME:
+		l->volume = optarg;
+		return 0;
 	default:
 		(void)open_args_take(&l->open, opt, optarg);
 		return 0;
@@ -59,6 +64,7 @@ int cmd_ls(const struct cli_command *self, int argc, char **argv)
 		{"output", required_argument, NULL, 'o'},
 		{"recursive", no_argument, NULL, 'R'},
 		{"partition", required_argument, NULL, OPT_PARTITION},
+		{"volume", required_argument, NULL, OPT_VOLUME},
 		OPEN_LONGOPTS,
 		{NULL, 0, NULL, 0},
 	};

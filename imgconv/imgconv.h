@@ -598,6 +598,7 @@ int overlay_add_ssh_key(struct overlay *o, const char *user, const void *keys, s
 
 struct inject_opts {
 	unsigned partition;  /* number from image_layout; 0: the root file system is found */
+	const char *volume;  /* "vg/root" of LVM, "@" of Btrfs; NULL: likewise */
 	bool dry_run;        /* everything but the writing */
 	bool replay_journal; /* that of a file system which was not cleanly unmounted */
 	int64_t now;         /* time stamps, seconds since 1970; makes the result reproducible */

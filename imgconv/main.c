@@ -119,7 +119,8 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"inject",
-		"[-f FMT] [-o text|json] [CHANGE...] [--partition N] [--dry-run] IMAGE",
+		"[-f FMT] [-o text|json] [CHANGE...] [--partition N] [--volume NAME] [--dry-run] "
+		"IMAGE",
 		"puts files into the file system inside a disk image, in place; shows what is "
 		"there",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
@@ -131,20 +132,24 @@ static const struct cli_command commands[] = {
 	},
 	{
 		"ls",
-		"[-f FMT] [-o text|json] [-R] [--partition N] IMAGE [PATH]",
+		"[-f FMT] [-o text|json] [-R] [--partition N] [--volume NAME] IMAGE [PATH]",
 		"shows a folder of the guest inside an image",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
 		"  -o, --output text|json      how to show it\n"
 		"  -R, --recursive             and all folders below it\n"
-		"      --partition N           the file system; else the root is found\n" OPEN_HELP,
+		"      --partition N           the file system; else the root is found\n"
+		"      --volume NAME           a logical volume, or a subvolume of "
+		"Btrfs\n" OPEN_HELP,
 		cmd_ls,
 	},
 	{
 		"cat",
-		"[-f FMT] [--partition N] IMAGE PATH",
+		"[-f FMT] [--partition N] [--volume NAME] IMAGE PATH",
 		"writes a file of the guest inside an image to standard output",
 		"  -f, --format FMT            format of IMAGE; else it is recognised\n"
-		"      --partition N           the file system; else the root is found\n" OPEN_HELP,
+		"      --partition N           the file system; else the root is found\n"
+		"      --volume NAME           a logical volume, or a subvolume of "
+		"Btrfs\n" OPEN_HELP,
 		cmd_cat,
 	},
 	{NULL, NULL, NULL, NULL, NULL},

@@ -281,11 +281,13 @@ int appliance_op_commit(struct guest_fs *fs, struct err *e)
 	return 0;
 }
 
-int appliance_open(struct image *im, unsigned wanted, bool bare, unsigned flags,
+int appliance_open(struct image *im, unsigned wanted, const char *volume, bool bare, unsigned flags,
 		   struct guest_fs **ret, unsigned *ret_partition, struct err *e)
 {
-	struct appliance_choice c = {
-		.wanted = wanted, .bare = bare, .replay = flags & GUEST_FS_REPLAY};
+	struct appliance_choice c = {.wanted = wanted,
+				     .volume = volume,
+				     .bare = bare,
+				     .replay = flags & GUEST_FS_REPLAY};
 	struct appliance *a;
 	AUTO(guest_fs_close) struct guest_fs *fs = NULL;
 	int rc;

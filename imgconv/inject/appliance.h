@@ -33,13 +33,14 @@ bool appliance_may_be_root(const char *fs_type);
 /*
  * Opens the file system of partition `wanted` (0: the root is looked for, among logical volumes and
  * subvolumes too), and what the guest itself mounts below it by its /etc/fstab, as far as it is in
- * the image. bare: the disk is one file system without a partition table. Takes from seconds to a
+ * the image. volume: the name of the logical volume ("vg/root") or subvolume ("@") that is meant, or
+ * NULL. bare: the disk is one file system without a partition table. Takes from seconds to a
  * minute. *ret_partition: its number, 0 for none; guest_fs_volume tells more.
- * Errors: ENOPKG libguestfs is not installed; ENOENT there is no root; EINVAL several; EUCLEAN a
+ * Errors: ENOPKG libguestfs is not installed; ENOENT there is no root, or no such volume; EINVAL several; EUCLEAN a
  * journal to be replayed (with GUEST_FS_WRITE), errors noted; ETIMEDOUT; EIO the machine does not
  * start.
  */
-int appliance_open(struct image *im, unsigned wanted, bool bare, unsigned flags,
+int appliance_open(struct image *im, unsigned wanted, const char *volume, bool bare, unsigned flags,
 		   struct guest_fs **ret, unsigned *ret_partition, struct err *e);
 
 #endif

@@ -54,7 +54,8 @@ extern const struct guest_fs_ops appliance_ops;
 /* ---- appliance_root.c: what is mounted ------------------------------------------------------- */
 
 struct appliance_choice {
-	unsigned wanted; /* partition; 0: the root is looked for */
+	unsigned wanted;    /* partition; 0: the root is looked for */
+	const char *volume; /* NULL: likewise */
 	bool bare, replay;
 	unsigned partition; /* what was chosen; 0: none */
 };

@@ -195,9 +195,10 @@ static void choose_root_of(struct appliance *a, struct found *f, const struct vo
 static int one_of(const struct chosen *c, const struct volume **ret, struct err *e)
 {
 	if (c->second)
-		return err_set(e, EINVAL,
-			       "'%s' and '%s' both look like a root (choose with --partition)",
-			       c->first->mountable, c->second->mountable);
+		return err_set(
+			e, EINVAL,
+			"'%s' and '%s' both look like a root (choose with --partition or --volume)",
+			c->first->mountable, c->second->mountable);
 	*ret = c->first;
 	return 0;
 }
@@ -242,6 +243,37 @@ static int choose_named(struct appliance *a, struct found *f, const struct appli
 	if (!c.first)
 		c.first = v;
 	return one_of(&c, ret, e);
+}
+
+/* "vg/root" and "/dev/vg/root"; "@/root" and "/@/root". */
+static bool is_called(const struct volume *v, const char *name)
+{
+	if (is_subvolume(v))
+		return !strcmp(v->subvolume, name + (*name == '/'));
+	if (str_has_prefix(v->device, DISK) || !str_has_prefix(v->device, "/dev/"))
+		return false;
+	return !strcmp(v->device, name) || !strcmp(v->device + strlen("/dev/"), name);
+}
+
+static int choose_volume(const struct found *f, const struct appliance_choice *w,
+			 const struct volume **ret, struct err *e)
+{
+	struct chosen c = {NULL, NULL};
+
+	for (size_t i = 0; i < f->n; i++) {
+		if (is_file_system(&f->list[i]) && is_called(&f->list[i], w->volume) &&
+		    (!w->wanted || w->wanted == f->list[i].partition))
+			choose(&c, &f->list[i]);
+	}
+	if (!c.first)
+		return err_set(e, ENOENT, "there is no file system in a volume '%s'", w->volume);
+	if (c.second)
+		return err_set(e, EINVAL,
+			       "'%s' and '%s' are both so called (choose with "
+			       "--partition)",
+			       c.first->mountable, c.second->mountable);
+	*ret = c.first;
+	return 0;
 }
 
 /* ---- mounting -------------------------------------------------------------------------------- */
@@ -318,7 +350,9 @@ int appliance_mount_root(struct appliance *a, struct appliance_choice *c, struct
 	const struct volume *root = NULL;
 	int rc = find_all(a, &f, e);
 
-	if (rc >= 0)
+	if (rc >= 0 && c->volume)
+		rc = choose_volume(&f, c, &root, e);
+	else if (rc >= 0)
 		rc = c->wanted || c->bare ? choose_named(a, &f, c, &root, e)
 					  : choose_any(a, &f, &root, e);
 	if (rc >= 0)

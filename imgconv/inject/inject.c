@@ -278,7 +278,7 @@ static int inject(struct image *im, const struct overlay *o, const struct inject
 	AUTO(selinux_free) struct selinux *policy = NULL;
 	struct apply a = {.report = r, .e = e};
 	unsigned flags = GUEST_FS_WRITE | (opts->replay_journal ? GUEST_FS_REPLAY : 0);
-	int rc = root_open(im, opts->partition, flags, &fs, &r->partition, e);
+	int rc = root_open(im, opts->partition, opts->volume, flags, &fs, &r->partition, e);
 
 	if (rc < 0)
 		return rc;

@@ -114,8 +114,8 @@ static int open_found(struct image *im, const struct image_partition *p, unsigne
 {
 	if (appliance_mounts(p->fs_type))
 		/* Which of the volumes it holds is the root is to be found. */
-		return appliance_open(im, holds_volumes(p) ? 0 : p->number, is_bare(p), flags, ret,
-				      ret_partition, e);
+		return appliance_open(im, holds_volumes(p) ? 0 : p->number, NULL, is_bare(p), flags,
+				      ret, ret_partition, e);
 	if (!is_ext(p) && p->fs_type[0])
 		return err_set(e, ENOTSUP, "'%s': partition %u is %s, which is not changed here",
 			       image_name(im), p->number, p->fs_type);
@@ -123,8 +123,8 @@ static int open_found(struct image *im, const struct image_partition *p, unsigne
 	return guest_fs_open(im, p->start, p->length, flags, ret, e);
 }
 
-int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs **ret,
-	      unsigned *ret_partition, struct err *e)
+int root_open(struct image *im, unsigned wanted, const char *volume, unsigned flags,
+	      struct guest_fs **ret, unsigned *ret_partition, struct err *e)
 {
 	AUTO(image_layout_release) struct image_layout layout = {0};
 	const struct image_partition *p = NULL;
@@ -132,6 +132,9 @@ int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs
 
 	if (rc < 0)
 		return rc;
+	/* What a volume lies in needs not be known. */
+	if (volume)
+		return appliance_open(im, wanted, volume, false, flags, ret, ret_partition, e);
 	rc = wanted ? find_number(im, &layout, wanted, &p, e) : find_root(im, &layout, &p, e);
 	if (rc)
 		return rc;
@@ -139,5 +142,5 @@ int root_open(struct image *im, unsigned wanted, unsigned flags, struct guest_fs
 		return open_found(im, p, flags, ret, ret_partition, e);
 	if (!may_hold_root(&layout))
 		return no_root(im, &layout, e);
-	return appliance_open(im, 0, false, flags, ret, ret_partition, e);
+	return appliance_open(im, 0, NULL, false, flags, ret, ret_partition, e);
 }

@@ -112,8 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = data + 1;
 	input_len = size - 1;
 	appliance_starter = &starter;
-	if (appliance_open(im, data[0] & 3, data[0] & 4, data[0] & 8 ? GUEST_FS_WRITE : 0, &fs,
-			   &partition, NULL) >= 0)
+	if (appliance_open(im, data[0] & 3, data[0] & 16 ? "@" : NULL, data[0] & 4,
+			   data[0] & 8 ? GUEST_FS_WRITE : 0, &fs, &partition, NULL) >= 0)
 		use(fs);
 	return 0;
 }

@@ -172,6 +172,9 @@ systemd
 @" ]
 	dd if=btrfs of=part bs=512 skip=67584 conv=sparse status=none
 	btrfs check part
+	# Another one has to be named.
+	run --separate-stderr timeout 600 "$IMGCONV" ls -q --volume @home btrfs /user
+	[[ $output == *' file' ]]
 }
 
 @test "what was put in is there for guestfish, as it should be" {
