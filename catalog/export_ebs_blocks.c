@@ -18,7 +18,7 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
-#define WORKERS 32
+#define WORKERS 16
 #define WINDOW 64           /* blocks on their way */
 #define YOUNG_MS 120000     /* so long a new snapshot may be unknown */
 #define YOUNG_PAUSE_MS 2000 /* between attempts meanwhile */

@@ -16,8 +16,8 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
-#define WORKERS 32 /* on the way to a cloud a block takes tens of milliseconds */
-#define WINDOW 96  /* blocks that are asked for or wait to be written: 48 MiB */
+#define WORKERS 16 /* on the way to a cloud a block takes tens of milliseconds */
+#define WINDOW 48  /* blocks that are asked for or wait to be written: 24 MiB */
 #define BLOCK_MAX (4 * MIB)
 #define TOKEN_MAX 1024
 #define LIST_PAGE "1000"
