@@ -190,8 +190,6 @@ static int fetch_part(void *job, unsigned worker, struct err *e)
 
 static void release(struct transfers *x)
 {
-	if (x->pool)
-		pool_free(x->pool, free);
 	for (unsigned i = 0; i < x->n_clients; i++)
 		httpc_free(x->clients[i]);
 	free(x->clients);
@@ -241,10 +239,9 @@ static int run_all(struct transfers *x, pool_fn *run, struct err *e)
 	for (size_t i = 0; rc >= 0 && i < x->m->n_parts; i++) {
 		struct part_job *j = calloc(1, sizeof(*j));
 
-		if (!j)
-			return err_nomem(e);
-		*j = (struct part_job){.owner = x, .index = i};
-		rc = pool_submit(x->pool, run, j, e);
+		if (j)
+			*j = (struct part_job){.owner = x, .index = i};
+		rc = j ? pool_submit(x->pool, run, j, e) : err_nomem(e);
 		if (rc < 0)
 			free(j);
 		while (rc >= 0 && pool_pending(x->pool) >= window)
@@ -252,6 +249,9 @@ static int run_all(struct transfers *x, pool_fn *run, struct err *e)
 	}
 	while (rc >= 0 && pool_pending(x->pool))
 		rc = take_oldest(x, e);
+	/* After an error jobs still run, with the manifest and the progress: they are waited for. */
+	if (x->pool)
+		pool_free(STEAL(x->pool), free);
 	return rc < 0 ? rc : 0;
 }
 

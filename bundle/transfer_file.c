@@ -143,8 +143,6 @@ DEFINE_AUTO(struct range_job *, drop_job);
 
 static void fetch_release(struct fetch *f)
 {
-	if (f->pool)
-		pool_free(f->pool, drop_job);
 	for (unsigned i = 0; i < f->n_clients; i++)
 		httpc_free(f->clients[i]);
 	free(f->clients);
@@ -234,6 +232,9 @@ static int fetch_all(struct fetch *f, uint64_t size, struct err *e)
 	}
 	while (rc >= 0 && pool_pending(f->pool))
 		rc = take_oldest(f, e);
+	/* After an error jobs still run, with the progress: they are waited for. */
+	if (f->pool)
+		pool_free(STEAL(f->pool), drop_job);
 	return rc < 0 ? rc : 0;
 }
 
