@@ -26,10 +26,9 @@ static int find_user(const struct guest *g, struct serve_opts *o, struct err *e)
 
 	o->uid = o->gid = NOBODY;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		struct account a = {0};
+		AUTO(account_release) struct account a = {0};
 		int rc = account_find(g, names[i], &a, e);
 
-		free(a.home);
 		if (rc < 0)
 			return rc;
 		if (rc > 0 && a.uid != 0) {
