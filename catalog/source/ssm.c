@@ -179,7 +179,7 @@ static int tell_parameters(struct batch *b, const struct xml_node *item, struct 
 static int describe(struct batch *b, struct err *e)
 {
 	AUTO(xml_free) struct xml_node *root = NULL;
-	char names[BATCH][32];
+	char names[BATCH][40];
 	struct aws_param params[BATCH + 1] = {{"Filter.1.Name", "image-id"}};
 	const struct xml_node *set;
 	int rc;

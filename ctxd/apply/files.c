@@ -29,7 +29,7 @@ static void digest(const struct apply *a, const struct context_file *f, char out
 /* "user:group", "user"; a number stands for itself. */
 static int give(struct apply *a, const char *path, const char *owner, struct err *e)
 {
-	AUTO(account_release) struct account user = {0}, group = {0};
+	AUTO(account_release) struct account user = {0};
 	AUTO_FREE char *full = guest_path(a->g, path), *name = strdup(owner);
 	char *colon = name ? strchr(name, ':') : NULL;
 	gid_t gid;
