@@ -369,16 +369,18 @@ static int put_text(const struct make *m, int fd, const char *suffix, const stru
 
 static int complete(struct make *m, struct err *e)
 {
-	int fd = m->out.files[0].fd;
+	int fd = m->out.n == 1 ? m->out.files[0].fd : -1;
 	uint64_t at = ((const struct told *)m->own)->at;
 	AUTO_BUF manifest = BUF_INIT;
 	AUTO_BUF cert = BUF_INIT;
 	struct stat st;
 	int rc;
 
+	if (fd < 0)
+		return err_set(e, EBADMSG, "the confined process made no archive");
 	if (fstat(fd, &st) < 0)
 		return err_errno(e, errno, "the archive");
-	if (m->out.n != 1 || at % TAR_BLOCK || at != round_up((uint64_t)st.st_size, TAR_BLOCK))
+	if (at % TAR_BLOCK || at != round_up((uint64_t)st.st_size, TAR_BLOCK))
 		return err_set(e, EBADMSG, "the confined process tells of another archive");
 	rc = write_manifest(m, &manifest, e);
 	if (rc == 0)
