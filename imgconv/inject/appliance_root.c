@@ -3,6 +3,7 @@
  * What the machine of libguestfs mounts: the guest's root, wherever it is (a partition, a logical
  * volume, a subvolume of Btrfs), and below it what the guest's own /etc/fstab says (fstab.c).
  */
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -16,6 +17,8 @@
 #define VOLUMES_MOST 512u
 #define PROBES_MOST 128u /* file systems that are mounted to be looked at */
 #define FSTAB_MAX (64 * KIB)
+#define TRIES 4u
+#define PAUSE_MS 300
 
 /* ---- what there is --------------------------------------------------------------------------- */
 
@@ -23,6 +26,7 @@ struct found {
 	struct volume *list;
 	size_t n;
 	unsigned probes;
+	struct err why; /* the last that could not be mounted; code 0: none */
 };
 
 static void found_release(struct found *f)
@@ -98,20 +102,41 @@ static int find_all(struct appliance *a, struct found *f, struct err *e)
 
 /* ---- looking at one --------------------------------------------------------------------------- */
 
+/* The machine may still look at a device, or let go of it: it is asked again a little later. */
+static bool again(int rc, unsigned *tries)
+{
+	if (rc >= 0 || rc == -ECANCELED || rc == -EPIPE || ++*tries == TRIES)
+		return false;
+	poll(NULL, 0, PAUSE_MS);
+	return true;
+}
+
 static int mount_at(struct appliance *a, const char *options, const char *mountable,
 		    const char *where, struct err *e)
 {
-	wire_begin(&a->m, WIRE_MOUNT);
-	wire_text(&a->m, options);
-	wire_text(&a->m, mountable);
-	wire_text(&a->m, where);
-	return appliance_call(a, NULL, e);
+	unsigned tries = 0;
+	int rc;
+
+	do {
+		wire_begin(&a->m, WIRE_MOUNT);
+		wire_text(&a->m, options);
+		wire_text(&a->m, mountable);
+		wire_text(&a->m, where);
+		rc = appliance_call(a, NULL, e);
+	} while (again(rc, &tries));
+	return rc;
 }
 
 static int umount_all(struct appliance *a, struct err *e)
 {
-	wire_begin(&a->m, WIRE_UMOUNT);
-	return appliance_call(a, NULL, e);
+	unsigned tries = 0;
+	int rc;
+
+	do {
+		wire_begin(&a->m, WIRE_UMOUNT);
+		rc = appliance_call(a, NULL, e);
+	} while (again(rc, &tries));
+	return rc;
 }
 
 /* Without replaying anything. */
@@ -136,8 +161,8 @@ static bool looks_like_root(struct appliance *a, struct found *f, const struct v
 	if (f->probes == PROBES_MOST || !is_file_system(v) || stop_requested())
 		return false;
 	f->probes++;
-	if (umount_all(a, NULL) < 0 ||
-	    mount_at(a, looking_options(v->type), v->mountable, "/", NULL) < 0)
+	if (umount_all(a, &f->why) < 0 ||
+	    mount_at(a, looking_options(v->type), v->mountable, "/", &f->why) < 0)
 		return false;
 	return has(a, "/etc") && (has(a, "/sbin/init") || has(a, "/usr/sbin/init") ||
 				  has(a, "/etc/os-release") || has(a, "/usr/lib/os-release"));
@@ -214,6 +239,10 @@ static int choose_any(struct appliance *a, struct found *f, const struct volume 
 	}
 	if (!c.first && stop_check(e) < 0)
 		return -ECANCELED;
+	if (!c.first && f->why.code)
+		return err_set(e, ENOENT,
+			       "no file system that can be mounted looks like a root (%s)",
+			       f->why.msg);
 	if (!c.first)
 		return err_set(e, ENOENT,
 			       "none of its file systems looks like a root (name one with "

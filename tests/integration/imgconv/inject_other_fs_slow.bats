@@ -32,6 +32,9 @@ protofile() {
 		" os-release ---644 0 0 $PWD/tree/etc/os-release" \
 		" hostname ---644 0 0 $PWD/tree/etc/hostname" \
 		" passwd ---644 0 0 $PWD/tree/etc/passwd" \
+		' selinux d--755 0 0' "  config ---644 0 0 $PWD/config" \
+		'  test d--755 0 0' '   contexts d--755 0 0' '    files d--755 0 0' \
+		"     file_contexts ---644 0 0 $PWD/file_contexts" '    $' '   $' '  $' ' $' \
 		'$' \
 		'usr d--755 0 0' ' sbin d--755 0 0' '  init l--777 0 0 ../lib/systemd/systemd' '$' \
 		' bin d--755 0 0' "  sh ---755 0 0 $PWD/tree/usr/bin/sh" '$' \
@@ -90,6 +93,8 @@ setup_file() {
 	export LIBGUESTFS_CACHEDIR=$BATS_FILE_TMPDIR
 	make_tree tree
 	echo 'root:x:0:0:root:/root:/bin/sh' >tree/etc/passwd
+	printf 'SELINUX=enforcing\nSELINUXTYPE=test\n' >config
+	printf '%s\n' '/.* system_u:object_r:default_t:s0' '/etc(/.*)? system_u:object_r:etc_t:s0' >file_contexts
 	protofile >proto
 	truncate -s 320M xfs
 	mkfs.xfs -q -p proto xfs
@@ -99,6 +104,14 @@ setup_file() {
 	echo setting >overlay/etc/app/conf
 	echo mine >overlay/home/user/file
 	chmod 640 overlay/etc/app/conf
+	python3 - <<-'EOT'
+		import tarfile
+		with tarfile.open("attributes.tar", "w", format=tarfile.PAX_FORMAT) as t:
+		    x = tarfile.TarInfo("etc/attributes")
+		    x.pax_headers = {"SCHILY.xattr.user.colour": "blue"}
+		    x.uid, x.gid, x.mode = 1234, 5678, 0o2751
+		    t.addfile(x)
+	EOT
 }
 
 setup() {
@@ -127,7 +140,7 @@ inject() {
 	dd if=xfs of=disk bs=1M seek=4 conv=notrunc,sparse status=none
 	qemu-img convert -f raw -O qcow2 disk xfs.qcow2
 	echo data >file
-	inject --overlay overlay --file file:/opt/x/file:4750:70000:8 --hostname web1 \
+	inject --overlay overlay --overlay attributes.tar --file file:/opt/x/file:4750:70000:8 --hostname web1 \
 		--ssh-key key.pub --delete /usr/bin/sh xfs.qcow2
 	[ "$status" -eq 0 ]
 	[ "$output" = "+ /etc/app
@@ -135,6 +148,7 @@ inject() {
 + /home
 + /home/user
 + /home/user/file
++ /etc/attributes
 + /opt
 + /opt/x
 + /opt/x/file
@@ -182,6 +196,15 @@ systemd
 		run
 		mount /dev/sda2 /
 		statns /opt/x/file
+		lgetxattr /opt/x/file security.selinux
+		echo end
+		statns /etc/attributes
+		lgetxattr /etc/attributes security.selinux
+		echo end
+		lgetxattr /etc/attributes user.colour
+		echo end
+		lgetxattr /root/.ssh security.selinux
+		echo end
 		cat /etc/hostname
 		stat /root/.ssh/authorized_keys
 		ls /usr/bin
@@ -205,6 +228,11 @@ systemd
 	[ "$status" -eq 0 ]
 	grep -q 'st_mode: 35304' <<<"$output" # 0104750
 	grep -q 'st_uid: 70000' <<<"$output"
+	grep -q 'st_mode: 34281' <<<"$output" # 0102751
+	grep -q 'st_gid: 5678' <<<"$output"
+	grep -q blue <<<"$output"
+	[ "$(grep -ac default_t <<<"$output")" -eq 2 ]
+	[ "$(grep -ac etc_t <<<"$output")" -eq 1 ]
 	[ "$(grep -c ^web1$ <<<"$output")" -eq 1 ]
 	[ "$(grep -c ^setting$ <<<"$output")" -eq 2 ]
 	# In the file systems that are mounted there, not in the folders below.
