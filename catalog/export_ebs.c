@@ -170,14 +170,13 @@ static int save_blocks(struct ebs_upload *u, const struct store *s, struct err *
 	int rc = 0;
 
 	while (rc == 0 && (a < u->sent.n || b < u->parent.n)) {
-		const struct export_block *x = a < u->sent.n ? &u->sent.items[a] : NULL;
-		const struct export_block *y = b < u->parent.n ? &u->parent.items[b] : NULL;
-		bool own = x && (!y || x->index <= y->index);
+		bool own = a < u->sent.n &&
+			   (b >= u->parent.n || u->sent.items[a].index <= u->parent.items[b].index);
+		const struct export_block *next = own ? &u->sent.items[a] : &u->parent.items[b];
 
-		if (own && y && x->index == y->index)
+		if (own && b < u->parent.n && u->parent.items[b].index == next->index)
 			b++;
-		rc = own ? export_blocks_add(&all, x->index, x->digest, e)
-			 : export_blocks_add(&all, y->index, y->digest, e);
+		rc = export_blocks_add(&all, next->index, next->digest, e);
 		a += own;
 		b += !own;
 	}

@@ -84,9 +84,10 @@ int web_join(const char *base, const char *ref, char **ret, struct err *e)
 	if (strlen(url) > URL_MAX_BYTES)
 		return err_set(e, EINVAL, "a URL of more than %d bytes", URL_MAX_BYTES);
 	rc = httpc_url_parse(url, &check, e);
-	if (rc == 0)
-		*ret = STEAL(url);
-	return rc;
+	if (rc < 0)
+		return rc;
+	*ret = STEAL(url);
+	return 0;
 }
 
 bool web_same_origin(const char *a, const char *b)

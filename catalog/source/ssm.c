@@ -82,7 +82,7 @@ int ssm_parameter(struct session *s, const char *name, char **ret, struct err *e
 static int take_parameter(const struct value *v, parameter_fn *fn, void *ctx, struct err *e)
 {
 	const struct value *name = value_get(v, "Name"), *value = value_get(v, "Value");
-	const char *path, *text;
+	const char *path = "", *text = "";
 	int rc;
 
 	if (!name || !value)
