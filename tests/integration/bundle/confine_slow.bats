@@ -25,7 +25,7 @@ serve() {
 	rm -rf served
 	mkdir -p served/bucket
 	cp b/* served/bucket
-	python3 -m http.server --bind 127.0.0.1 --directory served 0 >log 2>&1 3>&- &
+	python3 -u -m http.server --bind 127.0.0.1 --directory served 0 >log 2>&1 3>&- &
 	server=$!
 	for _ in $(seq 100); do
 		port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' log)
