@@ -36,7 +36,8 @@ fact user-data "$(cat /run/user-data-ran)"
 
 nic=$(ip -o link | sed -n 's/^[0-9]*: \([^:@]*\).*link\/ether.*/\1/p' | head -n 1)
 fact nic "$nic"
-fact addresses "$(ip -4 -o addr show scope global | awk '{print $4}')"
+# Of any scope: NetworkManager takes an address of 169.254/16 for one of the link's.
+fact addresses "$(ip -4 -o addr show | awk '$2 != "lo" {print $4}')"
 fact default-route "$(ip -4 route show default | sed -n 's/.* via \([^ ]*\) .*/\1/p')"
 fact name-server "$(sed -n 's/^nameserver //p' /etc/resolv.conf)"
 network=

@@ -13,8 +13,8 @@ setup() { export_fresh; }
 # snapshot_is SNAPSHOT RAW: its blocks, fetched by boto3, are the file.
 snapshot_is() {
 	python3 - "$1" "$2" <<-'END'
-		import sys, boto3
-		ebs = boto3.client("ebs")
+		import os, sys, boto3
+		ebs = boto3.client("ebs", endpoint_url=os.environ["AWS_ENDPOINT_URL_EBS"])
 		token, size, got = None, 0, {}
 		while True:
 		    more = {"NextToken": token} if token else {}
@@ -43,7 +43,7 @@ snapshot_is() {
 	out=$(catalog export box --to ec2 first-ami -q -o json --description words --boot-mode uefi)
 	snapshot_is "$(echo "$out" | field snapshots)" "$RAW"
 	ami=$(echo "$out" | field image)
-	run aws ec2 describe-images --image-ids "$ami"
+	run aws ec2 describe-images --endpoint-url "$AWS_ENDPOINT_URL_EC2" --image-ids "$ami"
 	[[ $output == *'"Name": "first-ami"'* ]]
 	[[ $output == *'"BootMode": "uefi"'* ]]
 	[[ $output == *'"Architecture": "x86_64"'* ]]
@@ -79,7 +79,7 @@ snapshot_is() {
 			image=$(catalog export box --to ec2 "box-$n" -q)
 			[ "$(tests/cloud/cloud fault --state "$CLOUD" list | wc -l)" -eq 0 ]
 			[ "$(tests/cloud/cloud snapshot --state "$CLOUD" list | jq length)" -eq $((before + 1)) ]
-			snapshot=$(aws ec2 describe-images --image-ids "$image" --output text \
+			snapshot=$(aws ec2 describe-images --endpoint-url "$AWS_ENDPOINT_URL_EC2" --image-ids "$image" --output text \
 				--query 'Images[0].BlockDeviceMappings[0].Ebs.SnapshotId')
 			snapshot_is "$snapshot" "$RAW"
 		done
@@ -152,7 +152,7 @@ snapshot_is() {
 @test "a bundle that EC2 registers, and that catalog import opens" {
 	mkdir -p "$BATS_TEST_TMPDIR/keys"
 	tests/cloud/mkbundle --image "$RAW" --name x --out "$BATS_TEST_TMPDIR/b" --keys "$BATS_TEST_TMPDIR/keys" --part-size 10485760
-	python3 -c 'import boto3; boto3.client("s3").create_bucket(Bucket="bundles")'
+	python3 -c 'import boto3, os; boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"]).create_bucket(Bucket="bundles")'
 	k=$BATS_TEST_TMPDIR/keys
 	out=$(catalog export box --to ec2 bundled -q -o json --bundle s3://bundles/some --user 1234-5678-9012 \
 		--private-key "$k/user.key.pem" --cert "$k/user.cert.pem" --ec2cert "$k/user.cert.pem" \
@@ -167,11 +167,11 @@ snapshot_is() {
 }
 
 @test "an object of S3, in parts where it is large" {
-	python3 -c 'import boto3; boto3.client("s3").create_bucket(Bucket="files")'
+	python3 -c 'import boto3, os; boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"]).create_bucket(Bucket="files")'
 	catalog export box --to s3 s3://files/box.qcow2 -q
 	catalog export box --to s3 s3://files/box.raw --format raw -q
 	grep -q 'partNumber=3' "$CLOUD/log/requests.log"
-	python3 -c 'import boto3, sys; s = boto3.client("s3")
+	python3 -c 'import boto3, os, sys; s = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"])
 s.download_file("files", "box.qcow2", sys.argv[1] + "/q"); s.download_file("files", "box.raw", sys.argv[1] + "/r")' "$BATS_TEST_TMPDIR"
 	cmp "$RAW" "$BATS_TEST_TMPDIR/r"
 	qemu-img compare -q "$BATS_TEST_TMPDIR/q" -F raw "$RAW"
@@ -179,5 +179,5 @@ s.download_file("files", "box.qcow2", sys.argv[1] + "/q"); s.download_file("file
 	fault add status --service s3 --match 'partNumber=2' --status 403
 	fails "part 2" catalog export box --to s3 s3://files/other.raw --format raw -q
 	fault clear
-	[ "$(python3 -c 'import boto3; print(len(boto3.client("s3").list_multipart_uploads(Bucket="files").get("Uploads", [])))')" -eq 0 ]
+	[ "$(python3 -c 'import boto3, os; print(len(boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL_S3"]).list_multipart_uploads(Bucket="files").get("Uploads", [])))')" -eq 0 ]
 }

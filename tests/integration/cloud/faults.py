@@ -212,10 +212,13 @@ def log():
     """The log of requests says what was asked, and which fault it met."""
     on_s3("drop", "--bytes", "1000")
     number = "0"
-    with open(os.path.join(STATE, "log", "requests.log"), encoding="utf-8") as lines:
-        for line in lines:
-            match = re.fullmatch(r"[\d.]+ s3 GET /faults/k 200 1000 fault=(\d+):drop\n", line)
-            number = match.group(1) if match else number
+    until = time.monotonic() + 10  # it is written when the client has its answer already
+    while number == "0" and time.monotonic() < until:
+        with open(os.path.join(STATE, "log", "requests.log"), encoding="utf-8") as lines:
+            for line in lines:
+                match = re.fullmatch(r"[\d.]+ s3 GET /faults/k 200 1000 fault=(\d+):drop\n", line)
+                number = match.group(1) if match else number
+        time.sleep(0.05)
     assert number != "0"
 
 
