@@ -284,18 +284,33 @@ static bool is_called(const struct volume *v, const char *name)
 	return !strcmp(v->device, name) || !strcmp(v->device + strlen("/dev/"), name);
 }
 
+/* "'/dev/sda1' (ext4), ..." */
+static int add_all(const struct found *f, struct buf *out)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < f->n && !rc; i++)
+		rc = buf_addf(out, "%s'%s' (%s)", i ? ", " : "", f->list[i].mountable,
+			      f->list[i].type);
+	return rc;
+}
+
 static int choose_volume(const struct found *f, const struct appliance_choice *w,
 			 const struct volume **ret, struct err *e)
 {
 	struct chosen c = {NULL, NULL};
+	AUTO_BUF all = BUF_INIT;
 
 	for (size_t i = 0; i < f->n; i++) {
 		if (is_file_system(&f->list[i]) && is_called(&f->list[i], w->volume) &&
 		    (!w->wanted || w->wanted == f->list[i].partition))
 			choose(&c, &f->list[i]);
 	}
+	if (!c.first && add_all(f, &all))
+		return err_nomem(e);
 	if (!c.first)
-		return err_set(e, ENOENT, "there is no file system in a volume '%s'", w->volume);
+		return err_set(e, ENOENT, "there is no file system in a volume '%s', but: %.300s",
+			       w->volume, buf_str(&all));
 	if (c.second)
 		return err_set(e, EINVAL,
 			       "'%s' and '%s' are both so called (choose with "
@@ -373,17 +388,31 @@ static int describe(struct appliance *a, const struct volume *v, struct applianc
 	return a->common.volume ? 0 : err_nomem(e);
 }
 
+static int find_root(struct appliance *a, struct found *f, const struct appliance_choice *c,
+		     const struct volume **ret, struct err *e)
+{
+	int rc = find_all(a, f, e);
+
+	if (rc < 0)
+		return rc;
+	if (c->volume)
+		return choose_volume(f, c, ret, e);
+	return c->wanted || c->bare ? choose_named(a, f, c, ret, e) : choose_any(a, f, ret, e);
+}
+
 int appliance_mount_root(struct appliance *a, struct appliance_choice *c, struct err *e)
 {
 	AUTO(found_release) struct found f = {0};
 	const struct volume *root = NULL;
-	int rc = find_all(a, &f, e);
+	unsigned tries = 0;
+	int rc;
 
-	if (rc >= 0 && c->volume)
-		rc = choose_volume(&f, c, &root, e);
-	else if (rc >= 0)
-		rc = c->wanted || c->bare ? choose_named(a, &f, c, &root, e)
-					  : choose_any(a, &f, &root, e);
+	/* A busy machine now and then does not know all that there is when it is asked at once. */
+	do {
+		found_release(&f);
+		f = (struct found){0};
+		rc = find_root(a, &f, c, &root, e);
+	} while ((rc == -ENOENT || rc == -ENOTSUP) && again(rc, &tries));
 	if (rc >= 0)
 		rc = umount_all(a, e);
 	if (rc < 0)

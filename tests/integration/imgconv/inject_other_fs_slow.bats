@@ -188,7 +188,7 @@ systemd
 	btrfs check part
 	# Another one has to be named.
 	run --separate-stderr timeout 600 "$IMGCONV" ls -q --volume @home btrfs /user
-	[[ $output == *' file' ]]
+	[[ $output == *' file' ]] || { echo "status $status: $output $stderr"; false; }
 }
 
 @test "what was put in is there for guestfish, as it should be" {
