@@ -216,7 +216,7 @@ def log():
     while number == "0" and time.monotonic() < until:
         with open(os.path.join(STATE, "log", "requests.log"), encoding="utf-8") as lines:
             for line in lines:
-                match = re.fullmatch(r"[\d.]+ s3 GET /faults/k 200 1000 fault=(\d+):drop\n", line)
+                match = re.fullmatch(r"[\d.]+ s3 GET /faults/k 200 1000(?: region=\S+)? fault=(\d+):drop\n", line)
                 number = match.group(1) if match else number
         time.sleep(0.05)
     assert number != "0"
