@@ -109,17 +109,42 @@ struct part_source {
 	void *ctx;
 };
 /*
+ * Parts as files that `open` gives by their names, plain file names; the descriptor is the source's,
+ * ctx stays the caller's. m must outlive it.
+ */
+int part_source_open(int (*open)(void *ctx, const char *name, int *ret_fd, struct err *e),
+		     void *ctx, const struct manifest *m, struct part_source *ret, struct err *e);
+void part_source_open_free(struct part_source *s);
+DEFINE_AUTO_STRUCT(struct part_source, part_source_open_free);
+
+/*
  * Parts as objects of S3 beside the one called manifest_key, fetched ahead on `workers` threads
- * (0: 4), each with a connection of its own; 48 MiB of them are held, and the part that is read. a
- * and m must outlive it. Retries are noted on p (may be NULL). Errors: EFBIG, ENOMEM, EAGAIN; of
- * read: as s3_get.
+ * (0: 4), each with a connection of its own; 48 MiB of them are held, in memory or in the folder
+ * `keep` (NULL: none), which is there: parts stay there, and those that are there are not fetched. If
+ * one cannot be put there, the folder is removed, with a warning, and it goes on without. progress (may
+ * be NULL) gets the bytes that are given on, and notes of retries. a and m must outlive it. Errors:
+ * EFBIG, ENOMEM, EAGAIN.
  */
 struct aws;
-int part_source_s3(struct aws *a, const char *bucket, const char *manifest_key,
-		   const struct manifest *m, unsigned workers, struct progress *p,
-		   struct part_source *ret, struct err *e);
-void part_source_s3_free(struct part_source *s);
-DEFINE_AUTO_STRUCT(struct part_source, part_source_s3_free);
+struct part_fetch;
+struct part_fetch_opts {
+	unsigned workers;
+	unsigned timeout_ms; /* of one request, which goes on after that in another; 0: none */
+	const char *keep;
+	struct progress *progress;
+};
+int part_fetch_new(struct aws *a, const char *bucket, const char *manifest_key,
+		   const struct manifest *m, const struct part_fetch_opts *o,
+		   struct part_fetch **ret, struct err *e);
+void part_fetch_free(struct part_fetch *f);
+DEFINE_AUTO(struct part_fetch *, part_fetch_free);
+/*
+ * The next part, which must be called `name`, as a file at its beginning, which is the caller's. Its
+ * bytes are not proven. Errors: EACCES it is another one; as s3_get.
+ */
+int part_fetch_next(struct part_fetch *f, const char *name, int *ret_fd, struct err *e);
+/* How many parts lie in `keep`, and how many of those lay there before. */
+size_t part_fetch_kept(struct part_fetch *f, size_t *ret_found);
 
 #define BUNDLE_PART_LIMIT (32 * MIB) /* bytes of a part; tools make 10 MiB */
 
@@ -195,7 +220,8 @@ int bundle_secret_random(struct bundle_secret *ret, struct err *e);
 
 /*
  * Where the parts go, the counterpart of struct part_source. Parts ascend, and all bytes of one
- * come before the first of the next. Calls are made in the caller's thread of bundle_ec2_create.
+ * come before the first of the next. Calls are made in one thread, the caller's of bundle_ec2_create
+ * where what is bundled is an image.
  */
 struct part_sink {
 	/* The next len bytes (> 0) of part `index`. */
@@ -210,6 +236,9 @@ struct bundle_ec2_opts {
 	bool dense;         /* no sparse archive, even if the image has holes */
 	bool one_member;    /* of gzip, for readers that stop after the first; 4 % larger */
 	unsigned threads;   /* 0: one a processor */
+	/* What is bundled comes through a pipe: the image is NULL. There are no holes then, and the
+	 * sink is called in another thread. */
+	struct image_stream *stream;
 };
 /*
  * Writes the image into parts: tar, gzip, AES-128-CBC, in one pass. Fills digest, size,

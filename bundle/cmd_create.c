@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bundle create: an image in the form in which a cloud wants it. */
-#include <sys/stat.h>
-
 #include "bundle/cmd.h"
 #include "bundle/make.h"
 #include "imgconv/args.h"
@@ -26,6 +24,7 @@ enum {
 	OPT_PROPERTY,
 	OPT_CPUS,
 	OPT_MEMORY,
+	OPT_SIZE,
 };
 
 struct create {
@@ -161,6 +160,8 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 		if (rc == 0 && (m->memory < MIB || m->memory % MIB))
 			rc = err_set(e, EINVAL, "memory is whole MiB");
 		return rc;
+	case OPT_SIZE:
+		return str_to_size(arg, &m->stream_size, e);
 	case OPT_FORCE_CREATE:
 		c->force = true;
 		return 0;
@@ -173,8 +174,7 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 /* The file's name without its folder and its last suffix. */
 static char *stem_of(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
+	const char *name = path_base(path);
 	const char *dot = strrchr(name, '.');
 
 	return strndup(name, dot && dot != name ? (size_t)(dot - name) : strlen(name));
@@ -187,30 +187,55 @@ static const char *from_environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
-/*
- * Standard input in place of an image: a file, or nothing. What comes through a pipe cannot be looked
- * at before it is packed: where its holes are stands before its bytes (EC2, Google), how many bytes
- * there are at the very front (OVA, tar), what boots it beside it.
- */
+/* The disk's size stands in front of its bytes, in every format. */
+static int check_pipe(const struct cli_command *self, const struct make_args *m)
+{
+	const char *format = m->open.format;
+	bool is_raw = format && !strcmp(format, "raw");
+
+	if (!format)
+		return cli_usage(self, "name the format of what comes through the pipe with -f");
+	if (image_format_options(format) && !image_format_streams(format))
+		return cli_usage(self,
+				 "%s images cannot be read from a pipe: they need to be read back "
+				 "and forth",
+				 format);
+	if (is_raw && !m->stream_size)
+		return cli_usage(self, "give the size of the disk in the pipe with --size: it "
+				       "stands in front of the bytes in every format");
+	if (!is_raw && m->stream_size)
+		return cli_usage(self,
+				 "a %s image says itself how large its disk is: give no "
+				 "--size",
+				 format);
+	if (m->open.snapshot)
+		return cli_usage(self, "what comes through a pipe has no snapshots");
+	return 0;
+}
+
+/* Standard input in place of one image: a file, which is read like any other, or a pipe. */
 static int take_stdin(const struct cli_command *self, struct create *c, char **images)
 {
 	static char path[] = "/dev/stdin";
-	const struct make_args *m = &c->make;
-	struct stat st;
+	struct make_args *m = &c->make;
+	bool seeks = lseek(STDIN_FILENO, 0, SEEK_CUR) >= 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < m->n_images; i++) {
-		if (strcmp(images[i], "-") != 0)
+		if (strcmp(images[i], MAKE_PIPE) != 0)
 			continue;
-		if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode))
-			return cli_usage(self,
-					 "an image is looked into before it is packed, which a "
-					 "pipe cannot be: make it a file first (imgconv convert "
-					 "-f raw --size SIZE -O qcow2 - FILE)");
-		if (m->open.flags || m->open.parent)
-			return cli_usage(self, "no other image lies beside standard input");
-		images[i] = path;
+		n++;
+		if (seeks)
+			images[i] = path;
 	}
-	return 0;
+	m->pipe = n && !seeks;
+	if (!m->pipe && m->stream_size)
+		return cli_usage(self, "--size is for raw from a pipe");
+	if (n && (m->open.flags || m->open.parent))
+		return cli_usage(self, "no other image lies beside standard input");
+	if (m->pipe && n > 1)
+		return cli_usage(self, "a pipe can be read once");
+	return m->pipe ? check_pipe(self, m) : 0;
 }
 
 /* 0, or an exit status. */
@@ -225,6 +250,7 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 		{"property", required_argument, NULL, OPT_PROPERTY},
 		{"cpus", required_argument, NULL, OPT_CPUS},
 		{"memory", required_argument, NULL, OPT_MEMORY},
+		{"size", required_argument, NULL, OPT_SIZE},
 		{"prefix", required_argument, NULL, 'p'},
 		{"compress", no_argument, NULL, 'c'},
 		{"user", required_argument, NULL, 'u'},
@@ -286,7 +312,9 @@ static int create(const struct cli_command *self, struct create *c)
 	if (f == &bundle_format_ec2)
 		ec2_environment(&c->make);
 	if (!c->make.name) {
-		c->name = stem_of(f->is_folder ? c->make.images[0] : c->make.output);
+		const char *first = c->make.pipe ? "stdin" : c->make.images[0];
+
+		c->name = stem_of(f->is_folder ? first : c->make.output);
 		c->make.name = c->name;
 	}
 	rc = c->make.name ? make_delivery(f, &c->make, c->force, &e) : err_nomem(&e);

@@ -131,7 +131,7 @@ static int make(struct maker *k, struct image *im, const struct bundle_ec2_opts 
 	AUTO(digest_free) struct digest *whole = NULL;
 	char hex[2 * DIGEST_MAX + 1];
 	struct tgz t = {.name = k->m->name,
-			.size = image_size(im),
+			.size = o->stream ? image_stream_size(o->stream) : image_size(im),
 			.dense = o->dense,
 			.one_member = o->one_member,
 			.threads = o->threads,
@@ -142,7 +142,7 @@ static int make(struct maker *k, struct image *im, const struct bundle_ec2_opts 
 	if (rc < 0)
 		return rc;
 	t.digest = whole;
-	rc = tgz_write(im, &t, p, e);
+	rc = o->stream ? tgz_write_stream(o->stream, &t, p, e) : tgz_write(im, &t, p, e);
 	if (rc == 0)
 		rc = finish(k, e);
 	if (rc == 0)
@@ -151,7 +151,7 @@ static int make(struct maker *k, struct image *im, const struct bundle_ec2_opts 
 		return rc;
 	digest_final_hex(whole, hex);
 	memcpy(k->m->digest, hex, sizeof(k->m->digest));
-	k->m->size = image_size(im);
+	k->m->size = t.size;
 	return 0;
 }
 

@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "bundle/part_open.h"
 #include "bundle/unlock.h"
 #include "lib/json.h"
 #include "lib/log.h"

@@ -11,9 +11,13 @@
 #define BUNDLE_FORMAT_H
 
 #include "bundle/bundle.h"
+#include "bundle/machine.h"
 #include "bundle/output.h"
 
 /* ---- making ---------------------------------------------------------------------------------- */
+
+/* The name of standard input in make_args.images. */
+#define MAKE_PIPE "-"
 
 /* From the command line; NULL and 0: not given. */
 struct make_args {
@@ -22,6 +26,8 @@ struct make_args {
 	char *const *images;
 	size_t n_images;
 	struct image_open_opts open;
+	bool pipe;            /* the image called MAKE_PIPE comes through a pipe, in open.format */
+	uint64_t stream_size; /* raw: its bytes */
 	bool compress, dense, one_member;
 	unsigned threads;
 	const char *architecture;
@@ -40,21 +46,36 @@ struct make_args {
 	uint64_t part_size;
 };
 
+/* One of the two: an image, or what comes through a pipe and is read once, front to back. */
+struct make_disk {
+	struct image *im;
+	struct image_stream *stream;
+};
+uint64_t make_disk_size(const struct make_disk *d);
+
 struct make {
 	const struct make_args *a;
 	struct output out;
-	struct image **disks; /* in run: a->n_images of them */
-	void *own;            /* of the format */
+	struct make_disk *disks; /* in run: a->n_images of them */
+	void *own;               /* of the format */
 };
 
 /* In run: a new file beside the output (output_file); the descriptor is the caller's. */
 int make_file(const char *name, int *ret_fd, struct err *e);
+/* In run: copies the disk into w, and finishes it. */
+int make_fill(struct make_disk *d, struct image_writer *w, const char *what, struct err *e);
 /*
- * In run: copies the disk into the new file `name` in an image format; the copy has `size` bytes
- * (0: what the format needs at least).
+ * In run: copies the only disk into the output's main file, in an image format and of the least size
+ * that this needs. machine (may be NULL) becomes what it boots on.
  */
-int make_copy(struct make *m, struct image *disk, const char *name, const char *format,
-	      uint64_t size, struct image_create_opts *o, struct err *e);
+int make_copy(struct make *m, const char *format, struct image_create_opts *o,
+	      struct machine *machine, struct err *e);
+/*
+ * In run, when the disk was copied to these bytes of a file, in this format: what machine it boots
+ * on. What came through a pipe is looked for in the copy.
+ */
+int make_look(const struct make_disk *d, int fd, uint64_t off, uint64_t len, const char *format,
+	      struct machine *ret, struct err *e);
 /* A new file with these bytes; its name is the output's with this suffix in place of its own. */
 int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e);
 /* For prepare: all properties are of the form KEY=VALUE, in UTF-8. Errors: EINVAL. */

@@ -11,7 +11,9 @@ static const struct cli_command commands[] = {
 		"make the form in which a cloud wants an image",
 		"      --for FORMAT            ec2, ova, gce, azure, openstack or opennebula\n"
 		"  -f, --format FMT            format of IMAGE (default: recognised by "
-		"content)\n" OPEN_HELP "  -j, --threads N             how many threads compress\n"
+		"content)\n" OPEN_HELP
+		"      --size SIZE             bytes of a raw disk that comes through a pipe\n"
+		"  -j, --threads N             how many threads compress\n"
 		"      --force                 replace files that exist\n"
 		"  -p, --prefix NAME           name of the image and its files\n"
 		"      --property KEY=VALUE    a property of the image (not ec2, gce, azure)\n"
@@ -50,6 +52,8 @@ static const struct cli_command commands[] = {
 		BUNDLE_HELP "  -O, --output-format FMT     format of OUTPUT (default: raw)\n"
 			    "      --options KEY=VALUE,... of the format, as imgconv convert -o\n"
 			    "  -c, --compress              compressed clusters (qcow2)\n"
+			    "      --disk N                of several disks this one, from 1\n"
+			    "      --max-output SIZE       most bytes of data that may come out\n"
 			    "  -f, --force                 replace OUTPUT if it exists\n"
 			    "of s3://BUCKET/MANIFEST also:\n" TRANSFER_HELP,
 		cmd_open,

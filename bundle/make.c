@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What formats use while they make a delivery, and the commands around them: see bundle/format.h. */
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "bundle/make.h"
 #include "imgconv/confine.h"
@@ -26,9 +27,7 @@ void shared_memory_free(void *p, size_t len)
 
 const char *make_output_name(const struct make *m)
 {
-	const char *slash = strrchr(m->a->output, '/');
-
-	return slash ? slash + 1 : m->a->output;
+	return path_base(m->a->output);
 }
 
 int make_file(const char *name, int *ret_fd, struct err *e)
@@ -36,27 +35,64 @@ int make_file(const char *name, int *ret_fd, struct err *e)
 	return output_ask(ASK_FILE, name, ret_fd, e);
 }
 
-int make_copy(struct make *m, struct image *disk, const char *name, const char *format,
-	      uint64_t size, struct image_create_opts *o, struct err *e)
+uint64_t make_disk_size(const struct make_disk *d)
 {
+	return d->im ? image_size(d->im) : image_stream_size(d->stream);
+}
+
+int make_fill(struct make_disk *d, struct image_writer *w, const char *what, struct err *e)
+{
+	struct progress *p = progress_start(what, make_disk_size(d));
+	int rc = d->im ? image_copy(d->im, w, p, e) : image_stream_copy(d->stream, w, NULL, p, e);
+
+	if (rc == 0)
+		rc = image_writer_finish(w, e);
+	progress_end(p, rc == 0);
+	return rc;
+}
+
+int make_look(const struct make_disk *d, int fd, uint64_t off, uint64_t len, const char *format,
+	      struct machine *ret, struct err *e)
+{
+	const struct image_open_opts o = {.format = format};
+	AUTO(image_close) struct image *copy = NULL;
+	AUTO_FD int own = -1;
+	int rc;
+
+	if (d->im)
+		return machine_read(d->im, ret, e);
+	own = dup(fd);
+	if (own < 0)
+		return err_errno(e, errno, "dup");
+	rc = image_open_part(own, off, len, "the copy", &o, &copy, e);
+	if (rc < 0)
+		return rc;
+	(void)steal_fd(&own);
+	return machine_read(copy, ret, e);
+}
+
+int make_copy(struct make *m, const char *format, struct image_create_opts *o,
+	      struct machine *machine, struct err *e)
+{
+	struct make_disk *disk = &m->disks[0];
+	const char *name = make_output_name(m);
 	AUTO(image_writer_free) struct image_writer *w = NULL;
 	AUTO_FD int fd = -1;
-	struct progress *p;
+	struct stat st;
 	int rc = make_file(name, &fd, e);
 
 	if (rc < 0)
 		return rc;
 	o->threads = m->a->threads;
-	size = image_padded_size(format, MAX(size, image_size(disk)), o);
-	rc = image_create(fd, name, format, size, o, &w, e);
-	if (rc < 0)
-		return rc;
-	p = progress_start("converting", image_size(disk));
-	rc = image_copy(disk, w, p, e);
+	rc = image_create(fd, name, format, image_padded_size(format, make_disk_size(disk), o), o,
+			  &w, e);
 	if (rc == 0)
-		rc = image_writer_finish(w, e);
-	progress_end(p, rc == 0);
-	return rc;
+		rc = make_fill(disk, w, "converting", e);
+	if (rc < 0 || !machine)
+		return rc;
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", name);
+	return make_look(disk, fd, 0, (uint64_t)st.st_size, format, machine, e);
 }
 
 /* The output's name with this in place of its suffix. */
@@ -105,6 +141,25 @@ static int serve(void *ctx, unsigned what, const char *text, size_t len, struct 
 	return output_serve(&j->make.out, text, ret, e);
 }
 
+static bool is_pipe(const struct make_args *a, size_t i)
+{
+	return a->pipe && !strcmp(a->images[i], MAKE_PIPE);
+}
+
+static int open_disk(const struct make_args *a, size_t i, struct make_disk *ret, struct err *e)
+{
+	int rc;
+
+	if (is_pipe(a, i))
+		rc = image_stream_open(STDIN_FILENO, "standard input", a->open.format,
+				       a->stream_size, &ret->stream, e);
+	else
+		rc = image_open(a->images[i], &a->open, &ret->im, e);
+	if (rc == 0 && !make_disk_size(ret))
+		rc = err_set(e, EINVAL, "'%s' is empty", a->images[i]);
+	return rc;
+}
+
 /* In the sandbox. */
 static int run(void *ctx, struct err *e)
 {
@@ -112,20 +167,18 @@ static int run(void *ctx, struct err *e)
 	const struct make_args *a = j->make.a;
 	int rc = 0;
 
-	j->make.disks = calloc(a->n_images, sizeof(struct image *));
+	j->make.disks = calloc(a->n_images, sizeof(*j->make.disks));
 	if (!j->make.disks)
 		return err_nomem(e);
 	for (size_t i = 0; rc == 0 && i < a->n_images; i++)
-		rc = image_open(a->images[i], &a->open, &j->make.disks[i], e);
-	for (size_t i = 0; rc == 0 && i < a->n_images; i++) {
-		if (!image_size(j->make.disks[i]))
-			rc = err_set(e, EINVAL, "'%s' is empty", a->images[i]);
-	}
+		rc = open_disk(a, i, &j->make.disks[i], e);
 	if (rc == 0)
 		rc = j->format->run(&j->make, e);
 	for (size_t i = 0; i < a->n_images; i++) {
-		if (j->make.disks[i])
-			image_close(j->make.disks[i]);
+		if (j->make.disks[i].im)
+			image_close(j->make.disks[i].im);
+		if (j->make.disks[i].stream)
+			image_stream_free(j->make.disks[i].stream);
 	}
 	free(STEAL(j->make.disks));
 	return rc;
@@ -140,9 +193,11 @@ static int run_confined(struct job *j, struct err *e)
 
 	if (!files)
 		return err_nomem(e);
-	for (size_t i = 0; i < a->n_images; i++)
-		files[i] = (struct confine_file){.path = a->images[i],
-						 .beneath = confine_beneath(&a->open)};
+	for (size_t i = 0; i < a->n_images; i++) {
+		if (!is_pipe(a, i))
+			files[i] = (struct confine_file){.path = a->images[i],
+							 .beneath = confine_beneath(&a->open)};
+	}
 	files[a->n_images].path = a->open.parent;
 	return confine_run(&c, e);
 }

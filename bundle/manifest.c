@@ -24,161 +24,32 @@
  *
  * Not supported: manifests that are themselves encrypted (before version 3).
  */
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "bundle/manifest.h"
+#include "bundle/manifest_text.h"
 #include "lib/fs.h"
 #include "lib/str.h"
 #include "lib/xml.h"
 
 #define VERSION_OLDEST 3
 #define VERSION_NEWEST 20071010
-#define CIPHERTEXT_LIMIT ((size_t)2048) /* bytes: RSA of 16384 bits */
-#define STRING_LIMIT 1024               /* bytes of a name or id */
-#define SHA1_HEX 40
-
-/* A copy of the element's text, which must be one short line. */
-static int copy_text(const struct xml_node *n, char **ret, struct err *e)
-{
-	if (n->first)
-		return xml_err(n, e, EBADMSG, "holds elements where text belongs");
-	if (n->text_len > STRING_LIMIT)
-		return xml_err(n, e, EBADMSG, "is longer than %d bytes", STRING_LIMIT);
-	for (size_t i = 0; i < n->text_len; i++) {
-		if (iscntrl((unsigned char)n->text[i]))
-			return xml_err(n, e, EBADMSG, "holds control characters");
-	}
-	*ret = strdup(n->text);
-	if (!*ret) {
-		err_nomem(e);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* The child `name`, *ret NULL where there is none. */
-static int at_most_one(const struct xml_node *n, const char *name, const struct xml_node **ret,
-		       struct err *e)
-{
-	*ret = xml_child(n, name);
-	if (xml_next(*ret, name))
-		return xml_err(xml_next(*ret, name), e, EBADMSG, "stands twice");
-	return 0;
-}
-
-/* Text of a child that may be missing; empty counts as missing, too. */
-static int optional_text(const struct xml_node *n, const char *name, char **ret, struct err *e)
-{
-	const struct xml_node *child = NULL;
-	int rc = at_most_one(n, name, &child, e);
-
-	return rc < 0 || !child || !*child->text ? rc : copy_text(child, ret, e);
-}
-
-static int needed_text(const struct xml_node *n, const char *name, char **ret, struct err *e)
-{
-	const struct xml_node *child = NULL;
-	int rc = xml_need(n, name, &child, e);
-
-	if (rc < 0 || !child)
-		return rc;
-	if (!child->text_len && !child->first)
-		return xml_err(child, e, EBADMSG, "is empty");
-	return copy_text(child, ret, e);
-}
-
-static int check_algorithm(const struct xml_node *n, const char *want, struct err *e)
-{
-	const char *algorithm = xml_attr(n, "algorithm");
-
-	if (algorithm && strcmp(algorithm, want) != 0)
-		return xml_err(n, e, ENOTSUP, "algorithm '%s' is not %s", algorithm, want);
-	return 0;
-}
-
-/* The child <digest algorithm="SHA1"> as lower-case hex. */
-static int digest_text(const struct xml_node *n, char ret[SHA1_HEX + 1], struct err *e)
-{
-	const struct xml_node *digest;
-	uint8_t raw[SHA1_HEX / 2];
-	const char *text = NULL;
-	int rc = xml_need(n, "digest", &digest, e);
-
-	if (rc == 0)
-		rc = check_algorithm(digest, "SHA1", e);
-	if (rc == 0)
-		rc = xml_need_text(n, "digest", &text, e);
-	if (rc < 0 || !text)
-		return rc;
-	if (hex_decode(text, strlen(text), raw, sizeof(raw), NULL) < 0)
-		return xml_err(digest, e, EBADMSG, "is not %d hex digits", SHA1_HEX);
-	hex_encode(raw, sizeof(raw), ret);
-	return 0;
-}
-
-static bool is_hex(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (!isxdigit((unsigned char)s[i]))
-			return false;
-	}
-	return true;
-}
-
-/* An RSA cipher text or signature in hex; *ret stays NULL where it is missing or empty. */
-static int optional_hex(const struct xml_node *n, const char *name, char **ret, struct err *e)
-{
-	const struct xml_node *child;
-	int rc = at_most_one(n, name, &child, e);
-
-	if (rc < 0 || !child || !child->text_len)
-		return rc;
-	if (child->first || child->text_len % 2 || child->text_len > 2 * CIPHERTEXT_LIMIT ||
-	    !is_hex(child->text, child->text_len))
-		return xml_err(child, e, EBADMSG,
-			       "is not an even number of hex digits, at most %zu",
-			       2 * CIPHERTEXT_LIMIT);
-	*ret = strdup(child->text);
-	return *ret ? 0 : err_nomem(e);
-}
 
 static int parse_signature(const struct xml_node *root, struct manifest *m, struct err *e)
 {
 	const struct xml_node *signature;
-	int rc = at_most_one(root, "signature", &signature, e);
+	int rc = manifest_child(root, "signature", &signature, e);
 
 	if (rc < 0 || !signature || !strcmp(signature->text, "UNSIGNED"))
 		return rc;
-	return optional_hex(root, "signature", &m->signature, e);
-}
-
-/* Texts of all children `name` of n (NULL: none). */
-static int text_list(const struct xml_node *n, const char *name, char ***ret, size_t *ret_n,
-		     struct err *e)
-{
-	size_t count = xml_count(n, name);
-
-	if (!count)
-		return 0;
-	*ret = calloc(count, sizeof(**ret));
-	if (!*ret)
-		return err_nomem(e);
-	for (const struct xml_node *c = xml_child(n, name); c; c = xml_next(c, name)) {
-		int rc = copy_text(c, *ret + *ret_n, e);
-
-		if (rc < 0)
-			return rc;
-		++*ret_n;
-	}
-	return 0;
+	return manifest_optional_hex(root, "signature", &m->signature, e);
 }
 
 static int parse_mappings(const struct xml_node *config, struct manifest *m, struct err *e)
 {
 	const struct xml_node *list;
-	int rc = at_most_one(config, "block_device_mapping", &list, e);
+	int rc = manifest_child(config, "block_device_mapping", &list, e);
 	size_t count = xml_count(list, "mapping");
 
 	if (rc < 0 || !count)
@@ -189,9 +60,9 @@ static int parse_mappings(const struct xml_node *config, struct manifest *m, str
 	for (const struct xml_node *c = xml_child(list, "mapping"); c; c = xml_next(c, "mapping")) {
 		struct manifest_mapping *map = &m->mappings[m->n_mappings++];
 
-		rc = needed_text(c, "virtual", &map->virtual_name, e);
+		rc = manifest_needed_text(c, "virtual", &map->virtual_name, e);
 		if (rc == 0)
-			rc = needed_text(c, "device", &map->device, e);
+			rc = manifest_needed_text(c, "device", &map->device, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -205,17 +76,18 @@ static int parse_config(const struct xml_node *config, struct manifest *m, struc
 
 	if (!config)
 		return 0;
-	rc = needed_text(config, "architecture", &m->architecture, e);
+	rc = manifest_needed_text(config, "architecture", &m->architecture, e);
 	if (rc == 0)
 		rc = parse_mappings(config, m, e);
 	if (rc == 0)
-		rc = optional_text(config, "kernel_id", &m->kernel_id, e);
+		rc = manifest_optional_text(config, "kernel_id", &m->kernel_id, e);
 	if (rc == 0)
-		rc = optional_text(config, "ramdisk_id", &m->ramdisk_id, e);
+		rc = manifest_optional_text(config, "ramdisk_id", &m->ramdisk_id, e);
 	if (rc == 0)
-		rc = at_most_one(config, "product_codes", &codes, e);
+		rc = manifest_child(config, "product_codes", &codes, e);
 	if (rc == 0)
-		rc = text_list(codes, "product_code", &m->product_codes, &m->n_product_codes, e);
+		rc = manifest_text_list(codes, "product_code", &m->product_codes,
+					&m->n_product_codes, e);
 	return rc;
 }
 
@@ -233,10 +105,10 @@ static int parse_keys(const struct xml_node *image, struct manifest *m, struct e
 
 	for (size_t i = 0; i < ARRAY_SIZE(hex); i++) {
 		const struct xml_node *child = xml_child(image, hex[i].name);
-		int rc = child ? check_algorithm(child, "AES-128-CBC", e) : 0;
+		int rc = child ? manifest_check_algorithm(child, "AES-128-CBC", e) : 0;
 
 		if (rc == 0)
-			rc = optional_hex(image, hex[i].name, hex[i].ret, e);
+			rc = manifest_optional_hex(image, hex[i].name, hex[i].ret, e);
 		if (rc < 0)
 			return rc;
 	}
@@ -290,11 +162,11 @@ static int parse_part(const struct xml_node *n, struct manifest *m, struct err *
 	part = &m->parts[index];
 	if (part->filename)
 		return xml_err(n, e, EBADMSG, "index %" PRIu64 " stands twice", index);
-	rc = needed_text(n, "filename", &part->filename, e);
+	rc = manifest_needed_text(n, "filename", &part->filename, e);
 	if (rc == 0 && !name_is_plain(part->filename))
 		return xml_err(n, e, EBADMSG, "filename '%s' is no plain file name",
 			       part->filename);
-	return rc < 0 ? rc : digest_text(n, part->digest, e);
+	return rc < 0 ? rc : manifest_digest(n, part->digest, e);
 }
 
 static int parse_parts(const struct xml_node *image, struct manifest *m, struct err *e)
@@ -332,23 +204,24 @@ static int parse_parts(const struct xml_node *image, struct manifest *m, struct 
 static int parse_image(const struct xml_node *image, struct manifest *m, struct err *e)
 {
 	const struct xml_node *ancestry;
-	int rc = needed_text(image, "name", &m->name, e);
+	int rc = manifest_needed_text(image, "name", &m->name, e);
 
 	if (rc == 0 && !name_is_plain(m->name))
 		return xml_err(xml_child(image, "name"), e, EBADMSG, "'%s' is no plain file name",
 			       m->name);
 	if (rc == 0)
-		rc = needed_text(image, "user", &m->user, e);
+		rc = manifest_needed_text(image, "user", &m->user, e);
 	if (rc == 0)
-		rc = needed_text(image, "type", &m->type, e);
+		rc = manifest_needed_text(image, "type", &m->type, e);
 	if (rc == 0)
-		rc = optional_text(image, "kernel_name", &m->kernel_name, e);
+		rc = manifest_optional_text(image, "kernel_name", &m->kernel_name, e);
 	if (rc == 0)
-		rc = at_most_one(image, "ancestry", &ancestry, e);
+		rc = manifest_child(image, "ancestry", &ancestry, e);
 	if (rc == 0)
-		rc = text_list(ancestry, "ancestor_ami_id", &m->ancestors, &m->n_ancestors, e);
+		rc = manifest_text_list(ancestry, "ancestor_ami_id", &m->ancestors, &m->n_ancestors,
+					e);
 	if (rc == 0)
-		rc = digest_text(image, m->digest, e);
+		rc = manifest_digest(image, m->digest, e);
 	if (rc == 0)
 		rc = xml_need_u64(image, "size", 1, INT64_MAX, &m->size, e);
 	if (rc == 0)
@@ -363,7 +236,7 @@ static int parse_version(const struct xml_node *root, struct manifest *m, struct
 	char digits[16];
 	size_t n = 0;
 	uint64_t v;
-	int rc = needed_text(root, "version", &m->version, e);
+	int rc = manifest_needed_text(root, "version", &m->version, e);
 
 	if (rc < 0)
 		return rc;
@@ -382,14 +255,14 @@ static int parse_version(const struct xml_node *root, struct manifest *m, struct
 static int parse_bundler(const struct xml_node *root, struct manifest *m, struct err *e)
 {
 	const struct xml_node *bundler;
-	int rc = at_most_one(root, "bundler", &bundler, e);
+	int rc = manifest_child(root, "bundler", &bundler, e);
 
 	if (rc == 0)
-		rc = optional_text(bundler, "name", &m->bundler_name, e);
+		rc = manifest_optional_text(bundler, "name", &m->bundler_name, e);
 	if (rc == 0)
-		rc = optional_text(bundler, "version", &m->bundler_version, e);
+		rc = manifest_optional_text(bundler, "version", &m->bundler_version, e);
 	if (rc == 0)
-		rc = optional_text(bundler, "release", &m->bundler_release, e);
+		rc = manifest_optional_text(bundler, "release", &m->bundler_release, e);
 	return rc;
 }
 
@@ -433,7 +306,7 @@ static int parse_root(const struct xml_node *root, const char *origin, struct ma
 	if (rc == 0)
 		rc = parse_bundler(root, m, e);
 	if (rc == 0)
-		rc = at_most_one(root, "machine_configuration", &config, e);
+		rc = manifest_child(root, "machine_configuration", &config, e);
 	if (rc == 0)
 		rc = xml_need(root, "image", &image, e);
 	if (rc == 0)

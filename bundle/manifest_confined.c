@@ -323,6 +323,9 @@ int manifest_parse_confined(const void *xml, size_t len, const char *origin, str
 	AUTO_BUF form = BUF_INIT;
 	int rc = fd < 0 ? err_errno(e, errno, "making a file in memory") : worker_run(&w, e);
 
+	/* It says that all is well, or not. */
+	if (rc > 0)
+		rc = err_set(e, EBADMSG, "the confined process says what makes no sense");
 	if (rc == 0)
 		rc = fs_read_fd(fd, origin, FORM_LIMIT, &form, e);
 	if (rc == 0) {

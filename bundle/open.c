@@ -80,11 +80,21 @@ int open_unseal(const char *key_hex, const char *iv_hex, struct bundle_secret *r
 	return rc;
 }
 
-static const char *base_name(const char *path)
+/* The other files of an image that consists of several. They stay open until the child ends. */
+static int make_companion(void *ctx, const char *name, int *ret_fd, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
+	(void)ctx;
+	return output_ask(ASK_FILE, name, ret_fd, e);
+}
 
-	return slash ? slash + 1 : path;
+/* What their names begin with, in front of a hyphen. */
+static char *stem_of(const char *file)
+{
+	size_t len = strlen(file);
+
+	if (len > 5 && !strcasecmp(file + len - 5, ".vmdk"))
+		len -= 5;
+	return strndup(file, len);
 }
 
 int open_writer(struct opening *o, const char *name, uint64_t size, struct image_writer **ret,
@@ -93,17 +103,22 @@ int open_writer(struct opening *o, const char *name, uint64_t size, struct image
 	const struct open_args *a = o->a;
 	bool is_raw = !strcmp(a->output_format, "raw");
 	AUTO_FREE char *file = o->many ? str_format("%s.%s", name, a->output_format)
-				       : strdup(base_name(a->output));
+				       : strdup(path_base(a->output));
+	AUTO_FREE char *stem = file ? stem_of(file) : NULL;
 	int rc;
 
-	if (!file)
+	if (!stem)
 		return err_nomem(e);
 	rc = output_ask(ASK_FILE, file, ret_fd, e);
 	if (rc < 0)
 		return rc;
 	if (!is_raw || o->create.compression)
 		size = image_padded_size(a->output_format, size, &o->create);
-	return image_create(*ret_fd, file, a->output_format, size, &o->create, ret, e);
+	o->companions = (struct image_companions){.create = make_companion, .stem = stem};
+	o->create.companions = &o->companions;
+	rc = image_create(*ret_fd, file, a->output_format, size, &o->create, ret, e);
+	o->create.companions = NULL;
+	return rc;
 }
 
 int open_explain(struct opening *o, const struct image_writer *w, int rc, struct err *e)
@@ -132,19 +147,11 @@ static int run(void *ctx, struct err *e)
 
 /* ---- outside ---------------------------------------------------------------------------------- */
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 static int serve_beside(const struct job *j, const char *name, int *ret_fd, struct err *e)
 {
 	const struct open_args *a = j->opening.a;
-	AUTO_FREE char *folder = a->ec2.parts_dir ? strdup(a->ec2.parts_dir) : folder_of(a->input);
+	AUTO_FREE char *folder =
+		a->ec2.parts_dir ? strdup(a->ec2.parts_dir) : path_folder(a->input);
 	AUTO_FD int dir = -1;
 	AUTO_FD int fd = -1;
 	struct stat st;
@@ -255,11 +262,28 @@ static int check_target(const struct open_args *a, struct err *e)
 	return 0;
 }
 
+/* What the sandbox may call files: the image, and what stands beside it; or the images of a folder. */
+static int allow_names(struct opening *o, struct err *e)
+{
+	const char *format = o->a->output_format;
+	const char *name = path_base(o->a->output);
+	AUTO_FREE char *stem = stem_of(name);
+	AUTO_FREE char *prefix = stem ? str_format("%s-", stem) : NULL;
+	AUTO_FREE char *suffix = str_format(".%s", format);
+
+	if (!prefix || !suffix)
+		return err_nomem(e);
+	if (o->many)
+		return output_allow(&o->out, NULL, "", suffix, e);
+	if (strcmp(format, "vmdk") != 0)
+		return output_allow(&o->out, name, NULL, NULL, e);
+	return output_allow(&o->out, name, prefix, suffix, e);
+}
+
 static int begin_output(struct job *j, struct err *e)
 {
 	struct opening *o = &j->opening;
 	const struct open_args *a = o->a;
-	AUTO_FREE char *suffix = NULL;
 	struct stat st;
 	uint64_t limit;
 	int rc = 0;
@@ -277,10 +301,8 @@ static int begin_output(struct job *j, struct err *e)
 		rc = output_begin(&o->out, a->output, o->many, a->replace, e);
 	if (rc < 0)
 		return rc;
-	if (!o->many)
-		return output_allow(&o->out, base_name(a->output), NULL, NULL, e);
-	suffix = str_format(".%s", a->output_format);
-	return suffix ? output_allow(&o->out, NULL, "", suffix, e) : err_nomem(e);
+	o->out.backwards = true;
+	return allow_names(o, e);
 }
 
 static int recognise(struct job *j, struct err *e)

@@ -31,6 +31,7 @@ struct opening {
 	bool many; /* open: several disks come out, into a folder */
 	struct output out;
 	struct image_create_opts create; /* of a->create, with limits */
+	struct image_companions companions;
 };
 
 /* In the sandbox. The descriptors are the caller's. */

@@ -6,19 +6,10 @@
 
 #include "lib/str.h"
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 int output_begin(struct output *o, const char *path, bool is_folder, bool replace, struct err *e)
 {
 	*o = (struct output){.replace = replace};
-	o->folder = is_folder ? strdup(path) : folder_of(path);
+	o->folder = is_folder ? strdup(path) : path_folder(path);
 	if (!o->folder)
 		return err_nomem(e);
 	fs_raise_file_limit(); /* each part is an open file until all are named */
@@ -70,6 +61,11 @@ int output_rename(struct output *o, size_t i, const char *name, struct err *e)
 	return 0;
 }
 
+static struct atomic_file *nth_to_name(const struct output *o, size_t i)
+{
+	return &o->files[o->backwards ? o->n - 1 - i : i];
+}
+
 int output_commit(struct output *o, struct err *e)
 {
 	unsigned mode = fs_file_mode();
@@ -77,18 +73,19 @@ int output_commit(struct output *o, struct err *e)
 	int rc = 0;
 
 	for (; rc == 0 && done < o->n; done++) {
-		AUTO_FREE char *path = strdup(o->files[done].path);
+		struct atomic_file *f = nth_to_name(o, done);
+		AUTO_FREE char *path = strdup(f->path);
 
-		rc = path ? atomic_file_commit(&o->files[done], mode, e) : err_nomem(e);
+		rc = path ? atomic_file_commit(f, mode, e) : err_nomem(e);
 		/* Kept for taking it back. */
-		free(o->files[done].path);
-		o->files[done].path = STEAL(path);
+		free(f->path);
+		f->path = STEAL(path);
 	}
 	if (rc == 0)
 		o->made = false;
 	/* The last one was not named. What was replaced cannot come back, but is whole. */
 	for (size_t i = 0; rc < 0 && !o->replace && i + 1 < done; i++)
-		unlink(o->files[i].path);
+		unlink(nth_to_name(o, i)->path);
 	return rc;
 }
 

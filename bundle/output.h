@@ -13,6 +13,7 @@
 struct output {
 	char *folder;              /* that the files lie in */
 	bool replace;              /* files that stand there are replaced */
+	bool backwards;            /* a file is made before those that it names */
 	bool made;                 /* the folder is ours: removed where nothing comes of it */
 	struct atomic_file *files; /* n of them, in the order in which they were made */
 	size_t n, cap;
@@ -29,7 +30,7 @@ int output_begin(struct output *o, const char *path, bool is_folder, bool replac
 int output_file(struct output *o, const char *name, int *ret_fd, struct err *e);
 /* Another name for file i, before it has one. */
 int output_rename(struct output *o, size_t i, const char *name, struct err *e);
-/* All files are on disk and have their names, in the order of their making. */
+/* All files are on disk and have their names, in the order of their making or (backwards) the other. */
 int output_commit(struct output *o, struct err *e);
 /* Drops what was not committed. */
 void output_abort(struct output *o);

@@ -225,9 +225,7 @@ static int find_descriptor(struct ova *a, struct err *e)
 	const char *found = NULL;
 
 	if (!a->is_tar) {
-		const char *slash = strrchr(a->o->a->input, '/');
-
-		found = slash ? slash + 1 : a->o->a->input;
+		found = path_base(a->o->a->input);
 		if (!has_suffix(found, ".ovf"))
 			return err_set(e, EINVAL, "the descriptor's name does not end in '.ovf'");
 		a->ovf_first = true;

@@ -283,17 +283,34 @@ static int read_image(struct disk *k, bool *ret_looked_into, struct err *e)
 	return rc;
 }
 
-/* A stream-optimized VMDK tells so at its beginning; see imgconv/format/vmdk.h. */
+/* The first bytes of what is compressed; what cannot be unpacked is no concern of this. */
+static int unpack_head(const void *data, size_t len, uint8_t *head, size_t cap, struct err *e)
+{
+	AUTO(gunzip_free) struct gunzip *g = NULL;
+	size_t n = 0;
+	int rc = gunzip_new(&g, e);
+
+	if (rc < 0)
+		return rc;
+	gunzip_input(g, data, len);
+	(void)gunzip_output(g, head, cap, &n, NULL);
+	return 0;
+}
+
+/*
+ * A stream-optimized VMDK tells so at its beginning, whatever the descriptor calls it; see
+ * imgconv/format/vmdk.h.
+ */
 static int looks_streamed(const struct disk *k, bool *ret, struct err *e)
 {
-	uint8_t head[512] = {0};
-	size_t n = (size_t)MIN(k->file.size, (uint64_t)sizeof(head));
-	int rc = fs_pread(k->file.fd, head, n, k->file.offset, e);
+	uint8_t file[4096] = {0}, unpacked[512] = {0};
+	const uint8_t *head = k->d->file->is_gzip ? unpacked : file;
+	size_t n = (size_t)MIN(k->file.size, (uint64_t)sizeof(file));
+	int rc = fs_pread(k->file.fd, file, n, k->file.offset, e);
 
-	if (k->d->file->is_gzip)
-		*ret = k->d->format && strstr(k->d->format, "streamOptimized");
-	else
-		*ret = !memcmp(head, "KDMV", 4) && le16_get(head + 77) == 1;
+	if (rc == 0 && k->d->file->is_gzip)
+		rc = unpack_head(file, n, unpacked, sizeof(unpacked), e);
+	*ret = !memcmp(head, "KDMV", 4) && le16_get(head + 77) == 1;
 	return rc;
 }
 

@@ -24,6 +24,9 @@
 
 #define FILES_MAX 4096
 #define STRING_MAX 65536 /* bytes; user-data may be in a property */
+/* Bytes of each of the three that a property's whole key is made of: two stand there once for all
+ * properties of a section. */
+#define KEY_MAX 255
 
 static int copy(const struct xml_node *n, const char *s, char **ret, struct err *e)
 {
@@ -265,6 +268,10 @@ static int read_property(const struct xml_node *section, const struct xml_node *
 
 	if (rc < 0)
 		return rc;
+	if (strlen(key) > KEY_MAX || (class && strlen(class) > KEY_MAX) ||
+	    (instance && strlen(instance) > KEY_MAX))
+		return xml_err(n, e, EFBIG, "has a key, class or instance of more than %d bytes",
+			       KEY_MAX);
 	grown = reallocarray(o->properties, o->n_properties + 1, sizeof(*grown));
 	if (!grown)
 		return err_nomem(e);

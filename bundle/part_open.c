@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See bundle/part_open.h. */
+/* Parts as files that somebody opens: see bundle/bundle.h. */
 #include <fcntl.h>
 
-#include "bundle/part_open.h"
+#include "bundle/bundle.h"
 
 struct part_files {
 	int (*open)(void *ctx, const char *name, int *ret_fd, struct err *e);

@@ -5,8 +5,13 @@
  *
  *	plan a chunk -> | image_pread, deflate, CRC | -> write (this thread)
  *	                |        workers            | -> digest (one thread)
+ *
+ * What comes through a pipe is read while the chunk is planned, out of another pipe, into which the
+ * caller's thread copies the stream: it is the one that a signal wakes.
  */
+#include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 
 #include "bundle/deflate.h"
 #include "bundle/tar_write.h"
@@ -36,7 +41,9 @@ struct chunk {
 
 struct maker {
 	const struct tgz *t;
-	struct image *im;
+	struct image *im; /* NULL: the disk is read from the pipe */
+	int pipe;
+	uint64_t disk_size;
 	struct tar_map map;
 	struct pool *pool, *hasher;
 	struct deflate **deflates; /* one a worker */
@@ -76,6 +83,8 @@ static int make_map(struct maker *m, bool *ret_sparse, struct err *e)
 
 	if (m->t->dense)
 		rc = tar_map_add(&m->map, 0, m->t->size, e);
+	else if (!m->im)
+		rc = tar_map_add(&m->map, 0, MIN(round_up(m->disk_size, GRAIN), m->t->size), e);
 	else
 		rc = image_map(m->im, GRAIN, note_extent, m, NULL, e);
 	if (rc < 0)
@@ -90,14 +99,32 @@ static int make_map(struct maker *m, bool *ret_sparse, struct err *e)
 
 /* ---- workers ---------------------------------------------------------------------------------- */
 
-/* The image may be shorter than the member. */
-static int read_run(struct image *im, uint8_t *to, size_t len, uint64_t off, struct err *e)
+static int read_pipe(int fd, uint8_t *to, size_t len, struct err *e)
 {
-	uint64_t size = image_size(im);
-	size_t there = off < size ? (size_t)MIN((uint64_t)len, size - off) : 0;
+	while (len) {
+		ssize_t n = read(fd, to, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, errno, "reading a pipe");
+		if (n == 0)
+			return err_set(e, EPIPE, "the stream ended");
+		to += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* The disk may be shorter than the member. */
+static int read_run(const struct maker *m, uint8_t *to, size_t len, uint64_t off, struct err *e)
+{
+	size_t there = off < m->disk_size ? (size_t)MIN((uint64_t)len, m->disk_size - off) : 0;
 
 	memset(to + there, 0, len - there);
-	return there ? image_pread(im, to, there, off, e) : 0;
+	if (!there)
+		return 0;
+	return m->im ? image_pread(m->im, to, there, off, e) : read_pipe(m->pipe, to, there, e);
 }
 
 static int compress_chunk(void *job, unsigned worker, struct err *e)
@@ -107,7 +134,7 @@ static int compress_chunk(void *job, unsigned worker, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < c->n_runs; i++)
-		rc = read_run(m->im, c->raw + c->runs[i].at, c->runs[i].len, c->runs[i].off, e);
+		rc = read_run(m, c->raw + c->runs[i].at, c->runs[i].len, c->runs[i].off, e);
 	if (rc < 0)
 		return rc;
 	if (!m->t->one_member)
@@ -244,7 +271,12 @@ static int add_extent(struct maker *m, struct tar_extent x, struct err *e)
 			return rc;
 		c = m->open;
 		ANALYZER_KNOWS(c);
-		c->runs[c->n_runs++] = (struct run){.at = c->len, .len = n, .off = x.start};
+		if (m->im)
+			c->runs[c->n_runs++] = (struct run){.at = c->len, .len = n, .off = x.start};
+		else
+			rc = read_run(m, c->raw + c->len, n, x.start, e);
+		if (rc < 0)
+			return rc;
 		c->len += n;
 		x.start += n;
 		x.length -= n;
@@ -341,17 +373,88 @@ static int prepare(struct maker *m, struct err *e)
 	return rc;
 }
 
-int tgz_write(struct image *im, const struct tgz *t, struct progress *p, struct err *e)
+static int make(struct maker *m, struct err *e)
 {
-	AUTO(release) struct maker m = {.t = t, .im = im, .progress = p};
 	bool sparse = false;
 	int rc;
 
-	if (strlen(t->name) > TAR_NAME_MAX)
-		return err_set(e, ENAMETOOLONG, "'%s' has more than %d bytes", t->name,
+	if (strlen(m->t->name) > TAR_NAME_MAX)
+		return err_set(e, ENAMETOOLONG, "'%s' has more than %d bytes", m->t->name,
 			       TAR_NAME_MAX);
-	rc = make_map(&m, &sparse, e);
+	rc = make_map(m, &sparse, e);
 	if (rc == 0)
-		rc = prepare(&m, e);
-	return rc < 0 ? rc : run(&m, sparse, e);
+		rc = prepare(m, e);
+	return rc < 0 ? rc : run(m, sparse, e);
+}
+
+int tgz_write(struct image *im, const struct tgz *t, struct progress *p, struct err *e)
+{
+	AUTO(release)
+	struct maker m = {.t = t, .im = im, .disk_size = image_size(im), .progress = p};
+
+	return make(&m, e);
+}
+
+/* ---- from a pipe ------------------------------------------------------------------------------ */
+
+struct reader {
+	struct maker maker;
+	int rc;
+	struct err e;
+};
+
+static void *reader_thread(void *arg)
+{
+	struct reader *r = arg;
+
+	r->rc = make(&r->maker, &r->e);
+	/* Who writes gets EPIPE. */
+	close(r->maker.pipe);
+	release(&r->maker);
+	return NULL;
+}
+
+static int copy_raw(struct image_stream *s, int to, unsigned threads, struct err *e)
+{
+	const struct image_create_opts o = {.pipe = true, .threads = threads};
+	AUTO(image_writer_free) struct image_writer *w = NULL;
+	int rc = image_create(to, "a pipe", "raw", image_stream_size(s), &o, &w, e);
+
+	if (rc == 0)
+		rc = image_stream_copy(s, w, NULL, NULL, e);
+	return rc < 0 ? rc : image_writer_finish(w, e);
+}
+
+int tgz_write_stream(struct image_stream *s, const struct tgz *t, struct progress *p, struct err *e)
+{
+	AUTO_FREE struct reader *r = calloc(1, sizeof(*r));
+	struct err mine = {0};
+	pthread_t thread;
+	int ends[2];
+	int rc;
+
+	if (!r)
+		return err_nomem(e);
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_errno(e, errno, "making a pipe");
+	r->maker = (struct maker){
+		.t = t, .pipe = ends[0], .disk_size = image_stream_size(s), .progress = p};
+	rc = pthread_create(&thread, NULL, reader_thread, r);
+	if (rc) {
+		close(ends[0]);
+		close(ends[1]);
+		return err_errno(e, rc, "starting a thread");
+	}
+	rc = copy_raw(s, ends[1], t->threads, &mine);
+	close(ends[1]);
+	pthread_join(thread, NULL);
+	/* EPIPE on either side: the other one says why. */
+	if (rc < 0 && (rc != -EPIPE || r->rc >= 0)) {
+		if (e)
+			*e = mine;
+		return rc;
+	}
+	if (r->rc < 0 && e)
+		*e = r->e;
+	return r->rc;
 }

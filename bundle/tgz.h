@@ -30,4 +30,12 @@ struct tgz {
  */
 int tgz_write(struct image *im, const struct tgz *t, struct progress *p, struct err *e);
 
+/*
+ * The same of an image that comes through a pipe, read once: there are no holes before the image's
+ * end, for the archive would have to tell them before it. t->write is called in another thread than
+ * the caller's. Errors: also those of image_stream_copy.
+ */
+int tgz_write_stream(struct image_stream *s, const struct tgz *t, struct progress *p,
+		     struct err *e);
+
 #endif

@@ -21,6 +21,7 @@ struct transfers {
 	const struct manifest *m;
 	const struct s3_url *url;
 	const char *folder; /* of the parts here */
+	unsigned mode;      /* of new files */
 	char *prefix;       /* of the keys: "path/" or "" */
 	struct aws *aws;
 	struct pool *pool;
@@ -175,15 +176,15 @@ static int fetch_part(void *job, unsigned worker, struct err *e)
 
 	if (rc < 0 || j->kept)
 		return rc;
-	rc = s3_get(x->aws, x->clients[worker], x->url->bucket, key, BUNDLE_PART_LIMIT, x->progress,
-		    &data, e);
+	rc = s3_get(x->aws, x->clients[worker], x->url->bucket, key, BUNDLE_PART_LIMIT, 0,
+		    x->progress, &data, e);
 	if (rc < 0)
 		return rc;
 	if (!is_right(part, &data))
 		return err_set(e, EBADMSG, "'s3://%s/%s' is not what the manifest says",
 			       x->url->bucket, key);
 	j->size = data.len;
-	return fs_write_file(path, buf_str(&data), data.len, 0644, e);
+	return fs_write_file(path, buf_str(&data), data.len, x->mode, e);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------- */
@@ -205,6 +206,7 @@ static int begin(struct transfers *x, struct err *e)
 	AUTO_BUF text = BUF_INIT;
 	int rc = aws_open(&x->t->aws, &x->aws, e);
 
+	x->mode = fs_file_mode(); /* while there is one thread */
 	x->clients = calloc(n, sizeof(struct httpc *));
 	if (rc == 0 && !x->clients)
 		rc = err_nomem(e);
@@ -255,13 +257,6 @@ static int run_all(struct transfers *x, pool_fn *run, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* A prefix is a folder, with or without a slash at its end. */
 char *transfer_prefix(const char *key)
 {
@@ -292,7 +287,7 @@ int transfer_upload(const struct transfer *t, const char *manifest, const char *
 	x.progress = NULL;
 	if (rc < 0)
 		return rc;
-	key = str_format("%s%s", x.prefix, base_name(manifest));
+	key = str_format("%s%s", x.prefix, path_base(manifest));
 	if (!key)
 		return err_nomem(e);
 	ANALYZER_KNOWS(x.clients);
@@ -319,7 +314,7 @@ static int save_manifest(const struct transfers *x, const char *path, struct err
 		return err_set(e, EEXIST, "'%s' exists and is another one; --force replaces it",
 			       path);
 	}
-	return fs_write_file(path, x->m->text.data, x->m->text.len, 0644, e);
+	return fs_write_file(path, x->m->text.data, x->m->text.len, x->mode, e);
 }
 
 /* The manifest is there: now its parts. */
@@ -341,7 +336,7 @@ static int download_parts(struct transfers *x, const char *origin, const char *n
 static int download_bundle(struct transfers *x, const struct buf *text, const char *path,
 			   struct err *e)
 {
-	const char *name = base_name(x->url->key);
+	const char *name = path_base(x->url->key);
 	AUTO_FREE char *origin = str_format("s3://%s/%s", x->url->bucket, x->url->key);
 	AUTO(manifest_free) struct manifest *m = NULL;
 	int rc = origin ? manifest_parse_confined(buf_str(text), text->len, origin, &m, e)
@@ -369,7 +364,7 @@ static int fetch_manifest(struct transfers *x, const struct s3_object *o, struct
 	int rc = 0;
 
 	if (o->size <= MANIFEST_LIMIT)
-		rc = s3_get(x->aws, x->clients[0], x->url->bucket, x->url->key, MANIFEST_LIMIT,
+		rc = s3_get(x->aws, x->clients[0], x->url->bucket, x->url->key, MANIFEST_LIMIT, 0,
 			    NULL, ret, e);
 	if (rc == 0 && !transfer_is_manifest(buf_str(ret), ret->len))
 		buf_clear(ret);
@@ -380,7 +375,7 @@ int transfer_download(const struct transfer *t, const struct s3_url *from, const
 		      struct err *e)
 {
 	AUTO(release) struct transfers x = {.t = t, .url = from, .folder = folder};
-	const char *name = base_name(from->key);
+	const char *name = path_base(from->key);
 	AUTO_FREE char *path = path_join(folder, name);
 	AUTO_BUF text = BUF_INIT;
 	struct s3_object o = {0};

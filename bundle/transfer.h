@@ -39,7 +39,7 @@ char *transfer_prefix(const char *key);
 bool transfer_is_manifest(const void *data, size_t len);
 int transfer_names_manifest(const char *path, bool *ret, struct err *e);
 
-/* A delivery that is one file. Errors: as s3_put_large; EINVAL it is empty. */
+/* A delivery that is one file. Errors: as s3_put_file; EINVAL it is empty. */
 int transfer_upload_file(const struct transfer *t, const char *path, const struct s3_url *to,
 			 struct err *e);
 /* Fetches it, as s3_head says it is, in ranges. Errors: EEXIST; ESTALE it changed; as aws_send. */

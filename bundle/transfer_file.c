@@ -5,7 +5,6 @@
  * one version of the object, and is there when it is whole.
  */
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "bundle/format.h"
@@ -54,61 +53,39 @@ int transfer_names_manifest(const char *path, bool *ret, struct err *e)
 
 /* ---- sending ---------------------------------------------------------------------------------- */
 
-struct mapped {
-	void *data;
-	size_t size;
-};
-
-static void mapped_release(struct mapped *m)
+int transfer_upload_file(const struct transfer *t, const char *path, const struct s3_url *to,
+			 struct err *e)
 {
-	if (m->data)
-		munmap(m->data, m->size);
-}
-DEFINE_AUTO_STRUCT(struct mapped, mapped_release);
-
-static int map_file(const char *path, struct mapped *ret, struct err *e)
-{
+	AUTO_FREE char *prefix = transfer_prefix(to->key);
+	AUTO_FREE char *key = prefix ? str_format("%s%s", prefix, path_base(path)) : NULL;
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO(aws_free) struct aws *aws = NULL;
+	AUTO(httpc_free) struct httpc *http = NULL;
+	struct progress *p;
 	struct stat st;
-	void *data;
+	uint64_t size;
+	int rc;
 
+	if (!key)
+		return err_nomem(e);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, errno, "opening '%s'", path);
 	if (!st.st_size)
 		return err_set(e, EINVAL, "'%s' is empty", path);
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-	if (data == MAP_FAILED)
-		return err_errno(e, errno, "mapping '%s'", path);
-	(void)madvise(data, (size_t)st.st_size, MADV_SEQUENTIAL);
-	*ret = (struct mapped){data, (size_t)st.st_size};
-	return 0;
-}
-
-int transfer_upload_file(const struct transfer *t, const char *path, const struct s3_url *to,
-			 struct err *e)
-{
-	const char *slash = strrchr(path, '/');
-	AUTO_FREE char *prefix = transfer_prefix(to->key);
-	AUTO_FREE char *key = prefix ? str_format("%s%s", prefix, slash ? slash + 1 : path) : NULL;
-	AUTO(mapped_release) struct mapped m = {0};
-	AUTO(aws_free) struct aws *aws = NULL;
-	AUTO(httpc_free) struct httpc *http = NULL;
-	struct progress *p;
-	int rc = key ? map_file(path, &m, e) : err_nomem(e);
-
-	if (rc == 0)
-		rc = aws_open(&t->aws, &aws, e);
+	size = (uint64_t)st.st_size;
+	rc = aws_open(&t->aws, &aws, e);
 	if (rc == 0)
 		rc = aws_http_client(aws, &http, e);
 	if (rc < 0)
 		return rc;
-	p = progress_start("uploading", m.size);
-	rc = s3_put_large(aws, http, to->bucket, key, t->acl, "application/octet-stream", m.data,
-			  m.size, t->workers, p, e);
+	p = progress_start("uploading", size);
+	rc = s3_put_file(aws, http, to->bucket, key, t->acl, "application/octet-stream", fd, size,
+			 t->workers, p, e);
 	progress_end(p, rc == 0);
 	if (rc == 0)
-		log_info("'s3://%s/%s': %zu bytes sent", to->bucket, key, m.size);
-	return rc;
+		log_info("'s3://%s/%s': %llu bytes sent", to->bucket, key,
+			 (unsigned long long)size);
+	return rc < 0 ? err_wrap(e, "'%s'", path) : 0;
 }
 
 /* ---- fetching --------------------------------------------------------------------------------- */

@@ -209,6 +209,30 @@ static int export(struct args *a, struct err *e)
 	return 0;
 }
 
+const char cmd_export_help[] =
+	"      --to ec2|s3|glance|file where to; NAME is the new image's there\n"
+	"      --format FMT            of an image file (default: qcow2)\n"
+	"      --compress zlib|zstd    compress the image file\n"
+	"      --description TEXT\n"
+	"      --architecture ARCH     x86_64 or arm64, in place of what is known\n"
+	"      --boot-mode MODE        ec2: legacy-bios, uefi, uefi-preferred\n"
+	"      --parent SNAPSHOT       ec2: send only what differs from a snapshot made before\n"
+	"      --bundle URL            ec2: a bundle at s3://BUCKET[/PREFIX], not a snapshot\n"
+	"      --private-key FILE      signs the bundle (PEM; default $EC2_PRIVATE_KEY)\n"
+	"      --cert FILE             whose owner can open the bundle (default $EC2_CERT)\n"
+	"      --ec2cert FILE          the cloud's certificate, so that it can\n"
+	"      --user ACCOUNT          number of the bundle's account (default $EC2_USER_ID)\n"
+	"      --acl ACL               canned ACL in S3, or none (default of bundles:\n"
+	"                              aws-exec-read)\n"
+	"      --no-register           the snapshot or bundle alone, no AMI\n"
+	"      --force                 replace a file or object that is there\n"
+	"      --workers N             parallel uploads\n"
+	"      --profile NAME          profile of the AWS configuration files\n"
+	"      --region NAME           region to send it to\n"
+	"      --endpoint-url URL      a compatible cloud's endpoint, for every service\n"
+	"      --source NAME           the cloud of that source (catalog source list)\n"
+	"  -o, --output text|json\n" STORE_HELP;
+
 int cmd_export(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option longopts[] = {

@@ -30,11 +30,6 @@ static uint64_t allocated(const struct store *s, const char *name)
 	return bytes;
 }
 
-static const char *or_dash(const char *s)
-{
-	return s ? s : "-";
-}
-
 static void json_one(struct lister *l, const char *name, const struct value *record, uint64_t size,
 		     uint64_t used)
 {
@@ -46,7 +41,7 @@ static void json_one(struct lister *l, const char *name, const struct value *rec
 	jsonw_u64(&l->w, "virtual-size", size);
 	jsonw_u64(&l->w, "allocated-size", used);
 	jsonw_string(&l->w, "disk", d.path);
-	jsonw_string(&l->w, "sha256", d.digest[0] ? d.digest : NULL);
+	jsonw_string(&l->w, "digest", d.digest[0] ? d.digest : NULL);
 	jsonw_string(&l->w, "clone-of", store_text(record, "clone-of"));
 	jsonw_string(&l->w, "imported", or_dash(store_text(record, "imported")));
 	jsonw_string(&l->w, "created", store_text(record, "created"));

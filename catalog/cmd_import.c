@@ -4,6 +4,7 @@
 
 #include "catalog/commands.h"
 #include "catalog/import.h"
+#include "catalog/parse.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/stop.h"
@@ -31,11 +32,22 @@ enum {
 	OPT_OVERLAY,
 	OPT_NO_BOOTABLE,
 	OPT_COMPRESS,
+	OPT_MAX_OUTPUT,
+	OPT_DIGEST,
 	OPT_WORKERS,
 	OPT_COPY,
 	OPT_TIMEOUT,
 	OPT_ATTEMPT_TIMEOUT,
 };
+
+static int take_digest(struct args *a, const char *text, struct err *e)
+{
+	char hex[2 * DIGEST_MAX + 1];
+	enum digest_kind kind;
+
+	a->import.digest = text;
+	return digest_text_parse(text, &kind, hex, e);
+}
 
 /* Returns 0 or a negative errno for a value that is wrong. */
 static int take_option(struct args *a, int opt, struct err *e)
@@ -76,6 +88,13 @@ static int take_option(struct args *a, int opt, struct err *e)
 			return err_set(e, EINVAL, "compression '%s' is neither zlib nor zstd",
 				       optarg);
 		return 0;
+	case OPT_MAX_OUTPUT:
+		rc = str_to_size(optarg, &n, e);
+		if (rc == 0)
+			a->import.disk.max_data = MAX(n, UINT64_C(1));
+		return rc;
+	case OPT_DIGEST:
+		return take_digest(a, optarg, e);
 	case OPT_WORKERS:
 		rc = str_to_u64(optarg, 1, WORKERS_MAX, &n, e);
 		if (rc == 0)
@@ -134,6 +153,26 @@ static int run(struct args *a, struct err *e)
 	return a->output == CLI_JSON ? print_record(store, name, e) : 0;
 }
 
+const char cmd_import_help[] =
+	"      --name NAME             name in the store (default: by its id)\n"
+	"      --private-key FILE      opens EC2 bundles (PEM; default $EC2_PRIVATE_KEY)\n"
+	"      --cert FILE             checks a bundle's signature (default $EC2_CERT)\n"
+	"      --require-signature     refuse a bundle whose signature is not checked\n"
+	"      --inject-ctxd           put ctxd into the guest: a context ISO is enough then\n"
+	"      --overlay DIR|TAR       lay files over the guest's root; repeatable\n"
+	"      --no-bootable           leave a bare partition without a boot loader\n"
+	"      --compress zlib|zstd    compress the disk (not resumable in parts)\n"
+	"      --max-output SIZE       of data in the disk (default of a file: 200 times its "
+	"size)\n"
+	"      --digest KIND:HEX       of a file, whatever is told of it (sha256:...)\n"
+	"      --copy                  copy an AMI that cannot be read otherwise; the copy is\n"
+	"                              removed at the end\n"
+	"      --workers N             parallel downloads\n"
+	"      --timeout SECONDS       of all of it; what was fetched is kept\n"
+	"      --attempt-timeout SECONDS\n"
+	"                              of one request\n"
+	"  -o, --output text|json      print the image's record\n" CLOUD_HELP STORE_HELP;
+
 int cmd_import(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option longopts[] = {
@@ -147,6 +186,8 @@ int cmd_import(const struct cli_command *self, int argc, char **argv)
 		{"overlay", required_argument, NULL, OPT_OVERLAY},
 		{"no-bootable", no_argument, NULL, OPT_NO_BOOTABLE},
 		{"compress", required_argument, NULL, OPT_COMPRESS},
+		{"max-output", required_argument, NULL, OPT_MAX_OUTPUT},
+		{"digest", required_argument, NULL, OPT_DIGEST},
 		{"workers", required_argument, NULL, OPT_WORKERS},
 		{"copy", no_argument, NULL, OPT_COPY},
 		{"timeout", required_argument, NULL, OPT_TIMEOUT},

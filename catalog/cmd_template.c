@@ -107,6 +107,21 @@ static int print(struct args *a, struct err *e)
 	return rc;
 }
 
+const char cmd_template_help[] =
+	"      --for KIND              libvirt (virsh define), qemu and proxmox (shell scripts),\n"
+	"                              opennebula (onetemplate create), opennebula-image\n"
+	"                              (oneimage create)\n"
+	"      --memory SIZE           default 1G\n"
+	"      --cpus N                default 2\n"
+	"      --disk PATH             of the first disk, as the other host has it\n"
+	"      --iso PATH              a context ISO there, in place of 169.254.169.254\n"
+	"      --instance FILE         qemu: answer 169.254.169.254 by metadata-server\n"
+	"      --network NAME          libvirt, opennebula: its network\n"
+	"      --uuid UUID             of the machine (default: random, as EC2 has it)\n"
+	"      --firmware auto|bios|uefi\n"
+	"                              auto: what the image boots by\n"
+	"      --accel auto|kvm|tcg    auto: for qemu what works here, else KVM\n" STORE_HELP;
+
 int cmd_template(const struct cli_command *self, int argc, char **argv)
 {
 	static const struct option longopts[] = {

@@ -22,6 +22,11 @@ int cmd_export(const struct cli_command *self, int argc, char **argv);
 int cmd_template(const struct cli_command *self, int argc, char **argv);
 int cmd_run(const struct cli_command *self, int argc, char **argv);
 
+/* Their options, for --help, where there are many. */
+extern const char cmd_import_help[];
+extern const char cmd_export_help[];
+extern const char cmd_template_help[];
+
 /* Values of long options without a letter. */
 enum {
 	OPT_PROFILE = 0x100,

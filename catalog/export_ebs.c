@@ -189,18 +189,20 @@ static int open_journal(struct ebs_upload *u, const struct export_source *x, uns
 {
 	const struct store_disk *d = &x->disks[n_disk].disk;
 	const char *region = aws_region(u->session->aws);
+	const char *hex = strchr(d->digest, ':');
 	AUTO_FREE char *endpoint = NULL, *origin = NULL;
 	int rc = aws_endpoint(u->session->aws, "ebs", NULL, &endpoint, e);
 
 	if (rc < 0)
 		return rc;
-	origin = str_format("%s %s %s %s", endpoint, region ? region : "-", d->digest,
+	/* Without its kind, as in the journals of older stores. */
+	origin = str_format("%s %s %s %s", endpoint, region ? region : "-", hex ? hex + 1 : "",
 			    parent ? parent : "-");
 	if (!origin)
 		return err_nomem(e);
 	rc = export_journal_open(x->store, origin, &u->journal, e);
 	/* What a clone's disk was when it was interrupted is not known. */
-	if (rc == 0 && !d->digest[0])
+	if (rc == 0 && !hex)
 		export_journal_drop(&u->journal);
 	return rc;
 }

@@ -42,11 +42,10 @@ int export_write_image(const struct export_source *x, int fd, const char *name, 
 	return rc < 0 ? rc : image_writer_finish(w, e);
 }
 
-int export_map_image(const struct export_source *x, struct export_mapped *ret, struct err *e)
+int export_make_file(const struct export_source *x, int *ret_fd, uint64_t *ret_size, struct err *e)
 {
 	AUTO_FD int fd = open(store_path(x->store), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	struct stat st = {0};
-	void *data;
 	int rc;
 
 	if (fd < 0)
@@ -56,11 +55,25 @@ int export_map_image(const struct export_source *x, struct export_mapped *ret, s
 		rc = err_errno(e, errno, "the copy of '%s'", x->opts->image);
 	if (rc < 0)
 		return rc;
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	*ret_size = (uint64_t)st.st_size;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int export_map_image(const struct export_source *x, struct export_mapped *ret, struct err *e)
+{
+	AUTO_FD int fd = -1;
+	uint64_t size;
+	void *data;
+	int rc = export_make_file(x, &fd, &size, e);
+
+	if (rc < 0)
+		return rc;
+	data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 	if (data == MAP_FAILED)
 		return err_errno(e, errno, "mapping the copy of '%s'", x->opts->image);
-	(void)madvise(data, (size_t)st.st_size, MADV_SEQUENTIAL);
-	*ret = (struct export_mapped){data, (uint64_t)st.st_size};
+	(void)madvise(data, size, MADV_SEQUENTIAL);
+	*ret = (struct export_mapped){data, size};
 	return 0;
 }
 

@@ -11,8 +11,11 @@ int export_format_check(const struct export_opts *o, struct err *e);
 /* Writes the image into an empty file. Errors: ENOTSUP it has several disks. */
 int export_write_image(const struct export_source *x, int fd, const char *name, struct err *e);
 /*
- * The same, into a file without a name in the store's folder, mapped for reading: so that it can be
- * sent, and sent again. Released by export_mapped_release.
+ * The same, into a file without a name in the store's folder: so that it can be sent, and sent again.
+ * *ret_fd is the caller's.
+ */
+int export_make_file(const struct export_source *x, int *ret_fd, uint64_t *ret_size, struct err *e);
+/* Such a file, mapped: without a name nobody can make it shorter. Released by export_mapped_release.
  */
 struct export_mapped {
 	void *data;

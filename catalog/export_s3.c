@@ -20,10 +20,11 @@ static int check(const struct export_opts *o, struct err *e)
 static int run(struct session *s, const struct export_source *x, struct export_report *ret,
 	       struct err *e)
 {
-	AUTO(export_mapped_release) struct export_mapped data = {0};
 	AUTO(s3_url_release) struct s3_url u = {0};
 	struct s3_object there;
 	struct progress *p;
+	AUTO_FD int fd = -1;
+	uint64_t size = 0;
 	int rc = s3_url_parse(x->opts->dest, &u, e);
 
 	if (rc == 0 && !x->opts->replace) {
@@ -35,16 +36,16 @@ static int run(struct session *s, const struct export_source *x, struct export_r
 		rc = rc == -ENOENT || rc == -EACCES ? 0 : rc;
 	}
 	if (rc == 0)
-		rc = export_map_image(x, &data, e);
+		rc = export_make_file(x, &fd, &size, e);
 	if (rc < 0)
 		return rc;
-	p = progress_start("sending", data.size);
-	rc = s3_put_large(s->aws, s->http, u.bucket, u.key, export_acl(x->opts, NULL),
-			  "application/octet-stream", data.data, data.size, x->opts->workers, p, e);
+	p = progress_start("sending", size);
+	rc = s3_put_file(s->aws, s->http, u.bucket, u.key, export_acl(x->opts, NULL),
+			 "application/octet-stream", fd, size, x->opts->workers, p, e);
 	progress_end(p, rc == 0);
 	if (rc < 0)
 		return rc;
-	ret->sent = data.size;
+	ret->sent = size;
 	ret->location = strdup(x->opts->dest);
 	return ret->location ? 0 : err_nomem(e);
 }

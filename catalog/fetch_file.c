@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "catalog/parse.h"
+#include "catalog/fetch_disk.h"
+#include "catalog/file_check.h"
 #include "catalog/remote.h"
 #include "catalog/store.h"
 #include "catalog/unpack.h"
@@ -14,16 +15,10 @@
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/proc.h"
-#include "lib/stop.h"
 #include "lib/str.h"
 
 #define SOURCE "source"
-#define UNPACKED "source.unpacked"
 #define JOURNAL_LIMIT 65536
-/* No disk is larger: a bound for what lies about its size. */
-#define FILE_MAX (UINT64_C(64) << 40)
-#define CHUNK (1u << 20)
 
 static bool is_local(const struct catalog_image *im)
 {
@@ -56,118 +51,27 @@ bool fetch_file_streams(const struct catalog_image *im, const struct remote_file
 	       remote->size && remote->size % 512 == 0 && !is_packed_name(im->url);
 }
 
-/* ---- digests -------------------------------------------------------------------------------- */
-
-/* What the catalog says the file has to be; digest NULL: it says nothing. */
-struct check {
-	struct digest *digest;
-	enum digest_kind kind;
-	char hex[2 * DIGEST_MAX + 1];
-};
-
-static void check_release(struct check *c)
+bool fetch_file_resumable(const struct catalog_image *im, const struct remote_file *remote)
 {
-	digest_free(c->digest);
-}
-DEFINE_AUTO_STRUCT(struct check, check_release);
-
-static int check_start(const struct catalog_image *im, struct check *c, struct err *e)
-{
-	int rc;
-
-	if (!im->digest)
-		return 0;
-	rc = digest_text_parse(im->digest, &c->kind, c->hex, e);
-	return rc < 0 ? rc : digest_new(c->kind, &c->digest, e);
-}
-
-static void check_add(struct check *c, const void *data, size_t len)
-{
-	if (c->digest)
-		digest_add(c->digest, data, len);
-}
-
-static int check_end(struct check *c, const struct catalog_image *im, struct fetch_report *report,
-		     struct err *e)
-{
-	char hex[2 * DIGEST_MAX + 1];
-	int rc;
-
-	if (!c->digest) {
-		rc = buf_adds(&report->warnings,
-			      "the file was not checked: its catalog tells no digest\n");
-		return rc < 0 ? err_nomem(e) : 0;
-	}
-	digest_final_hex(c->digest, hex);
-	if (strcmp(hex, c->hex) != 0)
-		return err_set(e, EBADMSG, "'%.*s': its %s is %s, the catalog says %s",
-			       web_shown(im->url), im->url, digest_name(c->kind), hex, c->hex);
-	rc = buf_addf(&report->verified, "file digest (%s)\n",
-		      c->kind == DIGEST_SHA512   ? "SHA-512"
-		      : c->kind == DIGEST_SHA256 ? "SHA-256"
-						 : "MD5");
-	return rc < 0 ? err_nomem(e) : 0;
-}
-
-/* Adds the first len bytes of a file. */
-static int check_add_file(struct check *c, int fd, uint64_t len, struct err *e)
-{
-	AUTO_FREE char *chunk = malloc(CHUNK);
-	uint64_t at = 0;
-	int rc = chunk ? 0 : err_nomem(e);
-
-	while (rc == 0 && at < len && c->digest) {
-		size_t n = MIN(len - at, (uint64_t)CHUNK);
-
-		rc = fs_pread(fd, chunk, n, at, e);
-		if (rc == 0)
-			rc = stop_check(e);
-		if (rc == 0)
-			check_add(c, chunk, n);
-		at += n;
-	}
-	return rc;
+	return strcmp(remote->version, " ") > 0 || im->digest || remote->digest;
 }
 
 /* ---- straight into the target ---------------------------------------------------------------- */
 
 struct streaming {
 	const struct fetch_sink *sink;
-	struct check check;
+	struct file_check check;
 	const char *url;
 };
-
-/* What says of itself that it is something else is not taken for a raw disk. */
-static int check_raw(const struct streaming *t, const uint8_t *p, size_t len, struct err *e)
-{
-	static const struct {
-		const char *format, *magic;
-	} others[] = {{"qcow2", "QFI\xfb"},
-		      {"vmdk", "KDMV"},
-		      {"vhdx", "vhdxfile"},
-		      {"vhd", "conectix"},
-		      {"gzip", "\x1f\x8b\x08"},
-		      {"xz", "\xfd"
-			     "7zXZ"}};
-
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
-		size_t n = strlen(others[i].magic);
-
-		if (len >= n && memcmp(p, others[i].magic, n) == 0)
-			return err_set(e, EBADMSG, "'%.*s' is %s, the catalog says raw",
-				       web_shown(t->url), t->url, others[i].format);
-	}
-	return 0;
-}
 
 static int stream_write(void *ctx, const void *data, size_t len, uint64_t off, struct err *e)
 {
 	struct streaming *t = ctx;
-	int rc = off == 0 ? check_raw(t, data, len, e) : 0;
+	int rc = off == 0 ? unpack_check_raw(t->url, data, len, e) : 0;
 
 	if (rc < 0)
 		return rc;
-	check_add(&t->check, data, len);
+	file_check_add(&t->check, data, len);
 	return t->sink->write(t->sink->ctx, data, len, off, e);
 }
 
@@ -188,18 +92,18 @@ int fetch_file_stream(struct session *s, const struct catalog_image *im,
 	int rc = sink->begin(sink->ctx, remote->size, &position, e);
 
 	if (rc == 0)
-		rc = check_start(im, &t.check, e);
+		rc = file_check_start(im, remote, &t.check, e);
 	if (rc == 0 && position && t.check.digest)
 		rc = before->hash(before->ctx, position, t.check.digest, e);
 	if (rc == 0) {
 		s->progress = progress_start("fetching", remote->size);
-		rc = remote_read(s, remote, position, im->size, FILE_MAX, &out, &size, e);
+		rc = remote_read(s, remote, position, im->size, FETCH_FILE_MAX, &out, &size, e);
 		progress_end(s->progress, rc == 0);
 		s->progress = NULL;
 	}
 	if (rc == 0)
-		rc = check_end(&t.check, im, report, e);
-	check_release(&t.check);
+		rc = file_check_end(&t.check, im, report, e);
+	file_check_release(&t.check);
 	return rc;
 }
 
@@ -213,7 +117,7 @@ struct download {
 	int fd;
 	uint64_t done; /* bytes from the beginning that are there */
 	bool resumable;
-	struct check check;
+	struct file_check check;
 };
 
 static void download_release(struct download *d)
@@ -222,7 +126,7 @@ static void download_release(struct download *d)
 		close(d->fd);
 	free(d->path);
 	free(d->journal);
-	check_release(&d->check);
+	file_check_release(&d->check);
 }
 DEFINE_AUTO_STRUCT(struct download, download_release);
 
@@ -278,7 +182,7 @@ static int download_write(void *ctx, const void *data, size_t len, uint64_t off,
 
 	if (rc < 0)
 		return err_wrap(e, "writing '%s'", d->path);
-	check_add(&d->check, data, len);
+	file_check_add(&d->check, data, len);
 	d->done = off + len;
 	return 0;
 }
@@ -304,8 +208,7 @@ static int download_open(struct download *d, const struct catalog_image *im,
 	d->url = im->url;
 	d->version = remote->version;
 	d->size = remote->size;
-	/* Without a mark of what it is, two halves could be of two files: but a digest would tell. */
-	d->resumable = strcmp(remote->version, " ") > 0 || im->digest;
+	d->resumable = fetch_file_resumable(im, remote);
 	d->fd = open(d->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (d->fd < 0)
 		return err_errno(e, errno, "making '%s'", d->path);
@@ -325,161 +228,32 @@ static int download(struct session *s, const struct catalog_image *im,
 	int rc = download_open(d, im, remote, e);
 
 	if (rc == 0)
-		rc = check_start(im, &d->check, e);
+		rc = file_check_start(im, remote, &d->check, e);
 	if (rc == 0 && d->done) {
 		size_to_text(d->done, text);
 		log_info("went on at %s, where the download before was interrupted", text);
-		rc = check_add_file(&d->check, d->fd, d->done, e);
+		rc = file_check_add_file(&d->check, d->fd, d->done, e);
 	}
 	if (rc == 0) {
 		s->progress = progress_start("fetching", remote->size);
-		rc = remote_read(s, remote, d->done, im->size, FILE_MAX, &out, &size, e);
+		rc = remote_read(s, remote, d->done, im->size, FETCH_FILE_MAX, &out, &size, e);
 		progress_end(s->progress, rc == 0);
 		s->progress = NULL;
 	}
 	if (rc == 0)
-		rc = check_end(&d->check, im, report, e);
+		rc = file_check_end(&d->check, im, report, e);
 	return rc;
 }
 
-/* ---- into a disk ------------------------------------------------------------------------------ */
-
-/* The message of the other program without its name. */
-static int strip_program(const char *name, struct err *e)
-{
-	AUTO_FREE char *prefix = str_format("%s: ", name);
-	char *at = e && prefix ? strstr(e->msg, prefix) : NULL;
-	int code = e ? e->code : EIO;
-	char msg[sizeof(e->msg)];
-
-	if (!at)
-		return -code;
-	snprintf(msg, sizeof(msg), "%s", at + strlen(prefix));
-	return err_set(e, EBADMSG, "%s", msg);
-}
-
-static const char *compression_name(const struct image_create_opts *o)
-{
-	return o->compression == IMAGE_COMPRESS_ZSTD ? "compression=zstd" : "compression=zlib";
-}
-
-/* Runs a program of ours that makes the disk; its one line is the error. */
-static int run_tool(const char *name, const char *const *args, struct err *e)
-{
-	AUTO_FREE char *program = NULL;
-	const char *argv[20];
-	size_t n = 1;
-	int rc = fs_sibling_program(name, &program, e);
-
-	if (rc < 0)
-		return rc;
-	argv[0] = program;
-	for (; args[n - 1] && n < ARRAY_SIZE(argv) - 1; n++)
-		argv[n] = args[n - 1];
-	argv[n] = NULL;
-	rc = proc_run(argv, NULL, 0, NULL, 0, 0, e);
-	return rc < 0 && rc != -ECANCELED ? strip_program(name, e) : rc;
-}
-
-/* An image file: by imgconv, which reads it in a sandbox. */
-static int convert(const char *from, const char *format, const char *disk,
-		   const struct image_create_opts *o, struct err *e)
-{
-	bool vhdx = format && strcmp(format, "vhdx") == 0;
-	const char *args[16];
-	size_t n = 0;
-
-	args[n++] = "convert";
-	args[n++] = "-q";
-	args[n++] = "--force";
-	if (vhdx) {
-		/* As long as it takes. */
-		args[n++] = "--via-qemu";
-		args[n++] = "--timeout";
-		args[n++] = "0";
-	} else if (format) {
-		args[n++] = "-f";
-		args[n++] = format;
-	}
-	if (o->compression != IMAGE_COMPRESS_NONE) {
-		args[n++] = "-o";
-		args[n++] = compression_name(o);
-	}
-	args[n++] = "-O";
-	args[n++] = "qcow2";
-	args[n++] = from;
-	args[n++] = disk;
-	args[n] = NULL;
-	return run_tool("imgconv", args, e);
-}
-
-/* An archive with a disk in it (OVA, ...): by bundle. */
-static int open_archive(const char *from, const char *disk, const struct image_create_opts *o,
-			struct err *e)
-{
-	const char *args[16];
-	size_t n = 0;
-
-	args[n++] = "open";
-	args[n++] = "-q";
-	args[n++] = "--force";
-	args[n++] = "-O";
-	args[n++] = "qcow2";
-	if (o->compression != IMAGE_COMPRESS_NONE)
-		args[n++] = "-c";
-	args[n++] = from;
-	args[n++] = disk;
-	args[n] = NULL;
-	return run_tool("bundle", args, e);
-}
-
-/* A tar archive, by the magic of its first member. */
-static bool is_archive(const char *path)
-{
-	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	char magic[5];
-
-	return fd >= 0 && pread(fd, magic, sizeof(magic), 257) == (ssize_t)sizeof(magic) &&
-	       memcmp(magic, "ustar", sizeof(magic)) == 0;
-}
-
-/* The unpacked file beside it, if the file is packed; then *ret is its path. */
-static int unpack_beside(const char *path, const char *dir, char **ret, struct err *e)
-{
-	AUTO_FD int from = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	AUTO_FD int to = -1;
-	AUTO_FREE char *unpacked = NULL;
-	const char *kind;
-	struct stat st;
-	int rc;
-
-	if (from < 0 || fstat(from, &st) < 0)
-		return err_errno(e, errno, "opening '%s'", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "'%s' is no regular file", path);
-	kind = unpack_kind(from);
-	if (!kind)
-		return 0;
-	unpacked = path_join(dir, UNPACKED);
-	if (!unpacked)
-		return err_nomem(e);
-	to = open(unpacked, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (to < 0)
-		return err_errno(e, errno, "making '%s'", unpacked);
-	log_info("unpacking (%s)", kind);
-	rc = unpack(from, path, to, FILE_MAX, e);
-	if (rc == 0)
-		*ret = STEAL(unpacked);
-	return rc;
-}
+/* ---- into a disk ---------------------------------------------------------------------------- */
 
 static int verify_local(const struct catalog_image *im, const char *path,
 			struct fetch_report *report, struct err *e)
 {
-	AUTO(check_release) struct check c = {0};
+	AUTO(file_check_release) struct file_check c = {0};
 	AUTO_FD int fd = -1;
 	struct stat st;
-	int rc = check_start(im, &c, e);
+	int rc = file_check_start(im, &(struct remote_file){0}, &c, e);
 
 	if (rc < 0)
 		return rc;
@@ -488,27 +262,11 @@ static int verify_local(const struct catalog_image *im, const char *path,
 		return err_errno(e, errno, "opening '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EINVAL, "'%s' is no regular file", path);
-	rc = check_add_file(&c, fd, (uint64_t)st.st_size, e);
+	rc = file_check_add_file(&c, fd, (uint64_t)st.st_size, e);
 	/* A file that the user names has no catalog that could tell anything. */
 	if (rc == 0 && im->digest)
-		rc = check_end(&c, im, report, e);
+		rc = file_check_end(&c, im, report, e);
 	return rc;
-}
-
-/* What lies at path as a QCOW2 at disk. *ret_unpacked: a file that was made for that, or NULL. */
-static int make_disk(const struct catalog_image *im, const char *path, const char *dir,
-		     const char *disk, const struct image_create_opts *o, char **ret_unpacked,
-		     struct err *e)
-{
-	int rc = 0;
-
-	log_info("making a disk of '%s'", im->id);
-	if (!is_archive(path))
-		rc = unpack_beside(path, dir, ret_unpacked, e);
-	/* Of a packed archive, bundle wants the whole: it knows how that has to be packed. */
-	if (rc == 0 && is_archive(*ret_unpacked ? *ret_unpacked : path))
-		return open_archive(path, disk, o, e);
-	return rc < 0 ? rc : convert(*ret_unpacked ? *ret_unpacked : path, im->format, disk, o, e);
 }
 
 int fetch_file_convert(struct session *s, const struct catalog_image *im,
@@ -517,7 +275,6 @@ int fetch_file_convert(struct session *s, const struct catalog_image *im,
 		       bool *ret_kept, struct err *e)
 {
 	AUTO(download_release) struct download d = {.dir = dir, .fd = -1};
-	AUTO_FREE char *unpacked = NULL;
 	const char *path;
 	int rc;
 
@@ -530,11 +287,9 @@ int fetch_file_convert(struct session *s, const struct catalog_image *im,
 		*ret_kept = d.resumable && d.done && rc != -EBADMSG;
 	}
 	if (rc == 0)
-		rc = make_disk(im, path, dir, disk, o, &unpacked, e);
+		rc = fetch_disk_make(im, path, dir, disk, o, e);
 	if (rc < 0)
 		return rc;
-	if (unpacked)
-		(void)unlink(unpacked);
 	if (d.path)
 		(void)unlink(d.path);
 	if (d.journal)

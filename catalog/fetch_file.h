@@ -4,8 +4,8 @@
  *
  * A raw disk on a server that gives ranges goes straight into the target, and is resumed there. All
  * else lies in the partial folder first ("source", with "source.json", by which an interrupted
- * download goes on), is held against its digest, unpacked, and made a disk by imgconv, which reads
- * it in a sandbox. Files of this machine are read where they lie.
+ * download goes on), is held against its digest (catalog/file_check.h), and made a disk
+ * (catalog/fetch_disk.h). Files of this machine are read where they lie.
  */
 #ifndef CATALOG_FETCH_FILE_H
 #define CATALOG_FETCH_FILE_H
@@ -13,18 +13,20 @@
 #include "catalog/source.h"
 #include "imgconv/imgconv.h"
 
-/*
- * True if im is better streamed: then sink gets it by fetch_file_stream. remote is filled by
- * fetch_file_probe, and empty for a file of this machine.
- */
+/* What there is of im on its server; nothing for a file of this machine. Errors: as remote_probe. */
 struct remote_file;
 int fetch_file_probe(struct session *s, const struct catalog_image *im, struct remote_file *ret,
 		     struct err *e);
+/* True if im is better streamed: then a sink gets it by fetch_file_stream. */
 bool fetch_file_streams(const struct catalog_image *im, const struct remote_file *remote);
+/* Whether a download can go on later: without a mark of what it is two halves could be of two files,
+ * but a digest would tell. */
+bool fetch_file_resumable(const struct catalog_image *im, const struct remote_file *remote);
 
 /*
- * hash_before is called if a target goes on at a position: it adds the bytes before it, which the
- * target has, to the digest. Errors: EBADMSG another size or digest than the catalog says.
+ * before->hash is called if a target goes on at a position: it adds the bytes before it, which the
+ * target has, to the digest. Errors: EBADMSG another size or digest than the catalog, or the server,
+ * says.
  */
 struct fetch_before {
 	int (*hash)(void *ctx, uint64_t position, struct digest *d, struct err *e);

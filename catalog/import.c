@@ -25,6 +25,7 @@ static void job_release(struct import_job *j)
 	session_close(&j->session);
 	free(j->name);
 	free(j->disk);
+	free(j->parts);
 }
 DEFINE_AUTO_STRUCT(struct import_job, job_release);
 
@@ -90,6 +91,22 @@ static int refuse_marketplace(const struct catalog_image *im, struct err *e)
 		im->id, or_dash(im->product_codes));
 }
 
+/* What the user knows of a file goes before what its catalog or server says. */
+static int take_digest(struct import_job *j, struct err *e)
+{
+	struct catalog_image *im = &j->image;
+
+	if (!j->opts->digest)
+		return 0;
+	if (im->delivery != DELIVERY_FILE)
+		return err_set(e, EINVAL, "image '%s' is no file that has a digest (--digest)",
+			       im->id);
+	free(im->digest);
+	im->digest = strdup(j->opts->digest);
+	im->digest_by = "--digest";
+	return im->digest ? 0 : err_nomem(e);
+}
+
 static int look_up(struct import_job *j, struct catalog *c, struct err *e)
 {
 	struct catalog_image *im = &j->image;
@@ -110,7 +127,7 @@ static int look_up(struct import_job *j, struct catalog *c, struct err *e)
 	if (!j->delivery && im->delivery != DELIVERY_FILE)
 		return err_set(e, ENOTSUP, "image '%s' cannot be fetched: %s", im->id,
 			       im->why_not ? im->why_not : "no delivery is known for it");
-	return 0;
+	return take_digest(j, e);
 }
 
 static int make_bootable(struct import_job *j, struct err *e)
@@ -214,6 +231,8 @@ static int run_steps(struct import_job *j, struct err *e)
 		j->kept = false;
 		rc = adapt(j, e);
 	}
+	if (rc == 0 && !j->booted && !j->injected && j->target && target_digest(j->target))
+		store_import_digest(j->import, target_digest(j->target));
 	if (rc == 0)
 		rc = stop_check(e);
 	if (rc == 0)

@@ -17,8 +17,9 @@ struct import_opts {
 	struct image_create_opts disk;
 	const char *private_key, *certificate; /* of EC2 bundles; NULL: not given */
 	bool require_signature;
-	bool copy;        /* an AMI whose snapshot is not ours may be copied to our account */
-	unsigned workers; /* parallel downloads; 0: the delivery's default */
+	const char *digest; /* "sha256:HEX" of a file; NULL: what is told of it */
+	bool copy;          /* an AMI whose snapshot is not ours may be copied to our account */
+	unsigned workers;   /* parallel downloads; 0: the delivery's default */
 };
 
 /*

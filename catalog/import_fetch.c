@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The disk of an import, by whatever way it can be had: see catalog/import_job.h. */
 #include "catalog/ami.h"
+#include "catalog/disk_look.h"
 #include "catalog/fetch_file.h"
 #include "catalog/import_job.h"
 #include "catalog/remote.h"
@@ -66,8 +67,9 @@ static int fetch_by_delivery(struct import_job *j, struct err *e)
 	if (rc < 0)
 		return rc;
 	sink = target_sink(j->target);
+	j->session.keep = j->parts;
 	rc = j->delivery->fetch(&j->session, &j->image, &sink, &j->report, e);
-	j->kept = target_can_resume(j->target);
+	j->kept = target_can_resume(j->target) || j->report.kept;
 	return rc < 0 ? rc : finish_target(j, e);
 }
 
@@ -99,8 +101,7 @@ static int fetch_streaming(struct import_job *j, const struct remote_file *remot
 	const struct fetch_before before = {hash_disk, j};
 	AUTO_FREE char *origin = NULL;
 	struct fetch_sink sink;
-	/* Two halves of an unmarked file could be of two files: but a digest would tell. */
-	bool resumable = strcmp(remote->version, " ") > 0 || j->image.digest;
+	bool resumable = fetch_file_resumable(&j->image, remote);
 	int rc = make_origin(j, j->image.url, remote->version, &origin, e);
 
 	if (rc == 0)
@@ -117,19 +118,13 @@ static int fetch_streaming(struct import_job *j, const struct remote_file *remot
 /* Whether the disk that was made is a file system without a partition table. */
 static int look_at_disk(struct import_job *j, struct err *e)
 {
-	AUTO(image_close) struct image *disk = NULL;
-	const struct image_open_opts o = {.format = "qcow2"};
-	uint8_t head[512];
-	int rc = image_open(j->disk, &o, &disk, e);
+	struct disk_look seen = {0};
+	int rc = disk_look(j->disk, &seen, e);
 
-	if (rc == 0 && image_size(disk) < sizeof(head))
-		rc = err_set(e, EBADMSG, "'%s' is no disk: it has %llu bytes", j->image.id,
-			     (unsigned long long)image_size(disk));
-	if (rc == 0)
-		rc = image_pread(disk, head, sizeof(head), 0, e);
-	if (rc == 0)
-		j->partition = !target_head_is_disk(head);
-	return rc;
+	if (rc < 0)
+		return err_wrap(e, "looking at '%s'", j->image.id);
+	j->partition = !seen.is_disk;
+	return 0;
 }
 
 static int fetch_file_once(struct import_job *j, struct err *e)
@@ -197,6 +192,9 @@ static int use_copy(struct import_job *j, struct err *e)
 	if (!j->copy_journal)
 		return err_nomem(e);
 	rc = ami_copy(&j->session, &j->image, j->copy_journal, &copy, e);
+	if (rc == 0 && copy.delivery != DELIVERY_SNAPSHOT)
+		rc = err_set(e, EBADMSG, "the copy '%s' of '%s' tells no snapshot", copy.id,
+			     j->image.id);
 	if (rc < 0)
 		return rc;
 	j->wanted = j->image;
@@ -268,7 +266,8 @@ int import_remove_copy(struct import_job *j)
 int import_fetch(struct import_job *j, struct err *e)
 {
 	j->disk = path_join(store_import_dir(j->import), STORE_DISK);
-	if (!j->disk)
+	j->parts = path_join(store_import_dir(j->import), STORE_PARTS);
+	if (!j->disk || !j->parts)
 		return err_nomem(e);
 	if (!j->delivery)
 		return fetch_as_file(j, e);

@@ -18,6 +18,7 @@ struct import_job {
 	const struct delivery_type *delivery; /* NULL: as a file */
 	struct store_import *import;
 	char *disk;     /* path */
+	char *parts;    /* path of what session.keep is */
 	bool partition; /* a bare one, at BOOT_PARTITION_START if it came by a target */
 	bool kept;      /* what was fetched is worth keeping */
 	struct target *target;
@@ -27,11 +28,6 @@ struct import_job {
 	struct inject_report inject;
 	bool injected;
 };
-
-static inline const char *or_dash(const char *s)
-{
-	return s ? s : "-";
-}
 
 /* ---- import_fetch.c ---- */
 

@@ -2,6 +2,7 @@
 /* The record of an import: see catalog/import_job.h. */
 #include <time.h>
 
+#include "catalog/disk_look.h"
 #include "catalog/import_job.h"
 #include "catalog/web.h"
 #include "lib/fs.h"
@@ -95,14 +96,14 @@ static const char *layout(const struct import_job *j)
 
 int import_write_record(const struct import_job *j, struct err *e)
 {
-	AUTO(image_close) struct image *disk = NULL;
+	struct disk_look disk = {0};
 	AUTO_FREE char *path = path_join(store_import_dir(j->import), STORE_RECORD);
 	AUTO_BUF text = BUF_INIT;
 	struct jsonw w;
 	char now[32];
 	time_t t = time(NULL);
 	struct tm tm;
-	int rc = path ? image_open(j->disk, NULL, &disk, e) : err_nomem(e);
+	int rc = path ? disk_look(j->disk, &disk, e) : err_nomem(e);
 
 	if (rc < 0)
 		return rc;
@@ -111,8 +112,8 @@ int import_write_record(const struct import_job *j, struct err *e)
 	jsonw_object(&w, NULL);
 	jsonw_string(&w, "name", j->name);
 	jsonw_string(&w, "imported", now);
-	jsonw_string(&w, "format", image_format_name(disk));
-	jsonw_u64(&w, "virtual-size", image_size(disk));
+	jsonw_string(&w, "format", "qcow2");
+	jsonw_u64(&w, "virtual-size", disk.size);
 	rc = json_source(j, &w, e);
 	if (rc < 0)
 		return rc;

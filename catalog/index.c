@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The images that a source listed: see catalog/index.h. */
+/* Looking for images in what a source listed: see catalog/index.h. */
 #include "catalog/index.h"
 
 #include <ctype.h>
@@ -12,143 +12,6 @@
 
 #include "lib/fs.h"
 #include "lib/str.h"
-
-#define MAGIC "acclimate-index 1\n"
-#define BATCH (1u << 20)
-#define SEARCHED_MAX 1024 /* bytes of one text that words are looked for in */
-
-/* ---- writing -------------------------------------------------------------------------------- */
-
-struct index_writer {
-	struct atomic_file file;
-	struct buf batch;
-	uint64_t images, bytes;
-};
-
-int index_writer_new(const char *path, struct index_writer **ret, struct err *e)
-{
-	AUTO(index_writer_free) struct index_writer *w = calloc(1, sizeof(*w));
-	int rc;
-
-	if (!w)
-		return err_nomem(e);
-	w->file = ATOMIC_FILE_INIT;
-	rc = atomic_file_begin(&w->file, path, 0, e);
-	if (rc == 0 && buf_adds(&w->batch, MAGIC) < 0)
-		rc = err_nomem(e);
-	if (rc == 0)
-		*ret = STEAL(w);
-	return rc;
-}
-
-void index_writer_free(struct index_writer *w)
-{
-	if (!w)
-		return;
-	atomic_file_abort(&w->file);
-	buf_release(&w->batch);
-	free(w);
-}
-
-static int flush(struct index_writer *w, struct err *e)
-{
-	int rc = fs_write(w->file.fd, w->batch.data, w->batch.len, e);
-
-	w->bytes += w->batch.len;
-	buf_clear(&w->batch);
-	if (rc == 0 && w->bytes > INDEX_BYTES_MAX)
-		rc = err_set(e, EFBIG, "the index of images has more than %llu bytes",
-			     (unsigned long long)INDEX_BYTES_MAX);
-	return rc;
-}
-
-/* A text with what separates taken out of it, other control characters too. */
-static int add_escaped(struct buf *b, const char *s)
-{
-	size_t n = strcspn(s, "\t\n\r\\");
-
-	/* Most need nothing. */
-	if (!s[n])
-		return buf_add(b, s, n);
-	for (; *s; s++) {
-		int rc;
-
-		if (*s == '\t')
-			rc = buf_adds(b, "\\t");
-		else if (*s == '\n')
-			rc = buf_adds(b, "\\n");
-		else if (*s == '\r')
-			rc = buf_adds(b, "\\r");
-		else if (*s == '\\')
-			rc = buf_adds(b, "\\\\");
-		else
-			rc = buf_addc(b, *s);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Lower case; what separates becomes a blank. */
-static int add_searched(struct buf *b, const char *s)
-{
-	size_t n = strnlen(s, SEARCHED_MAX);
-
-	if (buf_reserve(b, n + 1) < 0)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++)
-		b->data[b->len++] =
-			(unsigned char)s[i] < ' ' ? ' ' : (char)tolower((unsigned char)s[i]);
-	b->data[b->len++] = ' ';
-	b->data[b->len] = '\0';
-	return 0;
-}
-
-int index_writer_add(struct index_writer *w, const struct catalog_image *im, struct err *e)
-{
-	struct buf *b = &w->batch;
-	unsigned flags = (im->is_public ? 1u : 0) | (im->older ? 2u : 0) |
-			 (im->elsewhere ? 4u : 0) | (im->marketplace ? 8u : 0);
-	int rc = 0;
-
-	if (!im->id || !*im->id)
-		return err_set(e, EBADMSG, "an image without an id");
-	if (++w->images > INDEX_IMAGES_MAX)
-		return err_set(e, EFBIG, "more than %d images", INDEX_IMAGES_MAX);
-	rc = buf_addc(b, '\t');
-	if (rc == 0)
-		rc = add_escaped(b, im->id);
-	if (rc == 0)
-		rc = buf_addc(b, '\t');
-	for (const struct catalog_field *f = catalog_fields; rc == 0 && f->name; f++) {
-		const char *text = *catalog_field_of(im, f);
-
-		if (f->searched && text)
-			rc = add_searched(b, text);
-	}
-	if (rc == 0)
-		rc = buf_addf(b, "\t%d,%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64, (int)im->delivery,
-			      flags, im->snapshot_size, im->size, im->virtual_size);
-	for (const struct catalog_field *f = catalog_fields; rc == 0 && f->name; f++) {
-		const char *text = *catalog_field_of(im, f);
-
-		rc = buf_addc(b, '\t');
-		if (rc == 0 && text)
-			rc = add_escaped(b, text);
-	}
-	if (rc == 0)
-		rc = buf_addc(b, '\n');
-	if (rc < 0)
-		return err_nomem(e);
-	return b->len >= BATCH ? flush(w, e) : 0;
-}
-
-int index_writer_commit(struct index_writer *w, struct err *e)
-{
-	int rc = flush(w, e);
-
-	return rc < 0 ? rc : atomic_file_commit(&w->file, 0600, e);
-}
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
@@ -174,14 +37,14 @@ int index_open(const char *path, struct index **ret, struct err *e)
 	if (!x->path)
 		return err_nomem(e);
 	x->mtime = st.st_mtime;
-	if (!S_ISREG(st.st_mode) || (size_t)st.st_size < strlen(MAGIC))
+	if (!S_ISREG(st.st_mode) || (size_t)st.st_size < strlen(INDEX_MAGIC))
 		return err_set(e, EBADMSG, "'%s' is no index of images", path);
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (map == MAP_FAILED)
 		return err_errno(e, errno, "mapping '%s'", path);
 	x->data = map;
 	x->len = (size_t)st.st_size;
-	if (memcmp(x->data, MAGIC, strlen(MAGIC)) != 0 || x->data[x->len - 1] != '\n')
+	if (memcmp(x->data, INDEX_MAGIC, strlen(INDEX_MAGIC)) != 0 || x->data[x->len - 1] != '\n')
 		return err_set(e, EBADMSG, "'%s' is no index of images of this version", path);
 	*ret = STEAL(x);
 	return 0;
@@ -298,7 +161,8 @@ int index_find(const struct index *x, const char *id, struct catalog_image *ret,
 	const char *at, *end;
 	int rc;
 
-	if (buf_adds(&want, "\n\t") < 0 || add_escaped(&want, id) < 0 || buf_addc(&want, '\t') < 0)
+	if (buf_adds(&want, "\n\t") < 0 || index_add_escaped(&want, id) < 0 ||
+	    buf_addc(&want, '\t') < 0)
 		return err_nomem(e);
 	at = memmem(x->data, x->len, want.data, want.len);
 	if (!at)
@@ -415,7 +279,7 @@ static bool word_matches(const char *word, const char *text, size_t len)
 	for (const char *p = text, *end = text + len; p < end;) {
 		const char *blank = memchr(p, ' ', (size_t)(end - p));
 		size_t n = (size_t)((blank ? blank : end) - p);
-		char piece[SEARCHED_MAX + 1];
+		char piece[INDEX_SEARCHED_MAX + 1];
 
 		if (n && n < sizeof(piece)) {
 			memcpy(piece, p, n);
@@ -455,7 +319,7 @@ bool query_matches(const struct query *q, const struct catalog_image *im)
 	for (const struct catalog_field *f = catalog_fields; f->name; f++) {
 		const char *s = *catalog_field_of(im, f);
 
-		if (f->searched && s && add_searched(&text, s) < 0)
+		if (f->searched && s && index_add_searched(&text, s) < 0)
 			return false;
 	}
 	for (size_t i = 0; i < q->n_words; i++) {
@@ -496,7 +360,8 @@ static bool worth_reading(const struct query *q, const struct line *l)
 int index_search(const struct index *x, const struct query *q, image_fn *fn, void *ctx,
 		 struct err *e)
 {
-	const char *needle = needle_of(q), *p = x->data + strlen(MAGIC), *end = x->data + x->len;
+	const char *needle = needle_of(q), *p = x->data + strlen(INDEX_MAGIC),
+		   *end = x->data + x->len;
 	size_t needle_len = needle ? strlen(needle) : 0;
 
 	while (p < end) {

@@ -19,6 +19,8 @@
 
 #define INDEX_IMAGES_MAX 2000000
 #define INDEX_BYTES_MAX (2 * GIB)
+#define INDEX_MAGIC "acclimate-index 1\n"
+#define INDEX_SEARCHED_MAX 1024 /* bytes of one text that words are looked for in */
 
 struct index_writer;
 /* The index appears at path, complete, when it is committed. */
@@ -66,5 +68,12 @@ int index_search(const struct index *x, const struct query *q, image_fn *fn, voi
 int index_find(const struct index *x, const char *id, struct catalog_image *ret, struct err *e);
 /* The same test for an image that is in no index. */
 bool query_matches(const struct query *q, const struct catalog_image *im);
+
+/* ---- inside: how texts stand in the file ------------------------------------------------------- */
+
+/* With what separates taken out of it. Returns 0 or -ENOMEM. */
+int index_add_escaped(struct buf *b, const char *s);
+/* Lower case, and a blank behind; what separates becomes a blank. Returns 0 or -ENOMEM. */
+int index_add_searched(struct buf *b, const char *s);
 
 #endif

@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "catalog/run.h"
+#include "lib/clock.h"
 #include "lib/fs.h"
 #include "lib/proc.h"
 #include "lib/str.h"
@@ -53,14 +53,6 @@ static const uint8_t boot_code[] = {
 	0x03, 0x00, 0x40,
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* The exit status, or -ETIMEDOUT. */
 static int wait_some(pid_t pid, uint64_t until)
 {
@@ -70,7 +62,7 @@ static int wait_some(pid_t pid, uint64_t until)
 
 		if (got == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
-		if (now_ms() >= until) {
+		if (clock_ms() >= until) {
 			kill(pid, SIGKILL);
 			waitpid(pid, NULL, 0);
 			return -ETIMEDOUT;
@@ -114,7 +106,7 @@ static int run_probe(void)
 	o.die_with_parent = true;
 	if (proc_start(argv, &o, &pid, NULL) < 0)
 		return -ENOENT;
-	return wait_some(pid, now_ms() + PROBE_MS);
+	return wait_some(pid, clock_ms() + PROBE_MS);
 }
 
 bool kvm_works(bool arm64, const char **ret_why)

@@ -206,11 +206,6 @@ static const char *cpu_of(const struct vm *vm)
 	/* Emulating the exact pointer authentication of Arm takes most of a boot's time. */
 	if (vm->arm64)
 		return "max,pauth-impdef=on";
-	/*
-	 * QEMU 7.2's emulated cmpxchg16b now and then spoils the flags, which the memory allocator of
-	 * Linux 6.12 does not survive: of 13 boots of Debian 13 three ended in an oops, without it none
-	 * of six.
-	 */
 	return vm->no_cx16 ? "max,cx16=off" : "max";
 }
 

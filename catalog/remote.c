@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "catalog/remote_digest.h"
 #include "catalog/web.h"
 #include "lib/pool.h"
 #include "lib/stop.h"
@@ -20,6 +21,7 @@ void remote_file_release(struct remote_file *f)
 	free(f->secret);
 	free(f->etag);
 	free(f->version);
+	free(f->digest);
 	*f = (struct remote_file){0};
 }
 
@@ -43,7 +45,7 @@ static int split_s3(const char *url, char **ret_bucket, char **ret_path, struct 
 /* ---- what there is -------------------------------------------------------------------------- */
 
 /* Takes what the head of an answer says. */
-static int take_head(const struct httpc_response *r, struct remote_file *f, struct err *e)
+static int take_head(const struct httpc_response *r, bool s3, struct remote_file *f, struct err *e)
 {
 	const char *etag = httpc_header(r, "ETag"), *modified = httpc_header(r, "Last-Modified"),
 		   *ranges = httpc_header(r, "Accept-Ranges");
@@ -55,7 +57,8 @@ static int take_head(const struct httpc_response *r, struct remote_file *f, stru
 	f->version = str_format("%s %s", etag ? etag : "", modified ? modified : "");
 	if (!f->version)
 		return err_nomem(e);
-	return etag && *etag == '"' ? image_set(&f->etag, etag, e) : 0;
+	rc = etag && *etag == '"' ? image_set(&f->etag, etag, e) : 0;
+	return rc < 0 ? rc : remote_digest_of_head(r, s3, f, e);
 }
 
 static int probe_s3(struct session *s, const char *url, struct remote_file *f, struct err *e)
@@ -77,7 +80,8 @@ static int probe_s3(struct session *s, const char *url, struct remote_file *f, s
 		rc = aws_send(s->aws, s->http, &req, &r, NULL, e);
 	if (rc < 0)
 		return err_wrap(e, "'%s'", url);
-	rc = take_head(&r, f, e);
+	/* In a directory bucket an ETag says nothing of the content. */
+	rc = take_head(&r, !str_has_suffix(bucket, "--x-s3"), f, e);
 	f->ranges = true;
 	if (rc == 0)
 		rc = image_set(&f->url, url, e);
@@ -102,7 +106,7 @@ static int probe_web(struct session *s, const char *url, struct remote_file *f, 
 		free(STEAL(f->secret));
 	}
 	if (rc == 0)
-		return take_head(&r, f, e);
+		return take_head(&r, false, f, e);
 	/* Servers that know no HEAD, and addresses that were signed for GET: that one decides. */
 	if (r.status == 403 || r.status == 405 || r.status == 501 || r.status == 400) {
 		f->version = strdup("");
@@ -127,6 +131,8 @@ int remote_probe(struct session *s, const struct catalog_image *im, struct remot
 		rc = err_nomem(e);
 	if (rc == 0)
 		rc = is_s3(im->url) ? probe_s3(s, im->url, &f, e) : probe_web(s, im->url, &f, e);
+	if (rc == 0 && !s->source && !is_s3(im->url))
+		rc = remote_digest_beside(s, im->url, &f, e);
 	if (rc < 0)
 		return rc;
 	*ret = f;

@@ -13,13 +13,16 @@ struct remote_file {
 	char *secret;  /* "Name: value"; NULL: none */
 	char *etag;    /* strong, with its quotes; NULL: none */
 	char *version; /* words that change with the file: ETag, date; "" if nothing is told */
-	uint64_t size; /* 0: not told */
+	char *digest;  /* "sha256:HEX" as the server tells it; NULL: it does not */
+	const char *digest_by; /* where: "ETag", "SHA256SUMS" */
+	uint64_t size;         /* 0: not told */
 	bool ranges;
 };
 void remote_file_release(struct remote_file *f);
 DEFINE_AUTO_STRUCT(struct remote_file, remote_file_release);
 
-/* Asks what there is at im->url. Errors: ENOENT, EACCES, those of web_send and aws_send. */
+/* Asks what there is at im->url, and for its digest. Errors: ENOENT, EACCES, those of web_send and
+ * aws_send. */
 int remote_probe(struct session *s, const struct catalog_image *im, struct remote_file *ret,
 		 struct err *e);
 

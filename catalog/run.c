@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "imgconv/imgconv.h"
+#include "lib/clock.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -40,14 +40,6 @@ struct run {
 	uint64_t ssh_next_ms;
 	uint64_t started_ms;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void run_release(struct run *r)
 {
@@ -152,30 +144,18 @@ static int make_machine(struct run *r, struct err *e)
 	return rc < 0 ? rc : fs_write_file(r->vm.variables, text.data, text.len, 0600, e);
 }
 
-/* 'word' for libslirp, which splits a command as a shell does but runs none. */
-static int add_quoted(struct buf *b, const char *s)
-{
-	int rc = buf_addc(b, '\'');
-
-	for (; rc == 0 && *s; s++)
-		rc = *s == '\'' ? buf_adds(b, "'\\''") : buf_addc(b, *s);
-	return rc < 0 ? rc : buf_adds(b, "' ");
-}
-
 /* metadata-server serve --stdio, or an ISO made by metadata-server iso. */
 static int make_metadata(struct run *r, struct err *e)
 {
 	AUTO_FREE char *server = NULL, *instance = path_join(r->dir, "instance.yaml");
 	AUTO_FREE char *key = path_join(r->dir, "token.key");
-	AUTO_BUF cmd = BUF_INIT;
-	int rc = fs_sibling_program("metadata-server", &server, e);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	if (!instance || !key)
-		return err_nomem(e);
 	if (r->opts->metadata == RUN_NONE)
 		return 0;
+	rc = instance && key ? fs_sibling_program("metadata-server", &server, e) : err_nomem(e);
+	if (rc < 0)
+		return rc;
 	if (run_with_iso(r->opts->metadata)) {
 		r->vm.iso = path_join(r->dir, "context.iso");
 		if (!r->vm.iso)
@@ -189,14 +169,10 @@ static int make_metadata(struct run *r, struct err *e)
 	/* Wrong definitions are to be seen here, not by the guest. */
 	rc = proc_run((const char *const[]){server, "check", instance, NULL}, NULL, 0, NULL, 0, 60,
 		      e);
-	if (rc < 0)
-		return rc;
-	if (add_quoted(&cmd, server) < 0 || buf_adds(&cmd, "serve --stdio ") < 0 ||
-	    add_quoted(&cmd, instance) < 0 || buf_adds(&cmd, "--token-key ") < 0 ||
-	    add_quoted(&cmd, key) < 0 || !(r->vm.metadata = buf_detach(&cmd)))
-		return err_nomem(e);
-	r->vm.ec2 = true;
-	return 0;
+	if (rc == 0)
+		rc = shell_metadata(instance, key, &r->vm.metadata, e);
+	r->vm.ec2 = rc == 0;
+	return rc;
 }
 
 /* A port that is free now; QEMU binds it a moment later. */
@@ -302,25 +278,25 @@ static void watch_ssh(struct run *r)
 	char word[4];
 	ssize_t n;
 
-	if (r->ssh_seen || now_ms() < r->ssh_next_ms)
+	if (r->ssh_seen || clock_ms() < r->ssh_next_ms)
 		return;
 	if (r->ssh < 0) {
 		r->ssh = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (r->ssh >= 0 && connect(r->ssh, (struct sockaddr *)&a, sizeof(a)) < 0 &&
 		    errno != EINPROGRESS)
 			close(steal_fd(&r->ssh));
-		r->ssh_next_ms = now_ms() + 500;
+		r->ssh_next_ms = clock_ms() + 500;
 		return;
 	}
 	n = recv(r->ssh, word, sizeof(word), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN))
 		return;
 	close(steal_fd(&r->ssh));
-	r->ssh_next_ms = now_ms() + 1000;
+	r->ssh_next_ms = clock_ms() + 1000;
 	if (n == (ssize_t)sizeof(word) && memcmp(word, "SSH-", sizeof(word)) == 0) {
 		r->ssh_seen = true;
 		log_info("%6.1f s  guest: SSH answers on 127.0.0.1 port %u",
-			 (double)(now_ms() - r->started_ms) / 1000, r->vm.ssh_port);
+			 (double)(clock_ms() - r->started_ms) / 1000, r->vm.ssh_port);
 	}
 }
 
@@ -344,10 +320,10 @@ static void tick(struct run *r)
 /* Waits for the end; true if it came. */
 static bool wait_end(struct run *r, uint64_t ms)
 {
-	uint64_t until = now_ms() + ms;
+	uint64_t until = clock_ms() + ms;
 	int status;
 
-	while (now_ms() < until) {
+	while (clock_ms() < until) {
 		if (ended(r, &status))
 			return true;
 		drain_qmp(r);
@@ -373,7 +349,7 @@ static void bring_down(struct run *r)
 static int watch(struct run *r, struct err *e)
 {
 	uint64_t until =
-		r->opts->timeout_s ? now_ms() + r->opts->timeout_s * UINT64_C(1000) : UINT64_MAX;
+		r->opts->timeout_s ? clock_ms() + r->opts->timeout_s * UINT64_C(1000) : UINT64_MAX;
 	int status = 0;
 
 	for (;;) {
@@ -383,7 +359,7 @@ static int watch(struct run *r, struct err *e)
 			bring_down(r);
 			return 0;
 		}
-		if (now_ms() >= until) {
+		if (clock_ms() >= until) {
 			bring_down(r);
 			return err_set(e, ETIMEDOUT, "the guest ran for %u s, the --timeout",
 				       r->opts->timeout_s);
@@ -413,7 +389,7 @@ static int start(struct run *r, struct err *e)
 		rc = qemu_start(&r->vm, &r->pid, &r->qmp, e);
 	if (rc < 0)
 		return rc;
-	r->started_ms = now_ms();
+	r->started_ms = clock_ms();
 	rc = write_state(r, e);
 	if (rc < 0)
 		proc_end(r->pid, 1000);

@@ -105,7 +105,7 @@ struct vm {
 	bool uefi;
 	char *firmware, *variables; /* of UEFI: code, and the guest's own variables */
 	bool emulated_nic;          /* the guest has no driver of virtio's */
-	bool no_cx16;               /* the guest can do without cmpxchg16b */
+	bool no_cx16;               /* an emulated processor has no cmpxchg16b */
 	char *iso;                  /* NULL: none */
 	char *metadata; /* command line for a connection to 169.254.169.254:80; NULL: none */
 	bool ec2;       /* SMBIOS as EC2 has it */
@@ -140,6 +140,11 @@ void vm_arg(struct vm_args *a, const char *option, const char *fmt, ...) PRINTF_
 char *vm_escape(const char *s);
 const char *qemu_program(const struct vm *vm);
 void qemu_args(struct vm_args *a, const struct vm *vm);
+/* shell_words.c: appends s as one word of a shell. */
+int shell_word(struct buf *out, const char *s, struct err *e);
+/* What vm.metadata is for an instance file; key: of its tokens, NULL: none. The caller's. */
+int shell_metadata(const char *instance, const char *key, char **ret, struct err *e);
+
 /* SMBIOS UUID as EC2 sets it, random. */
 int vm_make_uuid(char ret[37], struct err *e);
 

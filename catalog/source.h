@@ -47,6 +47,7 @@ struct catalog_image {
 	char *url;                   /* DELIVERY_FILE: http, https, s3://BUCKET/KEY, file:///PATH */
 	char *format;                /* of the file, as imgconv names it; NULL: to be recognised */
 	char *digest;                /* "sha256:HEX" of the file */
+	const char *digest_by;       /* who says so, static; NULL: the catalog */
 	uint64_t snapshot_size;      /* bytes; 0: not told; likewise below */
 	uint64_t size, virtual_size; /* of the file, of the disk in it */
 	bool is_public;
@@ -117,6 +118,9 @@ struct session {
 	/* Keys of EC2 bundles; NULL: not given. */
 	const char *private_key, *certificate;
 	bool require_signature;
+	/* A folder, maybe not there, where a delivery may leave what it fetched until the image is
+	 * whole, for an import that goes on; NULL: none. */
+	const char *keep;
 	unsigned workers;            /* parallel downloads; 0: the delivery's default */
 	unsigned attempt_timeout_ms; /* of one request of a fetch; 0: the delivery's default */
 	struct progress *progress;
@@ -161,23 +165,38 @@ struct source_type {
 
 /* ---- getting the bytes ---------------------------------------------------------------------- */
 
+struct fetch_run {
+	uint64_t off, len;
+};
+
 /*
  * Takes an image's bytes as they come. begin is called once, first, with the size of the image as
  * its cloud saw it, and says where to begin: 0, or, if an interrupted fetch of the same image is
  * resumed, the end of what its last checkpoint made durable. write goes front to back; checkpoint
- * may be called between writes.
+ * may be called between writes. finish is called after the last write, in the process that wrote: it
+ * may be a child that can open nothing (lib/worker.h). Where it is the importing one, that is not
+ * needed. plan may be called after a begin at 0, before the first write: there is data in these runs
+ * alone; NULL: of no use. After a plan, ahead may be called from any thread: it writes bytes, of which the
+ * SHA-256 was checked, before their turn, and returns 1, or 0 if that cannot be now. In their turn they are not
+ * given to write: pass is told that all is there up to their end.
  */
 struct fetch_sink {
 	int (*begin)(void *ctx, uint64_t size, uint64_t *ret_position, struct err *e);
 	int (*write)(void *ctx, const void *data, size_t len, uint64_t off, struct err *e);
 	int (*checkpoint)(void *ctx, struct err *e);
+	int (*finish)(void *ctx, struct err *e);
 	void *ctx;
+	int (*plan)(void *ctx, const struct fetch_run *runs, size_t n, struct err *e);
+	int (*ahead)(void *ctx, const void *data, size_t len, uint64_t off, const uint8_t *sha256,
+		     struct err *e);
+	void (*pass)(void *ctx, uint64_t end);
 };
 
 /* What was checked on the way, for the record and for people: a line each. */
 struct fetch_report {
 	struct buf verified; /* "part digests (SHA-1)\n..." */
 	struct buf warnings; /* "the manifest's signature was not checked: ..." */
+	bool kept;           /* session.keep holds something that can be gone on with */
 };
 void fetch_report_release(struct fetch_report *r);
 DEFINE_AUTO_STRUCT(struct fetch_report, fetch_report_release);
@@ -185,7 +204,8 @@ DEFINE_AUTO_STRUCT(struct fetch_report, fetch_report_release);
 struct delivery_type {
 	enum delivery_kind kind;
 	const char *name;
-	/* Whether an interrupted fetch can go on where its last checkpoint was. */
+	/* Whether an interrupted fetch can go on in the middle of the image, where its last
+	 * checkpoint was. */
 	bool resumable;
 	int (*fetch)(struct session *s, const struct catalog_image *im,
 		     const struct fetch_sink *sink, struct fetch_report *report, struct err *e);

@@ -196,7 +196,7 @@ static int add_disks(struct jsonw *w, const char *dir, struct err *e)
 {
 	jsonw_array(w, "disks");
 	for (unsigned n = 0; n < STORE_DISKS_MAX; n++) {
-		char name[16], target[PATH_MAX];
+		char name[16], target[PATH_MAX], digest[STORE_DIGEST_TEXT];
 		AUTO_FREE char *path = NULL;
 		const char *file;
 		struct stat st;
@@ -215,7 +215,8 @@ static int add_disks(struct jsonw *w, const char *dir, struct err *e)
 		jsonw_object(w, NULL);
 		jsonw_string(w, "file", file);
 		if (store_is_fixed(file)) {
-			jsonw_string_n(w, "sha256", file + strlen(STORE_FIXED_PREFIX), 64);
+			store_digest_text(file, digest);
+			jsonw_string(w, "digest", digest);
 			if (stat(path, &st) == 0)
 				jsonw_u64(w, "file-size", (uint64_t)st.st_size);
 		}

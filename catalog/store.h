@@ -2,7 +2,8 @@
 /*
  * The local store: images that were brought home, and what was derived from them.
  *
- *   STORE/disks/sha256-HEX.qcow2    a disk that never changes; HEX is the SHA-256 of the file
+ *   STORE/disks/pieces-HEX.qcow2    a disk that never changes; HEX is its digest by catalog/pieces.h
+ *   STORE/disks/sha256-HEX.qcow2    the same of an older store; HEX is the SHA-256 of the file
  *   STORE/disks/clone-HEX.qcow2     the disk of a clone, which changes; HEX is random
  *   STORE/images/NAME/image.json    the record: what is known about the image
  *   STORE/images/NAME/disk.qcow2    a symbolic link to its disk; further disks are disk1.qcow2 ...
@@ -32,11 +33,12 @@
 #define STORE_DISK "disk.qcow2" /* of the first disk; the others: store_disk_name */
 #define STORE_RECORD "image.json"
 /* Of an import that is not done: how far its disk is, how far the file that it is made of is, what was
- * made in a cloud for it. gc leaves them. */
+ * made in a cloud for it, a folder of what it fetched. gc leaves them. */
 #define STORE_TARGET_JOURNAL "journal.json"
 #define STORE_FILE_JOURNAL "source.json"
 #define STORE_COPY_JOURNAL "copy.json"
-#define STORE_JOURNALS STORE_TARGET_JOURNAL, STORE_FILE_JOURNAL, STORE_COPY_JOURNAL
+#define STORE_PARTS "parts"
+#define STORE_JOURNALS STORE_TARGET_JOURNAL, STORE_FILE_JOURNAL, STORE_COPY_JOURNAL, STORE_PARTS
 #define STORE_DISKS_MAX 16
 
 struct store;
@@ -70,10 +72,12 @@ enum store_disk_kind {
 	STORE_DISK_CLONE, /* changes */
 	STORE_DISK_OLD,   /* in the image's own folder */
 };
+#define STORE_DIGEST_TEXT 72
 struct store_disk {
-	char *path;      /* where the file lies, no symbolic link in its last step */
-	char *file;      /* its name in disks/; for STORE_DISK_OLD in the image's folder */
-	char digest[65]; /* of STORE_DISK_FIXED: lower-case hex, else "" */
+	char *path; /* where the file lies, no symbolic link in its last step */
+	char *file; /* its name in disks/; for STORE_DISK_OLD in the image's folder */
+	/* Of STORE_DISK_FIXED: "pieces:HEX", or "sha256:HEX" of an older store; else "". */
+	char digest[STORE_DIGEST_TEXT];
 	enum store_disk_kind kind;
 };
 void store_disk_release(struct store_disk *d);
@@ -131,12 +135,14 @@ int store_commit(struct store *s, const char *clone, const char *name, bool flat
  * leaves what there is for a later begin. One of the three ends it.
  *
  * At commit the folder holds image.json and disk.qcow2, maybe disk1.qcow2 and so on; what else is
- * there becomes part of the image's folder.
+ * there is removed.
  */
 struct store_import;
 int store_import_begin(struct store *s, const char *name, struct store_import **ret, struct err *e);
 /* The partial folder. */
 const char *store_import_dir(const struct store_import *i);
+/* The digest by pieces of disk.qcow2 as it is now and will stay, in hex: commit need not read it. */
+void store_import_digest(struct store_import *i, const char digest[65]);
 int store_import_commit(struct store_import *i, struct err *e);
 void store_import_discard(struct store_import *i);
 void store_import_close(struct store_import *i);

@@ -51,7 +51,7 @@ static int disk_size(const char *path, uint64_t *ret, struct err *e)
 static int adopt_disk(const struct store *s, const char *dir, const struct store_disk *d,
 		      const char digest[65], unsigned n, struct err *e)
 {
-	AUTO_FREE char *file = str_format(STORE_FIXED_PREFIX "%s.qcow2", digest);
+	AUTO_FREE char *file = store_fixed_name(digest);
 	AUTO_FREE char *path = file ? path_join(s->disks, file) : NULL;
 
 	if (!path)
@@ -222,7 +222,7 @@ static int settle_disk(struct settling *t, unsigned n, struct err *e)
 {
 	const struct store *s = t->store;
 	struct store_disk *d = &t->disks[n];
-	AUTO_FREE char *fixed = str_format(STORE_FIXED_PREFIX "%s.qcow2", t->digests[n]);
+	AUTO_FREE char *fixed = store_fixed_name(t->digests[n]);
 	AUTO_FREE char *path = fixed ? path_join(s->disks, fixed) : NULL;
 	AUTO_FREE char *dir = path_join(s->images, t->name);
 	AUTO_FREE char *clone = NULL;
@@ -438,7 +438,7 @@ static int put_flat(struct settling *t, const char *dir, struct bases *ret, stru
 	for (unsigned n = 0; rc == 0 && n < t->n_disks; n++) {
 		AUTO_FREE char *path = str_format("%s/flat%u", dir, n);
 
-		ret->files[n] = str_format(STORE_FIXED_PREFIX "%s.qcow2", t->digests[n]);
+		ret->files[n] = store_fixed_name(t->digests[n]);
 		if (!path || !ret->files[n])
 			return err_nomem(e);
 		ret->n = n + 1;

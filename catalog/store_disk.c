@@ -7,16 +7,17 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "catalog/pieces.h"
 #include "catalog/store_private.h"
 #include "imgconv/imgconv.h"
 #include "lib/fs.h"
-#include "lib/pool.h"
-#include "lib/stop.h"
 #include "lib/str.h"
 
 #define LINK_PREFIX "../../disks/"
-#define HASH_CHUNK (256u << 10)
-#define HASH_PIECES 4
+/* The kinds of digests: the one that disks get, and the one of older stores. */
+#define PIECES "pieces"
+#define WHOLE "sha256"
+#define HEX_DIGITS 64
 #define FIXED_MODE 0444
 /* Where QEMU locks an image that it has open: permissions used from byte 100, not shared from 200. */
 #define QEMU_LOCK_START 100
@@ -34,7 +35,21 @@ static bool is_hex_name(const char *file, const char *prefix, size_t digits)
 
 bool store_is_fixed(const char *file)
 {
-	return is_hex_name(file, STORE_FIXED_PREFIX, 64);
+	return is_hex_name(file, PIECES "-", HEX_DIGITS) ||
+	       is_hex_name(file, WHOLE "-", HEX_DIGITS);
+}
+
+char *store_fixed_name(const char digest[65])
+{
+	return str_format(PIECES "-%s.qcow2", digest);
+}
+
+void store_digest_text(const char *file, char ret[STORE_DIGEST_TEXT])
+{
+	const char *dash = strchr(file, '-');
+
+	snprintf(ret, STORE_DIGEST_TEXT, "%.*s:%.*s", (int)(dash - file), file, HEX_DIGITS,
+		 dash + 1);
 }
 
 bool store_is_clone(const char *file)
@@ -88,8 +103,7 @@ int store_find_disk(const struct store *s, const char *name, unsigned n, struct 
 			       path, target);
 	ret->kind = store_is_fixed(file) ? STORE_DISK_FIXED : STORE_DISK_CLONE;
 	if (ret->kind == STORE_DISK_FIXED)
-		snprintf(ret->digest, sizeof(ret->digest), "%.64s",
-			 file + strlen(STORE_FIXED_PREFIX));
+		store_digest_text(file, ret->digest);
 	ret->file = strdup(file);
 	ret->path = path_join(s->disks, file);
 	if (!ret->file || !ret->path) {
@@ -178,68 +192,16 @@ int store_claim(const struct store_disk *d, int *ret_fd, struct err *e)
 
 /* ---- content ----------------------------------------------------------------------------------- */
 
-/* A piece of the file, read by another thread while the one before it is digested. */
-struct piece {
-	int fd;
-	uint64_t at;
-	size_t len;
-	uint8_t data[HASH_CHUNK];
-};
+typedef int digest_fn(int fd, uint64_t size, struct progress *p, char ret[65], struct err *e);
 
-static int read_piece(void *job, unsigned worker, struct err *e)
+static int by_pieces(int fd, uint64_t size, struct progress *p, char ret[65], struct err *e)
 {
-	struct piece *p = job;
-
-	(void)worker;
-	return fs_pread(p->fd, p->data, p->len, p->at, e);
+	return pieces_digest(fd, size, NULL, p, ret, e);
 }
 
-static int submit_piece(struct pool *pool, struct piece *p, int fd, uint64_t at, uint64_t size,
-			struct err *e)
+static int digest_file(const char *path, digest_fn *fn, char ret[65], struct err *e)
 {
-	p->fd = fd;
-	p->at = at;
-	p->len = (size_t)MIN(size - at, (uint64_t)HASH_CHUNK);
-	return pool_submit(pool, read_piece, p, e);
-}
-
-static int digest_all(int fd, uint64_t size, struct digest *d, struct progress *progress,
-		      struct err *e)
-{
-	AUTO_FREE struct piece *pieces = calloc(HASH_PIECES, sizeof(*pieces));
-	struct pool *pool = NULL;
-	uint64_t asked = 0;
-	int rc = pieces ? pool_new(1, &pool, e) : err_nomem(e);
-
-	for (unsigned i = 0; rc == 0 && i < HASH_PIECES && asked < size; i++) {
-		rc = submit_piece(pool, &pieces[i], fd, asked, size, e);
-		asked += HASH_CHUNK;
-	}
-	while (rc == 0 && pool_pending(pool)) {
-		struct piece *p;
-		void *job;
-
-		rc = pool_next(pool, &job, e);
-		if (rc < 0)
-			break;
-		p = job;
-		digest_add(d, p->data, p->len);
-		progress_set(progress, p->at + p->len);
-		rc = stop_check(e);
-		if (rc == 0 && asked < size) {
-			rc = submit_piece(pool, p, fd, asked, size, e);
-			asked += HASH_CHUNK;
-		}
-	}
-	pool_free(pool, NULL);
-	return rc;
-}
-
-int store_digest(const char *path, char ret[65], struct err *e)
-{
-	AUTO(digest_free) struct digest *d = NULL;
 	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char hex[2 * DIGEST_MAX + 1];
 	struct progress *p;
 	struct stat st;
 	int rc;
@@ -248,23 +210,33 @@ int store_digest(const char *path, char ret[65], struct err *e)
 		return err_errno(e, errno, "opening '%s'", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, EBADMSG, "'%s' is not a regular file", path);
-	rc = digest_new(DIGEST_SHA256, &d, e);
-	if (rc < 0)
-		return rc;
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	p = progress_start("digesting", (uint64_t)st.st_size);
-	rc = digest_all(fd, (uint64_t)st.st_size, d, p, e);
+	rc = fn(fd, (uint64_t)st.st_size, p, ret, e);
 	progress_end(p, rc == 0);
-	if (rc < 0)
-		return err_wrap(e, "'%s'", path);
-	digest_final_hex(d, hex);
-	memcpy(ret, hex, 65);
-	return 0;
+	return rc < 0 ? err_wrap(e, "'%s'", path) : 0;
+}
+
+int store_digest(const char *path, char ret[65], struct err *e)
+{
+	return digest_file(path, by_pieces, ret, e);
+}
+
+int store_digest_again(const char *path, const char *file, char ret[STORE_DIGEST_TEXT],
+		       struct err *e)
+{
+	bool whole = str_has_prefix(file, WHOLE "-");
+	char hex[65] = "";
+	int rc = digest_file(path, whole ? pieces_digest_whole : by_pieces, hex, e);
+
+	snprintf(ret, STORE_DIGEST_TEXT, "%s:%s", whole ? WHOLE : PIECES, hex);
+	return rc;
 }
 
 int store_put_disk(const struct store *s, const char *path, const char digest[65], struct err *e)
 {
-	AUTO_FREE char *final = str_format("%s/" STORE_FIXED_PREFIX "%s.qcow2", s->disks, digest);
+	AUTO_FREE char *file = store_fixed_name(digest);
+	AUTO_FREE char *final = file ? path_join(s->disks, file) : NULL;
 	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 

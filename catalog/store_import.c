@@ -15,6 +15,7 @@ struct store_import {
 	char *dir;
 	char *lock_path;
 	int lock_fd;
+	char digest[65]; /* of the first disk; "": not known */
 };
 
 static void import_free(struct store_import *i)
@@ -95,6 +96,11 @@ const char *store_import_dir(const struct store_import *i)
 	return i->dir;
 }
 
+void store_import_digest(struct store_import *i, const char digest[65])
+{
+	memcpy(i->digest, digest, sizeof(i->digest));
+}
+
 void store_import_discard(struct store_import *i)
 {
 	if (!i)
@@ -123,25 +129,12 @@ static void commit_release(struct commit *c)
 }
 DEFINE_AUTO_STRUCT(struct commit, commit_release);
 
-/* Which disk of the image a file name is for; -1: none. */
-static int disk_number(const char *file)
-{
-	for (unsigned n = 0; n < STORE_DISKS_MAX; n++) {
-		char name[16];
-
-		store_disk_name(n, name);
-		if (strcmp(file, name) == 0)
-			return (int)n;
-	}
-	return -1;
-}
-
 static int digest_disks(struct commit *c, struct err *e)
 {
 	for (unsigned n = 0; n < STORE_DISKS_MAX; n++) {
 		AUTO_FREE char *path = NULL;
 		char name[16];
-		int rc;
+		int rc = 0;
 
 		store_disk_name(n, name);
 		path = path_join(c->import->dir, name);
@@ -149,7 +142,10 @@ static int digest_disks(struct commit *c, struct err *e)
 			return err_nomem(e);
 		if (access(path, F_OK) < 0)
 			break;
-		rc = store_digest(path, c->digests[n], e);
+		if (n == 0 && *c->import->digest)
+			memcpy(c->digests[n], c->import->digest, sizeof(c->digests[n]));
+		else
+			rc = store_digest(path, c->digests[n], e);
 		if (rc < 0)
 			return rc;
 		c->n_disks = n + 1;
@@ -168,7 +164,7 @@ static int put_disks(struct commit *c, struct err *e)
 
 		store_disk_name(n, name);
 		path = path_join(c->import->dir, name);
-		file = str_format(STORE_FIXED_PREFIX "%s.qcow2", c->digests[n]);
+		file = store_fixed_name(c->digests[n]);
 		if (!path || !file)
 			return err_nomem(e);
 		rc = store_put_disk(s, path, c->digests[n], e);
@@ -176,20 +172,6 @@ static int put_disks(struct commit *c, struct err *e)
 			rc = store_link_disk(c->stage.dir, n, file, e);
 	}
 	return rc;
-}
-
-/* What lies in the import's folder besides. */
-static int move_other(void *ctx, const char *name, struct err *e)
-{
-	struct commit *c = ctx;
-	AUTO_FREE char *from = path_join(c->import->dir, name);
-	AUTO_FREE char *to = path_join(c->stage.dir, name);
-
-	if (!from || !to)
-		return err_nomem(e);
-	if (disk_number(name) >= 0 || strcmp(name, STORE_RECORD) == 0)
-		return 0;
-	return rename(from, to) < 0 ? err_errno(e, errno, "moving '%s'", from) : 0;
 }
 
 static int move_record(struct commit *c, struct err *e)
@@ -219,8 +201,6 @@ static int commit(struct store_import *i, struct err *e)
 		rc = store_lock(i->store, &lock, e);
 	if (rc == 0)
 		rc = put_disks(&c, e);
-	if (rc == 0)
-		rc = store_each(i->dir, move_other, &c, e);
 	if (rc == 0)
 		rc = move_record(&c, e);
 	if (rc == 0)

@@ -11,7 +11,6 @@ struct store {
 };
 
 #define STORE_RECORD_LIMIT (4u << 20)
-#define STORE_FIXED_PREFIX "sha256-"
 #define STORE_CLONE_PREFIX "clone-"
 
 /*
@@ -41,8 +40,15 @@ int store_stage_publish(const struct store *s, struct store_stage *st, const cha
 /* True for names of disks/ that we gave. */
 bool store_is_fixed(const char *file);
 bool store_is_clone(const char *file);
-/* The SHA-256 of a file, in hex; with progress. */
+/* What a disk of that digest by pieces is called; the caller's. NULL: no memory. */
+char *store_fixed_name(const char digest[65]);
+/* "KIND:HEX", as the name of a fixed disk tells it. */
+void store_digest_text(const char *file, char ret[STORE_DIGEST_TEXT]);
+/* The digest of a file by pieces (catalog/pieces.h), in hex; with progress. */
 int store_digest(const char *path, char ret[65], struct err *e);
+/* "KIND:HEX" of what is in the file at path now, of the kind that the name of the fixed disk says. */
+int store_digest_again(const char *path, const char *file, char ret[STORE_DIGEST_TEXT],
+		       struct err *e);
 /*
  * Moves the file at path to disks/ under its digest, which is on disk and read-only then; if it is
  * there already, the file is removed. To be called with the lock.

@@ -109,17 +109,17 @@ static int check_structure(void *ctx, struct err *e)
 
 /* ---- disks ------------------------------------------------------------------------------------------ */
 
-static int look_at_digest(const struct look *l, const char *path, const char *expected,
-			  struct err *e)
+static int look_at_digest(const struct look *l, const char *path, const char *file, struct err *e)
 {
-	char digest[65];
+	char named[STORE_DIGEST_TEXT], found[STORE_DIGEST_TEXT];
 	int rc;
 
 	if (l->quick)
 		return 0;
-	rc = store_digest(path, digest, e);
-	if (rc == 0 && strncmp(digest, expected, 64) != 0)
-		say(l, true, "the disk '%s' has the SHA-256 %s", path, digest);
+	store_digest_text(file, named);
+	rc = store_digest_again(path, file, found, e);
+	if (rc == 0 && strcmp(found, named) != 0)
+		say(l, true, "the disk '%s' has the digest %s", path, found);
 	return rc;
 }
 
@@ -152,7 +152,7 @@ static int look_at_disk(struct look *l, const char *file, struct err *e)
 			return 0;
 		}
 		if (store_is_fixed(next))
-			rc = look_at_digest(l, path, next + strlen(STORE_FIXED_PREFIX), e);
+			rc = look_at_digest(l, path, next, e);
 		if (rc < 0)
 			return rc;
 		if (confine_run(&c, &why) < 0) {
@@ -200,8 +200,8 @@ static void look_at_record(const struct look *l, unsigned n_disks)
 		snprintf(path, sizeof(path), "disks/%u/file", n);
 		file = store_text(record, path);
 		if (file && store_is_fixed(file) &&
-		    store_find_disk(l->store, l->image, n, &d, NULL) == 0 && d.digest[0] &&
-		    strcmp(d.file, file) != 0)
+		    store_find_disk(l->store, l->image, n, &d, NULL) == 0 &&
+		    d.kind == STORE_DISK_FIXED && strcmp(d.file, file) != 0)
 			say(l, true, "its record names the disk '%s', its link '%s'", file, d.file);
 	}
 }

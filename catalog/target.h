@@ -37,5 +37,7 @@ const char *target_disk(const struct target *t); /* path */
 bool target_is_partition(const struct target *t);
 uint64_t target_resumed_at(const struct target *t); /* 0: began anew */
 bool target_can_resume(const struct target *t);     /* what there is is worth keeping */
+/* After target_finish: the disk's digest by pieces, in hex, if it came with the writing; else NULL. */
+const char *target_digest(const struct target *t);
 
 #endif

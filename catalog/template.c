@@ -88,17 +88,3 @@ int template_open(struct store *s, const struct template_opts *o, struct templat
 			 o->image);
 	return 0;
 }
-
-int template_shell_word(struct buf *out, const char *s, struct err *e)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789._-/=:,+@";
-	int rc;
-
-	if (*s && strspn(s, plain) == strlen(s))
-		return buf_adds(out, s) < 0 ? err_nomem(e) : 0;
-	rc = buf_addc(out, '\'');
-	for (; rc == 0 && *s; s++)
-		rc = *s == '\'' ? buf_adds(out, "'\\''") : buf_addc(out, *s);
-	return rc < 0 || buf_addc(out, '\'') < 0 ? err_nomem(e) : 0;
-}

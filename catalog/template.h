@@ -47,7 +47,4 @@ extern const struct template_type *const template_types[]; /* ended by NULL */
 extern const struct template_type template_libvirt, template_qemu, template_opennebula,
 	template_opennebula_image, template_proxmox;
 
-/* Appends s as one word of a shell. */
-int template_shell_word(struct buf *out, const char *s, struct err *e);
-
 #endif

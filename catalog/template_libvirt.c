@@ -60,8 +60,7 @@ static const char *cpu_of(const struct template *t)
 {
 	if (t->opts->accel != RUN_TCG)
 		return "<cpu mode=\"host-passthrough\"/>";
-	/* As in qemu.c. */
-	if (t->vm.no_cx16 && !t->vm.arm64)
+	if (t->vm.no_cx16)
 		return "<cpu mode=\"maximum\"><feature policy=\"disable\" name=\"cx16\"/></cpu>";
 	return "<cpu mode=\"maximum\"/>";
 }

@@ -37,7 +37,7 @@ static int put_disk(const struct vm *vm, unsigned n, struct buf *out, struct err
 	if (strpbrk(vm->disks[n], ",\n"))
 		return err_set(e, EINVAL, "qm has no way to write the path '%s'", vm->disks[n]);
 	buf_addf(out, " \\\n    --%s%u \"$storage:0,discard=on,import-from=\"", prefix(vm), n);
-	rc = template_shell_word(out, vm->disks[n], e);
+	rc = shell_word(out, vm->disks[n], e);
 	return rc;
 }
 
@@ -99,7 +99,7 @@ static int write_proxmox(const struct template *t, struct buf *out, struct err *
 		rc = err_set(e, EINVAL, "qm has no way to write the path '%s'", t->vm.iso);
 	if (rc == 0 && t->vm.iso) {
 		buf_adds(out, " \\\n    --ide2 ");
-		rc = template_shell_word(out, t->vm.iso, e);
+		rc = shell_word(out, t->vm.iso, e);
 		buf_adds(out, ",media=cdrom");
 	}
 	if (rc < 0)

@@ -1,34 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A shell script that starts QEMU, without root; its arguments go to QEMU as well. */
 #include "catalog/template.h"
-#include "lib/fs.h"
-#include "lib/str.h"
 
 #define NIC_MAC "02:00:a9:fe:0a:0a" /* its address follows from QEMU's own DHCP server */
 
 /* What QEMU runs for a connection to 169.254.169.254. */
 static int add_metadata(const struct template *t, struct vm *vm, struct err *e)
 {
-	AUTO_FREE char *server = NULL, *instance = NULL;
-	AUTO_BUF cmd = BUF_INIT;
-	int rc;
+	AUTO_FREE char *instance = NULL;
 
 	if (!t->opts->instance)
 		return 0;
 	instance = realpath(t->opts->instance, NULL);
 	if (!instance)
 		return err_errno(e, errno, "'%s'", t->opts->instance);
-	rc = fs_sibling_program("metadata-server", &server, e);
-	if (rc == 0)
-		rc = template_shell_word(&cmd, server, e);
-	if (rc == 0 && buf_adds(&cmd, " serve --stdio ") < 0)
-		rc = err_nomem(e);
-	if (rc == 0)
-		rc = template_shell_word(&cmd, instance, e);
-	if (rc < 0)
-		return rc;
-	vm->metadata = buf_detach(&cmd);
-	return vm->metadata ? 0 : err_nomem(e);
+	return shell_metadata(instance, NULL, &vm->metadata, e);
 }
 
 static int put_args(const struct vm_args *a, struct buf *out, struct err *e)
@@ -39,7 +25,7 @@ static int put_args(const struct vm_args *a, struct buf *out, struct err *e)
 		/* An option on a line of its own, with its value. */
 		if (i && buf_adds(out, *a->v[i] == '-' ? " \\\n    " : " ") < 0)
 			return err_nomem(e);
-		rc = template_shell_word(out, a->v[i], e);
+		rc = shell_word(out, a->v[i], e);
 	}
 	return rc < 0 || buf_adds(out, " \\\n    \"$@\"\n") < 0 ? err_nomem(e) : 0;
 }

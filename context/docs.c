@@ -81,7 +81,11 @@ static int load_folder(struct loader *l, int fd, const char *prefix, unsigned de
 			close(own);
 		return rc;
 	}
-	while (!rc && (entry = readdir(d))) {
+	while (!rc) {
+		errno = 0;
+		entry = readdir(d);
+		if (!entry)
+			return errno ? err_errno(e, errno, "'%s'", prefix) : 0;
 		/* what has a control character in its name is nobody's document */
 		if (name_is_plain(entry->d_name))
 			rc = load_entry(l, fd, entry->d_name, prefix, depth, e);
@@ -164,15 +168,21 @@ static int save_file(void *arg, const char *path, struct http_slice value)
 
 int docs_save_folder(const struct tree *docs, const char *path, struct err *e)
 {
+	AUTO_FREE char *plain = strdup(path);
 	AUTO_FREE char *tmp = NULL;
 	struct saver s = {.e = e};
-	int rc = fs_make_temp_dir(path, &tmp, e);
+	int rc;
 
+	if (!plain)
+		return err_nomem(e);
+	for (size_t len = strlen(plain); len > 1 && plain[len - 1] == '/'; len--)
+		plain[len - 1] = '\0'; /* "seed/" is made beside itself, not inside */
+	rc = fs_make_temp_dir(plain, &tmp, e);
 	if (rc)
 		return rc;
 	s.folder = tmp;
 	rc = tree_walk(docs, UINT32_MAX, save_file, &s);
-	if (!rc && rename(tmp, path))
+	if (!rc && rename(tmp, plain))
 		rc = err_errno(e, errno == ENOTEMPTY ? EEXIST : errno, "'%s'", path);
 	if (rc)
 		fs_remove_tree(tmp, NULL);

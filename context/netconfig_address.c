@@ -62,7 +62,9 @@ int netconfig_add_address(struct reading *r, struct nic *n, const char *address,
 		return reading_note(r, "'%s' is no netmask; '%s' is left out", mask, address);
 	context_format_ip(&ip, plain);
 	snprintf(text, sizeof(text), "%s/%u", plain, ip.prefix);
-	return strlist_has(&n->addresses, text) ? 0 : strlist_add(&n->addresses, text);
+	if (reading_is_full(r, "addresses", n->addresses.n) || strlist_has(&n->addresses, text))
+		return 0;
+	return strlist_add(&n->addresses, text);
 }
 
 int netconfig_set_gateway(struct reading *r, struct nic *n, const char *gateway)
@@ -132,7 +134,9 @@ int netconfig_add_route(struct reading *r, struct nic *n, const char *destinatio
 	snprintf(text, sizeof(text), "%s via %s", to.prefix ? network : "default", gateway);
 	if (metric)
 		snprintf(text + strlen(text), sizeof(text) - strlen(text), " metric %u", metric);
-	return strlist_has(&n->routes, text) ? 0 : strlist_add(&n->routes, text);
+	if (reading_is_full(r, "routes", n->routes.n) || strlist_has(&n->routes, text))
+		return 0;
+	return strlist_add(&n->routes, text);
 }
 
 bool netconfig_split_route(const char *route, struct netconfig_route *ret)

@@ -21,14 +21,6 @@
 #include "context/rules.h"
 #include "lib/str.h"
 
-/* The text of a scalar, NULL for anything else. */
-static const char *text_of(const struct value *v)
-{
-	const char *s;
-
-	return v && v->kind != VALUE_NULL && !value_text(v, &s, NULL) ? s : NULL;
-}
-
 static bool is_true(const struct value *v)
 {
 	return v && v->kind == VALUE_BOOL && v->boolean;
@@ -36,7 +28,7 @@ static bool is_true(const struct value *v)
 
 static uint32_t metric_of(const struct value *v)
 {
-	const char *s = text_of(v);
+	const char *s = value_text_of(v);
 	uint64_t n;
 
 	return s && !str_to_u64(s, 1, UINT32_MAX, &n, NULL) ? (uint32_t)n : 0;
@@ -46,7 +38,7 @@ static uint32_t metric_of(const struct value *v)
 static int read_words(struct reading *r, const struct value *v, context_check_fn *check,
 		      struct strlist *l)
 {
-	const char *s = text_of(v);
+	const char *s = value_text_of(v);
 	AUTO_FREE char *copy = s ? strdup(s) : NULL;
 	char *save = NULL;
 	int rc = 0;
@@ -68,9 +60,9 @@ static int v2_address(struct reading *r, struct nic *n, const struct value *v)
 {
 	if (v->kind == VALUE_MAP && v->n_items == 1)
 		return netconfig_add_address(r, n, value_at(v, 0)->key, NULL);
-	if (!text_of(v))
+	if (!value_text_of(v))
 		return reading_note(r, "an address that is no text");
-	return netconfig_add_address(r, n, text_of(v), NULL);
+	return netconfig_add_address(r, n, value_text_of(v), NULL);
 }
 
 static int v2_routes(struct reading *r, struct nic *n, const struct value *v)
@@ -78,8 +70,8 @@ static int v2_routes(struct reading *r, struct nic *n, const struct value *v)
 	int rc = 0;
 
 	value_foreach (route, v) {
-		rc = netconfig_add_route(r, n, text_of(value_get(route, "to")), NULL,
-					 text_of(value_get(route, "via")),
+		rc = netconfig_add_route(r, n, value_text_of(value_get(route, "to")), NULL,
+					 value_text_of(value_get(route, "via")),
 					 metric_of(value_get(route, "metric")));
 		if (rc)
 			break;
@@ -104,8 +96,8 @@ static int v2_addressing(struct reading *r, struct nic *n, const struct value *v
 		n->method6 = NIC_AUTO;
 	n->metric = metric_of(value_path(v, "dhcp4-overrides/route-metric"));
 	n->metric6 = metric_of(value_path(v, "dhcp6-overrides/route-metric"));
-	rc = netconfig_set_gateway(r, n, text_of(value_get(v, "gateway4")));
-	rc = rc ? rc : netconfig_set_gateway(r, n, text_of(value_get(v, "gateway6")));
+	rc = netconfig_set_gateway(r, n, value_text_of(value_get(v, "gateway4")));
+	rc = rc ? rc : netconfig_set_gateway(r, n, value_text_of(value_get(v, "gateway6")));
 	rc = rc ? rc : v2_routes(r, n, value_get(v, "routes"));
 	rc = rc ? rc : read_words(r, value_get(dns, "addresses"), context_check_ip, &n->dns);
 	rc = rc ? rc : read_words(r, value_get(dns, "search"), context_check_hostname, &n->search);
@@ -118,15 +110,15 @@ static int v2_addressing(struct reading *r, struct nic *n, const struct value *v
 static int v2_ethernet(struct reading *r, const struct value *v)
 {
 	const struct value *match = value_get(v, "match");
-	const char *mac = text_of(value_get(match, "macaddress"));
-	const char *name = text_of(value_get(match, "name"));
+	const char *mac = value_text_of(value_get(match, "macaddress"));
+	const char *name = value_text_of(value_get(match, "name"));
 	struct nic *n;
 	int rc = reading_nic(r, &n);
 
 	if (!n)
 		return rc;
 	if (value_get(v, "set-name"))
-		name = text_of(value_get(v, "set-name"));
+		name = value_text_of(value_get(v, "set-name"));
 	else if (!mac && !name)
 		name = v->key;
 	if (name && strpbrk(name, "*?["))
@@ -141,8 +133,8 @@ static const char *v2_parent(const struct reading *r, const struct value *ethern
 			     const char *link)
 {
 	const struct value *v = link ? value_get(ethernets, link) : NULL;
-	const char *mac = text_of(value_path(v, "match/macaddress"));
-	const char *name = text_of(value_get(v, "set-name"));
+	const char *mac = value_text_of(value_path(v, "match/macaddress"));
+	const char *name = value_text_of(value_get(v, "set-name"));
 
 	for (size_t i = 0; i < r->c->n_nics && v; i++) {
 		const struct nic *n = &r->c->nics[i];
@@ -157,7 +149,7 @@ static const char *v2_parent(const struct reading *r, const struct value *ethern
 
 static int v2_vlan(struct reading *r, const struct value *v, const struct value *ethernets)
 {
-	const char *parent = v2_parent(r, ethernets, text_of(value_get(v, "link")));
+	const char *parent = v2_parent(r, ethernets, value_text_of(value_get(v, "link")));
 	AUTO_FREE char *on = parent ? strdup(parent) : NULL; /* the NICs move */
 	uint32_t id = 0;
 	struct nic *n;
@@ -170,7 +162,7 @@ static int v2_vlan(struct reading *r, const struct value *v, const struct value 
 		return rc;
 	n->vlan_id = id;
 	n->vlan_parent = STEAL(on);
-	rc = reading_mac(r, text_of(value_get(v, "macaddress")), n);
+	rc = reading_mac(r, value_text_of(value_get(v, "macaddress")), n);
 	rc = rc ? rc : reading_nic_name(r, v->key, n);
 	return rc ? rc : v2_addressing(r, n, v);
 }
@@ -209,14 +201,14 @@ static int v1_routes(struct reading *r, struct nic *n, const struct value *v)
 	int rc = 0;
 
 	value_foreach (route, v) {
-		const char *to = text_of(value_get(route, "destination"));
-		const char *mask = text_of(value_get(route, "netmask"));
+		const char *to = value_text_of(value_get(route, "destination"));
+		const char *mask = value_text_of(value_get(route, "netmask"));
 
 		if (!to)
-			to = text_of(value_get(route, "network"));
+			to = value_text_of(value_get(route, "network"));
 		if (!mask)
-			mask = text_of(value_get(route, "prefix"));
-		rc = netconfig_add_route(r, n, to, mask, text_of(value_get(route, "gateway")),
+			mask = value_text_of(value_get(route, "prefix"));
+		rc = netconfig_add_route(r, n, to, mask, value_text_of(value_get(route, "gateway")),
 					 metric_of(value_get(route, "metric")));
 		if (rc)
 			break;
@@ -226,8 +218,8 @@ static int v1_routes(struct reading *r, struct nic *n, const struct value *v)
 
 static int v1_subnet(struct reading *r, struct nic *n, const struct value *v)
 {
-	const char *type = text_of(value_get(v, "type"));
-	const char *mask = text_of(value_get(v, "netmask"));
+	const char *type = value_text_of(value_get(v, "type"));
+	const char *mask = value_text_of(value_get(v, "netmask"));
 	uint32_t metric = metric_of(value_get(v, "metric"));
 	bool is_static = type && (!strcmp(type, "static") || !strcmp(type, "static6"));
 	int rc = 0;
@@ -235,7 +227,7 @@ static int v1_subnet(struct reading *r, struct nic *n, const struct value *v)
 	if (!type)
 		return reading_note(r, "a subnet without type");
 	if (!mask)
-		mask = text_of(value_get(v, "prefix"));
+		mask = value_text_of(value_get(v, "prefix"));
 	if (!strcmp(type, "dhcp") || !strcmp(type, "dhcp4"))
 		n->method = NIC_DHCP;
 	else if (!strcmp(type, "ipv6_slaac"))
@@ -245,12 +237,13 @@ static int v1_subnet(struct reading *r, struct nic *n, const struct value *v)
 	else if (!is_static && strcmp(type, "manual") != 0)
 		rc = reading_note(r, "a subnet of type '%s' is left out", type);
 	if (!rc && is_static)
-		rc = netconfig_add_address(r, n, text_of(value_get(v, "address")), mask);
-	if (metric && !strchr(text_of(value_get(v, "address")) ?: "", ':') && !strchr(type, '6'))
+		rc = netconfig_add_address(r, n, value_text_of(value_get(v, "address")), mask);
+	if (metric && !strchr(value_text_of(value_get(v, "address")) ?: "", ':') &&
+	    !strchr(type, '6'))
 		n->metric = metric;
 	else if (metric)
 		n->metric6 = metric;
-	rc = rc ? rc : netconfig_set_gateway(r, n, text_of(value_get(v, "gateway")));
+	rc = rc ? rc : netconfig_set_gateway(r, n, value_text_of(value_get(v, "gateway")));
 	rc = rc ? rc : v1_routes(r, n, value_get(v, "routes"));
 	rc = rc ? rc : read_words(r, value_get(v, "dns_nameservers"), context_check_ip, &n->dns);
 	return rc ? rc
@@ -259,14 +252,14 @@ static int v1_subnet(struct reading *r, struct nic *n, const struct value *v)
 
 static int v1_nic(struct reading *r, const struct value *v, bool vlan)
 {
-	const char *link = text_of(value_get(v, "vlan_link"));
+	const char *link = value_text_of(value_get(v, "vlan_link"));
 	struct nic *n;
 	int rc = reading_nic(r, &n);
 
 	if (!n)
 		return rc;
-	rc = reading_mac(r, text_of(value_get(v, "mac_address")), n);
-	rc = rc ? rc : reading_nic_name(r, text_of(value_get(v, "name")), n);
+	rc = reading_mac(r, value_text_of(value_get(v, "mac_address")), n);
+	rc = rc ? rc : reading_nic_name(r, value_text_of(value_get(v, "name")), n);
 	rc = rc ? rc : reading_u32(r, value_get(v, "mtu"), 68, 65535, &n->mtu);
 	if (!rc && vlan)
 		rc = reading_u32(r, value_get(v, "vlan_id"), 1, 4094, &n->vlan_id);
@@ -284,7 +277,7 @@ static int v1_nic(struct reading *r, const struct value *v, bool vlan)
 /* A name server of its own entry is for one NIC, or for all. */
 static int v1_nameserver(struct reading *r, const struct value *v)
 {
-	const char *name = text_of(value_get(v, "interface"));
+	const char *name = value_text_of(value_get(v, "interface"));
 	int rc = 0;
 
 	for (size_t i = 0; i < r->c->n_nics && !rc; i++) {
@@ -322,7 +315,7 @@ static int drop_orphans(struct reading *r)
 
 static int v1_entry(struct reading *r, const struct value *v, bool nics)
 {
-	const char *type = text_of(value_get(v, "type"));
+	const char *type = value_text_of(value_get(v, "type"));
 
 	if (!type)
 		return nics ? reading_note(r, "an entry without type") : 0;
@@ -334,9 +327,9 @@ static int v1_entry(struct reading *r, const struct value *v, bool nics)
 		return nics || !r->c->n_nics
 			       ? 0
 			       : netconfig_add_route(r, &r->c->nics[0],
-						     text_of(value_get(v, "destination")),
-						     text_of(value_get(v, "netmask")),
-						     text_of(value_get(v, "gateway")),
+						     value_text_of(value_get(v, "destination")),
+						     value_text_of(value_get(v, "netmask")),
+						     value_text_of(value_get(v, "gateway")),
 						     metric_of(value_get(v, "metric")));
 	if (nics && strcmp(type, "loopback") != 0)
 		return reading_note(r, "an interface of type '%s' is left out", type);
@@ -364,7 +357,7 @@ int netconfig_read(struct reading *r, const struct value *doc)
 	if (value_get(doc, "network"))
 		doc = value_get(doc, "network");
 	version = value_get(doc, "version");
-	if (text_of(value_get(doc, "config")) && !version)
+	if (value_text_of(value_get(doc, "config")) && !version)
 		return 0; /* "config: disabled": the guest's own */
 	if (version && version->kind == VALUE_INT && version->integer == 2)
 		return read_v2(r, doc);

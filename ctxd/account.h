@@ -47,8 +47,8 @@ void accounts_close(struct accounts *db);
 DEFINE_AUTO(struct accounts *, accounts_close);
 
 /*
- * Makes the account if there is none of that name; else changes shell, home and GECOS to what u
- * says. u->groups are made where they do not exist. Returns 1 if something changed.
+ * Makes the account if there is none of that name; else changes shell and GECOS to what u says: numbers
+ * and home stay. u->groups are made where they do not exist. Returns 1 if something changed.
  */
 int accounts_set(struct accounts *db, const struct user *u, struct err *e);
 /* The password's hash, "" if there is no such account. Points into db. */

@@ -18,12 +18,6 @@ static const struct part *const final_parts[] = {
 	&part_scripts, &part_ready, /* says that all else was done */
 };
 
-bool apply_has_cloud_init(const struct guest *g)
-{
-	return (guest_exists(g, "/usr/bin/cloud-init") || guest_exists(g, "/bin/cloud-init")) &&
-	       guest_exists(g, "/etc/cloud") && !guest_exists(g, "/etc/cloud/cloud-init.disabled");
-}
-
 static int apply_all(struct apply *a, const struct part *const *list, size_t n, struct err *e)
 {
 	int rc = 0;

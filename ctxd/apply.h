@@ -35,8 +35,10 @@ struct part {
 extern const struct part part_hostname, part_settings, part_users, part_ssh, part_network,
 	part_cloudinit, part_grow, part_swap, part_mounts, part_files, part_scripts, part_ready;
 
-/* Installed, and not switched off in one of the ways that it documents. */
+/* The guest's own cloud-init will run and give accounts their keys: ctxd/cloud_init.c. */
 bool apply_has_cloud_init(const struct guest *g);
+/* It is there and not switched off; a stage of it may run, if not that one. */
+bool apply_may_cloud_init(const struct guest *g);
 /*
  * The parts that are there before the network, or (final) those that need it. Failures are logged
  * and the first one returned, when all had their turn.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -14,6 +15,7 @@
 #define PID_LIMIT 32
 #define PATH_LIMIT 4096
 #define PID_MAX (1 << 22)
+#define LOG_LIMIT MIB
 #define STOP_TRIES 250
 #define STOP_WAIT_NS 20000000
 
@@ -139,5 +141,25 @@ int background_detach(struct err *e)
 	if (pid > 0)
 		_exit(0);
 	setsid();
+	return 0;
+}
+
+int background_log(const struct guest *g, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(g, BACKGROUND_LOG);
+	AUTO_FD int fd = -1;
+	struct stat st;
+
+	if (!path)
+		return err_nomem(e);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", path);
+	if (S_ISREG(st.st_mode) && st.st_size > (off_t)LOG_LIMIT && ftruncate(fd, 0) < 0)
+		return err_errno(e, errno, "'%s'", path);
+	if (dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0)
+		return err_errno(e, errno, "going to the background");
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #define IMDS_PID "/run/ctxd/imds.pid"
 #define WATCH_PID "/run/ctxd/watch.pid"
+#define BACKGROUND_LOG "/run/ctxd/log"
 
 /*
  * Forks. Returns 0 in the child, which is to call background_ready(*ret_fd) as soon as it serves.
@@ -26,5 +27,11 @@ int background_stop(const struct guest *g, const char *pid_path, struct err *e);
 
 /* Goes on in a child, in a session of its own; the caller's process ends with success. */
 int background_detach(struct err *e);
+/*
+ * From now on what this process and its scripts say is added to BACKGROUND_LOG, which is root's: whoever
+ * started it may listen no more, and a script would be ended by that. What is in it is dropped when it is
+ * more than a MiB.
+ */
+int background_log(const struct guest *g, struct err *e);
 
 #endif

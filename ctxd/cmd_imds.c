@@ -66,7 +66,7 @@ static int run(const struct guest *g, struct serve_opts *o, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	if (!o->force && strstr(c->source, " http://"))
+	if (!o->force && state_is_remote(c))
 		return err_set(
 			e, EADDRINUSE,
 			"the context is from a metadata service, whose place this would take; "

@@ -16,24 +16,10 @@ int cmd_local(const struct cli_command *self, int argc, char **argv)
 	AUTO(guest_release) struct guest g = GUEST_INIT;
 	struct detect_opts o = {.g = &g, .wait_ms = WAIT_MS_DEFAULT};
 	struct err e;
-	int opt, rc = 0;
+	int rc = parse_stage(self, argc, argv, options, &g, &o);
 
-	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "n", options)) != -1) {
-		if (opt == 'n')
-			g.dry_run = true;
-		else if (opt == OPT_ROOT)
-			rc = set_root(&g, optarg, &e);
-		else if (opt == OPT_DEV)
-			o.dev = optarg;
-		else if (opt == OPT_WAIT)
-			rc = set_wait(&o, optarg, &e);
-		else if (opt == OPT_FORCE)
-			o.force = true;
-	}
-	if (rc < 0)
-		return cli_usage(self, "%s", e.msg);
-	if (optind != argc)
-		return cli_usage(self, "no argument is expected");
+	if (rc != 0)
+		return rc;
 	rc = stage_local(&g, &o, &e);
 	stage_tell(&g);
 	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);

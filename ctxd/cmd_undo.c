@@ -38,18 +38,10 @@ int cmd_undo(const struct cli_command *self, int argc, char **argv)
 	};
 	AUTO(guest_release) struct guest g = GUEST_INIT;
 	struct err e;
-	int opt, rc = 0;
+	int rc = parse_stage(self, argc, argv, options, &g, NULL);
 
-	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "n", options)) != -1) {
-		if (opt == 'n')
-			g.dry_run = true;
-		else if (opt == OPT_ROOT)
-			rc = set_root(&g, optarg, &e);
-	}
-	if (rc < 0)
-		return cli_usage(self, "%s", e.msg);
-	if (optind != argc)
-		return cli_usage(self, "no argument is expected");
+	if (rc != 0)
+		return rc;
 	rc = run(&g, &e);
 	for (size_t i = 0; i < g.told.n; i++)
 		puts(g.told.v[i]);

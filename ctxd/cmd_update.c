@@ -85,7 +85,7 @@ int cmd_update(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "%s", e.msg);
 	if (optind != argc)
 		return cli_usage(self, "no argument is expected");
-	if (background && background_detach(&e) < 0)
+	if (background && (background_detach(&e) < 0 || background_log(&g, &e) < 0))
 		return cli_fail(&e);
 	rc = run(&g, &o, wait, &e);
 	return rc < 0 ? cli_fail(&e) : cli_finish(EXIT_OK);

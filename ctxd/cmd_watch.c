@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ctxd watch: for machines without udev: waits for changes, and has `ctxd update` look at them. */
+/*
+ * ctxd watch: for machines without udev, or without systemd and with a context of whose changes nobody
+ * tells: waits, and has `ctxd update` look.
+ */
 #include <fcntl.h>
 #include <signal.h>
 
@@ -13,6 +16,7 @@
 
 #define QUIET_MS 1000 /* one change seldom comes alone */
 #define QUIET_ROUNDS 10
+#define ASK_MS 300000 /* as ctxd-update.timer */
 #define POLL_PATH "/sys/module/block/parameters/events_dfl_poll_msecs"
 #define POLL_MS "2000\n"
 
@@ -47,39 +51,43 @@ static void update(void)
 		log_err("%s", e.msg);
 }
 
-static int watch(int fd, struct err *e)
+static int watch(const struct guest *g, bool background, int fd, bool ask, struct err *e)
 {
 	/* There is nothing to clean up; an update that runs comes to its own end. */
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	for (;;) {
-		int rc = events_wait(fd, -1, e);
+		int rc = events_wait(fd, ask ? ASK_MS : -1, e);
 
 		for (unsigned i = 0; rc > 0 && i < QUIET_ROUNDS; i++)
 			rc = events_wait(fd, QUIET_MS, e);
+		if (rc >= 0 && background)
+			rc = background_log(g, e); /* each time, so that it stays small */
 		if (rc < 0)
 			return rc;
 		update();
 	}
 }
 
-/* Returns 1 where the watching is done, or is nobody's to do. */
-static int begin(const struct guest *g, bool background, int *fd, int *status, struct err *e)
+/* Returns 1 where the watching is done, or is nobody's to do. *fd stays -1 where udev listens. */
+static int begin(const struct guest *g, bool background, bool ask, int *fd, int *status,
+		 struct err *e)
 {
+	bool udev = access("/run/udev/control", F_OK) == 0;
 	int pid, ready = -1, rc = 0;
 
-	if (access("/run/udev/control", F_OK) == 0) {
+	if (udev && !ask) {
 		log_info("udev is here, and its rule starts what is to be done");
 		return 1;
 	}
 	rc = background_running(g, WATCH_PID, &pid, e);
 	if (rc > 0)
 		log_info("process %d watches already", pid);
-	if (rc == 0)
+	if (rc == 0 && !udev)
 		rc = events_open(fd, e); /* before anybody is told that it watches */
 	if (rc == 0 && background)
 		rc = background_fork(&ready, status, e);
-	if (rc == 0)
+	if (rc == 0 && !udev)
 		poll_media();
 	if (rc == 0 && background)
 		rc = background_ready(g, WATCH_PID, ready, e);
@@ -94,7 +102,7 @@ int cmd_watch(const struct cli_command *self, int argc, char **argv)
 		{0},
 	};
 	AUTO(guest_release) struct guest g = GUEST_INIT;
-	bool background = false, down = false;
+	bool background = false, down = false, ask;
 	int opt, rc, status = EXIT_OK;
 	AUTO_FD int fd = -1;
 	struct err e;
@@ -107,8 +115,10 @@ int cmd_watch(const struct cli_command *self, int argc, char **argv)
 	}
 	if (optind != argc)
 		return cli_usage(self, "no argument is expected");
-	rc = down ? background_stop(&g, WATCH_PID, &e) : begin(&g, background, &fd, &status, &e);
+	ask = guest_exists(&g, STATE_POLL);
+	rc = down ? background_stop(&g, WATCH_PID, &e)
+		  : begin(&g, background, ask, &fd, &status, &e);
 	if (rc == 0 && !down)
-		rc = watch(fd, &e);
+		rc = watch(&g, background, fd, ask, &e);
 	return rc < 0 ? cli_fail(&e) : cli_finish(status);
 }

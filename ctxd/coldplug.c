@@ -12,27 +12,19 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "ctxd/events.h"
+#include "lib/clock.h"
 #include "lib/proc.h"
 
 #define POLL_MS 50 /* to see the end of a process where there are no pidfds */
 
 struct coldplug {
-	int64_t end;
+	uint64_t end;
 	int events; /* netlink socket, or -1 */
 	pid_t pid;  /* udevadm settle, or -1 */
 	int pidfd;  /* of it, or -1 */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int coldplug_watch(unsigned wait_ms, struct coldplug **ret, struct err *e)
 {
@@ -43,7 +35,7 @@ int coldplug_watch(unsigned wait_ms, struct coldplug **ret, struct err *e)
 
 	if (!c)
 		return err_nomem(e);
-	c->end = now_ms() + wait_ms;
+	c->end = clock_ms() + wait_ms;
 	c->pid = c->pidfd = -1;
 	c->events = -1;
 	(void)events_open(&c->events, NULL); /* else what is there in the end is looked at */
@@ -91,15 +83,15 @@ int coldplug_wait(struct coldplug *c, bool *settled, struct err *e)
 	for (;;) {
 		struct pollfd p[2] = {{.fd = c->events, .events = POLLIN},
 				      {.fd = c->pidfd, .events = POLLIN}};
-		int64_t left = c->end - now_ms();
+		int left = clock_left_ms(c->end);
 
-		if (has_settled(c) || left <= 0) {
+		if (has_settled(c) || !left) {
 			*settled = true;
 			return 0;
 		}
 		if (c->pidfd < 0)
 			left = MIN(left, POLL_MS);
-		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
+		if (poll(p, 2, left) < 0 && errno != EINTR)
 			return err_errno(e, errno, "waiting for devices");
 		if (c->events >= 0 && drain(c->events)) {
 			*settled = false;

@@ -25,6 +25,12 @@ enum {
 	OPT_FORCE,
 };
 
+/*
+ * A stage's command line: -n, and of --root, --dev, --wait and --force those that are among the options. o
+ * may be NULL where only the first two are. Returns 0, or the status to exit with.
+ */
+int parse_stage(const struct cli_command *self, int argc, char **argv, const struct option *options,
+		struct guest *g, struct detect_opts *o);
 /* --root DIR. Sets root and live. Errors: EINVAL. */
 int set_root(struct guest *g, const char *dir, struct err *e);
 /* --wait SECONDS. Errors: EINVAL. */

@@ -19,6 +19,7 @@
 #define TIMEOUT_MS 5000
 #define TRIES 4
 #define TRY_WAIT_S 2
+#define ROUTE_TRIES 40 /* a second each */
 #define DOC_MAX (4 * MIB)
 #define ALL_MAX (16 * MIB)
 #define REQUESTS_MAX 1000
@@ -240,6 +241,18 @@ static int crawl_ec2(struct crawler *c)
 			     &identity, false);
 }
 
+/*
+ * Init systems start this when the network's programs run, which may be before there is an address: a
+ * token that is not given then would be taken for a service without tokens.
+ */
+static void wait_for_route(const struct http_url *u)
+{
+	static const struct timespec wait = {.tv_sec = 1};
+
+	for (unsigned tries = 0; tries < ROUTE_TRIES && !http_has_route(u); tries++)
+		nanosleep(&wait, NULL);
+}
+
 int crawl(const char *dialect, const char *url, struct tree *docs, struct err *e)
 {
 	static const struct {
@@ -259,6 +272,7 @@ int crawl(const char *dialect, const char *url, struct tree *docs, struct err *e
 	rc = err_set(e, ENOTSUP, "%s has no metadata service", dialect);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (strcmp(kinds[i].name, dialect) == 0) {
+			wait_for_route(&c->url);
 			rc = kinds[i].crawl(c);
 			break;
 		}

@@ -10,6 +10,8 @@
 #include "context/dialects.h"
 #include "ctxd/guest.h"
 
+#define VMWARE_VARIABLE "guestinfo.opennebula." /* where VMware's host says it */
+
 struct detect_opts {
 	const struct guest *g;
 	const char *dev;  /* a folder of image files that stand for the block devices, or NULL */

@@ -18,15 +18,14 @@
 #include "lib/str.h"
 
 #define RPCTOOL "vmware-rpctool"
-#define VARIABLE "guestinfo.opennebula."
 #define RPC_SECONDS 10
 #define FILES_MAX 64
 #define FILE_MAX MIB
 
-/* The value of a variable; name is behind VARIABLE. */
+/* The value of a variable; name is behind VMWARE_VARIABLE. */
 static int ask(const char *name, size_t limit, struct buf *out, struct err *e)
 {
-	AUTO_FREE char *question = str_format("info-get " VARIABLE "%s", name);
+	AUTO_FREE char *question = str_format("info-get " VMWARE_VARIABLE "%s", name);
 	const char *const argv[] = {RPCTOOL, question, NULL};
 
 	return question ? proc_run(argv, NULL, 0, out, limit, RPC_SECONDS, e) : err_nomem(e);
@@ -72,7 +71,7 @@ static int add_files(struct detection *d, struct err *e)
 
 int detect_vmware(const struct detect_opts *o, struct detection *d, struct err *e)
 {
-	static const char where[] = VARIABLE "context";
+	static const char where[] = VMWARE_VARIABLE "context";
 	AUTO_BUF text = BUF_INIT, context = BUF_INIT;
 	struct err mine;
 	int rc;

@@ -5,8 +5,8 @@
 #include <linux/netlink.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
 
 #define KERNEL_EVENTS 1 /* multicast group of NETLINK_KOBJECT_UEVENT */
@@ -47,32 +47,44 @@ static bool is_nic(const char *path, const char *name)
 	return (str_has_prefix(name, "eth") || str_has_prefix(name, "en")) && !strchr(name, '.');
 }
 
+static bool nic_matters(const char *action, const char *text, const char *end)
+{
+	return (strcmp(action, "add") == 0 || strcmp(action, "remove") == 0) &&
+	       is_nic(value(text, end, "DEVPATH"), value(text, end, "INTERFACE"));
+}
+
+/* A medium, a size, or a disk that comes: with a medium, or what the context wants mounted. */
+static bool disk_matters(const char *action, const char *text, const char *end)
+{
+	if (strcmp(action, "add") == 0)
+		return strcmp(value(text, end, "DEVTYPE"), "disk") == 0 &&
+		       !strstr(value(text, end, "DEVPATH"), "/virtual/block/");
+	return strcmp(action, "change") == 0 &&
+	       (str_has_prefix(value(text, end, "DEVNAME"), "sr") ||
+		strcmp(value(text, end, "RESIZE"), "1") == 0);
+}
+
+/* SCSI disks do not say RESIZE before somebody asks them for their size: ctxd/apply/grow.c. */
+static bool scsi_matters(const char *action, const char *text, const char *end)
+{
+	return strcmp(action, "change") == 0 &&
+	       strcmp(value(text, end, "SDEV_UA"), "CAPACITY_DATA_HAS_CHANGED") == 0;
+}
+
 bool events_matter(const char *text, size_t len)
 {
 	const char *end = text + len;
-	const char *action, *device, *subsystem;
+	const char *action, *subsystem;
 
 	if (!len || end[-1])
 		return false;
 	action = value(text, end, "ACTION");
 	subsystem = value(text, end, "SUBSYSTEM");
 	if (strcmp(subsystem, "net") == 0)
-		return strcmp(action, "add") == 0 &&
-		       is_nic(value(text, end, "DEVPATH"), value(text, end, "INTERFACE"));
-	if (strcmp(subsystem, "block") != 0)
-		return false;
-	device = value(text, end, "DEVNAME");
-	if (device[0] == 's' && device[1] == 'r' && device[2] >= '0' && device[2] <= '9')
-		return strcmp(action, "change") == 0 || strcmp(action, "add") == 0;
-	return strcmp(action, "change") == 0 && strcmp(value(text, end, "RESIZE"), "1") == 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+		return nic_matters(action, text, end);
+	if (strcmp(subsystem, "block") == 0)
+		return disk_matters(action, text, end);
+	return strcmp(subsystem, "scsi") == 0 && scsi_matters(action, text, end);
 }
 
 /* Takes what is there. Any process may send to the socket: only the kernel's word counts. */
@@ -100,12 +112,11 @@ static bool drain(int fd)
 
 int events_wait(int fd, int timeout_ms, struct err *e)
 {
-	int64_t end = now_ms() + timeout_ms;
+	uint64_t end = clock_ms() + (uint64_t)MAX(timeout_ms, 0);
 
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int64_t left = timeout_ms < 0 ? -1 : MAX(end - now_ms(), 0);
-		int n = poll(&p, 1, (int)left);
+		int n = poll(&p, 1, timeout_ms < 0 ? -1 : clock_left_ms(end));
 
 		if (n < 0 && errno != EINTR)
 			return err_errno(e, errno, "waiting for the kernel's events");

@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "context/iso.h"
 #include "ctxd/confine.h"
@@ -21,6 +20,7 @@
 #include "ctxd/fat.h"
 #include "ctxd/userdata.h"
 #include "ctxd/wire.h"
+#include "lib/clock.h"
 #include "lib/fs.h"
 
 #define TIMEOUT_MS 15000
@@ -106,24 +106,16 @@ static void child(const struct detection *d, const struct fetch_opts *o, int in,
 
 /* ---- the parent ------------------------------------------------------------------------ */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* All that comes through the pipe, until its end or the time is over. */
 static int receive(int fd, unsigned timeout_ms, struct buf *message, struct err *e)
 {
-	int64_t end = now_ms() + timeout_ms;
+	uint64_t end = clock_ms() + timeout_ms;
 
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int64_t left = end - now_ms();
+		int left = clock_left_ms(end);
 		ssize_t n;
-		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
+		int ready = left ? poll(&p, 1, left) : 0;
 
 		if (ready < 0 && errno == EINTR)
 			continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The guest's files, read and written: see ctxd/guest.h. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -8,9 +9,6 @@
 #include "ctxd/guest_priv.h"
 #include "lib/fs.h"
 #include "lib/str.h"
-
-#define BLOCK_BEGIN "# ctxd: begin; changes up to the line 'ctxd: end' are lost\n"
-#define BLOCK_END "# ctxd: end\n"
 
 void guest_release(struct guest *g)
 {
@@ -37,17 +35,22 @@ bool guest_exists(const struct guest *g, const char *path)
 
 int guest_read(const struct guest *g, const char *path, struct buf *out, struct err *e)
 {
-	AUTO_FREE char *full = guest_path(g, path);
+	AUTO(guest_spot_release) struct guest_spot spot = GUEST_SPOT_INIT;
+	AUTO_FD int fd = -1;
 	struct stat st;
-	int rc;
+	int rc = guest_spot(g, path, false, &spot, e);
 
-	if (!full)
-		return err_nomem(e);
-	if (stat(full, &st) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : err_errno(e, errno, "'%s'", full);
+	if (rc <= 0)
+		return rc;
+	fd = open(spot.path,
+		  O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY | (spot.trusted ? 0 : O_NOFOLLOW));
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, errno, "'%s'", spot.full);
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, EINVAL, "'%s' is no regular file", full);
-	rc = fs_read_file(full, GUEST_FILE_MAX, out, e);
+		return err_set(e, EINVAL, "'%s' is no regular file", spot.full);
+	rc = fs_read_fd(fd, spot.full, GUEST_FILE_MAX, out, e);
 	return rc < 0 ? rc : 1;
 }
 
@@ -97,18 +100,28 @@ int guest_make_parents(const char *full, struct err *e)
 	return fs_mkdir_p(dir, 0755, e);
 }
 
-/* A file that is there keeps its owner. */
-int guest_replace(const char *full, const void *data, size_t len, unsigned mode, struct err *e)
+/* All is as it should be before the file has its name: nothing of it is done by the name later. */
+int guest_replace(const struct guest_spot *s, const void *data, size_t len, unsigned mode,
+		  const struct guest_attr *a, struct err *e)
 {
 	AUTO(atomic_file_abort) struct atomic_file f = ATOMIC_FILE_INIT;
-	struct stat st;
-	int rc = atomic_file_begin(&f, full, 0, e);
+	struct stat st = {0};
+	bool there = stat(s->path, &st) == 0;
+	int rc = atomic_file_begin(&f, s->path, 0, e);
 
 	if (rc == 0)
 		rc = fs_write(f.fd, data, len, e);
-	if (rc == 0 && geteuid() == 0 && stat(full, &st) == 0 &&
-	    fchown(f.fd, st.st_uid, st.st_gid) < 0)
+	if (a && a->owned) {
+		there = true;
+		st.st_uid = a->uid;
+		st.st_gid = a->gid;
+	}
+	if (rc == 0 && geteuid() == 0 && there && fchown(f.fd, st.st_uid, st.st_gid) < 0)
 		rc = err_errno(e, errno, "giving it to user %u", (unsigned)st.st_uid);
+	if (a && a->mode)
+		mode = a->mode;
+	else if (st.st_mode)
+		mode = st.st_mode & 07777;
 	return rc < 0 ? rc : atomic_file_commit(&f, mode, e);
 }
 
@@ -118,25 +131,19 @@ bool guest_is_same(const struct buf *b, const void *data, size_t len)
 }
 
 int guest_put(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
-	      struct err *e)
+	      const struct guest_attr *a, struct err *e)
 {
-	AUTO_FREE char *full = guest_path(g, path);
-	struct stat st;
-	int rc;
+	AUTO(guest_spot_release) struct guest_spot spot = GUEST_SPOT_INIT;
+	int rc = guest_tell(g, e, "write %s", path);
 
-	if (!full)
-		return err_nomem(e);
-	rc = guest_tell(g, e, "write %s", path);
 	if (rc < 0 || g->dry_run)
 		return rc < 0 ? rc : 1;
-	if (stat(full, &st) == 0)
-		mode = st.st_mode & 07777;
-	rc = guest_make_parents(full, e);
-	if (rc == 0)
-		rc = guest_replace(full, data, len, mode, e);
+	rc = guest_spot(g, path, true, &spot, e);
+	if (rc > 0)
+		rc = guest_replace(&spot, data, len, mode, a, e);
 	if (rc == 0 && strlist_add(&g->changed, path) < 0)
 		rc = err_nomem(e);
-	return rc < 0 ? err_wrap(e, "writing '%s'", full) : 1;
+	return rc < 0 ? err_wrap(e, "writing '%s'", path) : 1;
 }
 
 int guest_edit(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
@@ -147,7 +154,7 @@ int guest_edit(struct guest *g, const char *path, const void *data, size_t len, 
 
 	if (there < 0 || (there && guest_is_same(&old, data, len)))
 		return there < 0 ? there : 0;
-	return guest_put(g, path, data, len, mode, e);
+	return guest_put(g, path, data, len, mode, NULL, e);
 }
 
 int guest_put_link(const char *full, const char *target, struct err *e)
@@ -166,11 +173,6 @@ int guest_put_link(const char *full, const char *target, struct err *e)
 	return 0;
 }
 
-bool guest_is_own(const struct buf *content)
-{
-	return str_has_prefix(buf_str(content), GUEST_MARK);
-}
-
 int guest_write_own(struct guest *g, const char *path, const char *text, unsigned mode,
 		    struct err *e)
 {
@@ -179,64 +181,37 @@ int guest_write_own(struct guest *g, const char *path, const char *text, unsigne
 
 	if (there < 0)
 		return there;
-	if (there && !guest_is_own(&old))
+	if (there && !marked_is_own(&old))
 		return err_set(e, EEXIST, "'%s' is there and is not ours", path);
 	if (buf_adds(&new, GUEST_HEAD) < 0 || buf_adds(&new, text) < 0)
 		return err_nomem(e);
 	rc = guest_note(g, "own", path, e);
 	if (rc < 0 || (there && guest_is_same(&old, new.data, new.len)))
 		return rc;
-	return guest_put(g, path, new.data, new.len, mode, e);
+	return guest_put(g, path, new.data, new.len, mode, NULL, e);
 }
 
 int guest_remove_own(struct guest *g, const char *path, struct err *e)
 {
 	AUTO_BUF old = BUF_INIT;
-	AUTO_FREE char *full = guest_path(g, path);
 	int rc = guest_read(g, path, &old, e);
 
-	if (rc <= 0 || !guest_is_own(&old))
+	if (rc <= 0 || !marked_is_own(&old))
 		return rc < 0 ? rc : 0;
-	rc = full ? guest_tell(g, e, "remove %s", path) : err_nomem(e);
-	if (rc < 0)
-		return rc;
-	if (!g->dry_run && unlink(full) < 0 && errno != ENOENT)
-		return err_errno(e, errno, "removing '%s'", full);
-	return 1;
+	rc = guest_tell(g, e, "remove %s", path);
+	if (rc == 0 && !g->dry_run)
+		rc = guest_remove(g, path, e);
+	return rc < 0 ? rc : 1;
 }
 
-/* Finds the block: [*begin, *end) with its marked lines. A block without an end ends with it. */
-static bool find_block(const struct buf *b, size_t *begin, size_t *end)
+int guest_remove(const struct guest *g, const char *path, struct err *e)
 {
-	const char *text = buf_str(b), *from = text, *to;
+	AUTO(guest_spot_release) struct guest_spot spot = GUEST_SPOT_INIT;
+	int rc = guest_spot(g, path, false, &spot, e);
 
-	for (;; from++) {
-		from = strstr(from, BLOCK_BEGIN);
-		if (!from)
-			return false;
-		if (from == text || from[-1] == '\n')
-			break;
-	}
-	to = strstr(from, "\n" BLOCK_END);
-	*begin = (size_t)(from - text);
-	*end = to ? (size_t)(to - text) + 1 + strlen(BLOCK_END) : *begin + strlen(BLOCK_BEGIN);
-	return true;
-}
-
-/* The file's new content in new. */
-int guest_with_block(const struct buf *old, const char *text, bool first, struct buf *new)
-{
-	size_t begin = first ? 0 : old->len, end = begin;
-	bool found = find_block(old, &begin, &end);
-	int rc = begin ? buf_add(new, old->data, begin) : 0;
-
-	if (rc == 0 && *text) {
-		if (!found && new->len &&new->data[new->len - 1] != '\n')
-			rc = buf_addc(new, '\n');
-		if (rc == 0)
-			rc = buf_addf(new, "%s%s%s", BLOCK_BEGIN, text, BLOCK_END);
-	}
-	return rc < 0 || end == old->len ? rc : buf_add(new, old->data + end, old->len - end);
+	if (rc > 0 && unlink(spot.path) < 0 && errno != ENOENT)
+		rc = err_errno(e, errno, "removing '%s'", spot.full);
+	return rc < 0 ? rc : 0;
 }
 
 int guest_write_block(struct guest *g, const char *path, const char *text, unsigned mode,
@@ -249,10 +224,10 @@ int guest_write_block(struct guest *g, const char *path, const char *text, unsig
 		return there;
 	if (there && memchr(buf_str(&old), '\0', old.len))
 		return err_set(e, EBADMSG, "'%s' is no text", path);
-	if (guest_with_block(&old, text, first, &new) < 0)
+	if (marked_with_block(&old, text, first, &new) < 0)
 		return err_nomem(e);
 	rc = *text ? guest_note(g, "block", path, e) : 0;
 	if (rc < 0 || guest_is_same(&old, new.data, new.len))
 		return rc;
-	return guest_put(g, path, buf_str(&new), new.len, mode, e);
+	return guest_put(g, path, buf_str(&new), new.len, mode, NULL, e);
 }

@@ -2,13 +2,13 @@
 /*
  * The guest's files, as ctxd may touch them.
  *
- * A file is ctxd's own when its first line says so (GUEST_MARK); only such a file is replaced or
+ * A file is ctxd's own when its first line says so (MARKED_OWN); only such a file is replaced or
  * removed. In a file of somebody else's ctxd may keep one block between two marked lines. Nothing
  * is written that is there already. What was written is listed in GUEST_LIST, so that `ctxd undo`
  * finds it after any number of boots.
  *
- * Paths are the guest's, absolute; root goes before them ("" on a running system). Root's tree is
- * trusted: symbolic links in it are followed.
+ * Paths are the guest's, absolute; root goes before them ("" on a running system). Symbolic links of
+ * root's are followed, also out of a tree; those of other users are refused (ctxd/guest_spot.c).
  */
 #ifndef CTXD_GUEST_H
 #define CTXD_GUEST_H
@@ -16,9 +16,9 @@
 #include <sys/types.h>
 
 #include "context/context.h"
+#include "lib/marked.h"
 
-#define GUEST_MARK "# Written by ctxd(8)"
-#define GUEST_HEAD GUEST_MARK "; changes are lost. 'ctxd undo' removes it.\n"
+#define GUEST_HEAD MARKED_OWN "; changes are lost. 'ctxd undo' removes it.\n"
 #define GUEST_LIST "/var/lib/ctxd/written"
 #define GUEST_FILE_MAX MIB
 
@@ -53,9 +53,20 @@ int guest_tell(struct guest *g, struct err *e, const char *fmt, ...) PRINTF_LIKE
  * New folders get mode 0755; a file that is there keeps its mode and owner.
  */
 
+/* What a file is given whether or not there was one. */
+struct guest_attr {
+	unsigned mode; /* 0: that of the file that is there */
+	bool owned;    /* by these */
+	uid_t uid;
+	gid_t gid;
+};
+
 /* Whatever is there is replaced; for files that belong to nobody (state, /etc/hostname). */
 int guest_write(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 		struct err *e);
+/* The same for a file that the context brings. */
+int guest_write_as(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
+		   const struct guest_attr *a, struct err *e);
 /* The same for files that others change too: what was there is not kept, `ctxd undo` leaves it. */
 int guest_edit(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 	       struct err *e);

@@ -51,15 +51,21 @@ static int keep_was(struct guest *g, const char *path, bool there, const struct 
 int guest_write(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
 		struct err *e)
 {
+	return guest_write_as(g, path, data, len, mode, NULL, e);
+}
+
+int guest_write_as(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
+		   const struct guest_attr *a, struct err *e)
+{
 	AUTO_BUF old = BUF_INIT;
 	int there = guest_read(g, path, &old, e), rc;
 
 	if (there < 0)
 		return there;
-	if (there && guest_is_same(&old, data, len))
+	if (there && guest_is_same(&old, data, len) && !(a && (a->mode || a->owned)))
 		return 0;
 	rc = str_has_prefix(path, "/run/") ? 0 : keep_was(g, path, there, &old, e);
-	return rc < 0 ? rc : guest_put(g, path, data, len, mode, e);
+	return rc < 0 ? rc : guest_put(g, path, data, len, mode, a, e);
 }
 
 /* What stood at a path that becomes a link: its target, or what the file held. */
@@ -109,9 +115,9 @@ int guest_original(struct guest *g, const char *path, struct buf *out, struct er
 	AUTO_BUF now = BUF_INIT;
 	int rc = was ? guest_read(g, path, &now, e) : err_nomem(e);
 
-	if (rc > 0 && guest_is_own(&now))
+	if (rc > 0 && marked_is_own(&now))
 		return guest_read(g, was, out, e);
-	if (rc > 0 && guest_with_block(&now, "", false, out) < 0)
+	if (rc > 0 && marked_with_block(&now, "", false, out) < 0)
 		return err_nomem(e);
 	return rc;
 }
@@ -131,36 +137,34 @@ int guest_displace(struct guest *g, const char *path, const char *text, unsigned
 	rc = is_kept(g, path, e);
 	if (rc < 0)
 		return rc;
-	if (rc > 0 && there && !guest_is_own(&old))
+	if (rc > 0 && there && !marked_is_own(&old))
 		return err_set(e, EEXIST, "'%s' was changed by somebody else: left alone", path);
 	rc = keep_was(g, path, there, &old, e);
-	return rc < 0 ? rc : guest_put(g, path, new.data, new.len, mode, e);
+	return rc < 0 ? rc : guest_put(g, path, new.data, new.len, mode, NULL, e);
 }
 
 /* The file that stands there was made with the mode and the owner of the one before. */
-static int write_back(const char *full, const struct buf *old, struct err *e)
+static int write_back(const struct guest *g, const char *path, const struct buf *old, struct err *e)
 {
-	struct stat st;
-	unsigned mode = stat(full, &st) == 0 ? st.st_mode & 07777 : 0644;
+	AUTO(guest_spot_release) struct guest_spot spot = GUEST_SPOT_INIT;
+	int rc = guest_spot(g, path, true, &spot, e);
 
-	return guest_replace(full, buf_str(old), old->len, mode, e);
+	return rc < 0 ? rc : guest_replace(&spot, buf_str(old), old->len, 0644, NULL, e);
 }
 
 /* Puts back what stood there first: nothing, if there was no file. */
 static int put_back(struct guest *g, const char *path, bool there, struct err *e)
 {
-	AUTO_FREE char *was = was_path(path), *full = guest_path(g, path);
+	AUTO_FREE char *was = was_path(path);
 	AUTO_BUF old = BUF_INIT;
-	int rc = was && full ? guest_read(g, was, &old, e) : err_nomem(e);
+	int rc = was ? guest_read(g, was, &old, e) : err_nomem(e);
 
 	if (rc < 0 || (there && rc == 0))
 		return rc;
 	rc = guest_tell(g, e, "%s %s", there ? "restore" : "remove", path);
 	if (rc < 0 || g->dry_run)
 		return rc;
-	if (there)
-		return write_back(full, &old, e);
-	return unlink(full) < 0 && errno != ENOENT ? err_errno(e, errno, "removing '%s'", full) : 0;
+	return there ? write_back(g, path, &old, e) : guest_remove(g, path, e);
 }
 
 static int put_link_back(struct guest *g, const char *path, struct err *e)
@@ -188,7 +192,7 @@ int guest_restore(struct guest *g, const char *path, struct err *e)
 	if (!there && !guest_has_line(buf_str(&list), new))
 		return 0;
 	rc = guest_read(g, path, &now, e);
-	if (rc < 0 || (rc > 0 && !guest_is_own(&now)))
+	if (rc < 0 || (rc > 0 && !marked_is_own(&now)))
 		return rc < 0 ? rc : 0;
 	rc = put_back(g, path, there, e);
 	if (rc == 0 && !g->dry_run)

@@ -5,21 +5,39 @@
 
 #include "ctxd/guest.h"
 
+/* ---- where a file is: guest_spot.c ------------------------------------------------------------ */
+
+struct guest_spot {
+	int dir;      /* its folder */
+	char *path;   /* by which it can be opened, made, removed and replaced */
+	char *full;   /* as people know it */
+	bool trusted; /* nobody but root can change anything on the way to it */
+};
+#define GUEST_SPOT_INIT ((struct guest_spot){.dir = -1})
+
+/*
+ * make: folders that are missing. Returns 1, 0 if there is no such folder, or an error: ELOOP a symbolic
+ * link that is not root's leads there or stands there, EMLINK a file of somebody's has another name.
+ */
+int guest_spot(const struct guest *g, const char *path, bool make, struct guest_spot *s,
+	       struct err *e);
+void guest_spot_release(struct guest_spot *s);
+DEFINE_AUTO_STRUCT(struct guest_spot, guest_spot_release);
+
 /* ---- files: guest.c. "full" has the root before it ------------------------------------------- */
 
 int guest_make_parents(const char *full, struct err *e);
-/* A file that is there keeps its owner. */
-int guest_replace(const char *full, const void *data, size_t len, unsigned mode, struct err *e);
+/* A file that is there keeps its owner and its mode, but for what `a` says of them (NULL: nothing). */
+int guest_replace(const struct guest_spot *s, const void *data, size_t len, unsigned mode,
+		  const struct guest_attr *a, struct err *e);
 /* Tells of it, and unless it is a dry run writes: 1, or an error. A file that is there keeps its mode. */
 int guest_put(struct guest *g, const char *path, const void *data, size_t len, unsigned mode,
-	      struct err *e);
+	      const struct guest_attr *a, struct err *e);
+/* A file that is there no more is none to be removed. 0 or an error. */
+int guest_remove(const struct guest *g, const char *path, struct err *e);
 /* A symbolic link, in place of whatever is there. */
 int guest_put_link(const char *full, const char *target, struct err *e);
 bool guest_is_same(const struct buf *b, const void *data, size_t len);
-/* The first line says that it is ctxd's. */
-bool guest_is_own(const struct buf *content);
-/* Into new what old is with that block, "" for none: 0 or -ENOMEM. first: as guest_write_block. */
-int guest_with_block(const struct buf *old, const char *text, bool first, struct buf *new);
 
 /* ---- the list: guest_list.c ------------------------------------------------------------------ */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A new account's home: a folder with copies of what is in /etc/skel. See ctxd/guest.h. */
 #include <dirent.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "ctxd/guest.h"
@@ -63,6 +63,7 @@ int guest_make_home(struct guest *g, const char *path, uid_t uid, gid_t gid, str
 {
 	AUTO_FREE char *full = guest_path(g, path), *skel = guest_path(g, "/etc/skel");
 	AUTO_FREE char *parent = full ? strdup(full) : NULL;
+	AUTO_FREE char *tmp = NULL;
 	int rc;
 
 	if (!full || !skel || !parent)
@@ -74,12 +75,18 @@ int guest_make_home(struct guest *g, const char *path, uid_t uid, gid_t gid, str
 		return rc;
 	*strrchr(parent, '/') = '\0';
 	rc = *parent ? fs_mkdir_p(parent, 0755, e) : 0;
-	/* Its own only when all is in it: nobody changes it under our hands. */
-	if (rc == 0 && mkdir(full, 0700) < 0)
-		rc = err_errno(e, errno, "making '%s'", full);
+	/* There, and its own, only when all is in it: nobody changes it under our hands. */
 	if (rc == 0)
-		rc = copy_tree(skel, full, uid, gid, 0, e);
+		rc = fs_make_temp_dir(full, &tmp, e);
+	if (rc == 0)
+		rc = copy_tree(skel, tmp, uid, gid, 0, e);
+	if (rc == 0)
+		rc = give(tmp, uid, gid, e);
+	if (rc == 0 && rename(tmp, full) < 0)
+		rc = err_errno(e, errno, "making '%s'", full);
+	if (rc < 0 && tmp)
+		fs_remove_tree(tmp, NULL);
 	if (rc == 0 && strlist_add(&g->changed, path) < 0)
 		rc = err_nomem(e);
-	return rc < 0 ? rc : give(full, uid, gid, e);
+	return rc;
 }

@@ -9,7 +9,7 @@
 
 /*
  * Writes the rule, which runs `ctxd update` in the background: when a CD-ROM's medium changes, a
- * NIC is added, or a disk grows. In /run, so that it is there only while there is a context; udevd
+ * NIC comes or goes, a disk comes or grows. In /run, so that it is there only while there is a context; udevd
  * looks there by itself. Nothing where there is no udev.
  */
 int hotplug_watch(struct guest *g, struct err *e);

@@ -14,8 +14,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/str.h"
 
 #define HEAD_MAX (16 * KIB)
@@ -221,20 +221,12 @@ int http_answer_parse(const char *data, size_t len, size_t limit, struct buf *ou
 
 /* ---- the exchange ------------------------------------------------------------------------ */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int wait_for(int fd, short events, int64_t deadline, struct err *e)
+static int wait_for(int fd, short events, uint64_t deadline, struct err *e)
 {
 	for (;;) {
 		struct pollfd p = {.fd = fd, .events = events};
-		int64_t left = deadline - now_ms();
-		int rc = left > 0 ? poll(&p, 1, (int)left) : 0;
+		int left = clock_left_ms(deadline);
+		int rc = left ? poll(&p, 1, left) : 0;
 
 		if (rc > 0)
 			return 0;
@@ -262,7 +254,18 @@ static socklen_t make_address(const struct http_url *u, struct sockaddr_storage 
 	return sizeof(v6);
 }
 
-static int open_connection(const struct http_url *u, int64_t deadline, int *ret, struct err *e)
+bool http_has_route(const struct http_url *u)
+{
+	struct sockaddr_storage a;
+	socklen_t len = make_address(u, &a);
+	AUTO_FD int fd = socket(a.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || connect(fd, (struct sockaddr *)&a, len) == 0 ||
+	       (errno != ENETUNREACH && errno != EHOSTUNREACH && errno != ENETDOWN &&
+		errno != EADDRNOTAVAIL);
+}
+
+static int open_connection(const struct http_url *u, uint64_t deadline, int *ret, struct err *e)
 {
 	struct sockaddr_storage a;
 	socklen_t len = make_address(u, &a), n = sizeof(int);
@@ -309,7 +312,7 @@ static int make_request(const struct http_url *u, const char *path, const struct
 	return rc < 0 || !x->body_len ? rc : buf_add(out, x->body, x->body_len);
 }
 
-static int send_all(int fd, const struct buf *b, int64_t deadline, struct err *e)
+static int send_all(int fd, const struct buf *b, uint64_t deadline, struct err *e)
 {
 	size_t at = 0;
 
@@ -328,7 +331,7 @@ static int send_all(int fd, const struct buf *b, int64_t deadline, struct err *e
 	return 0;
 }
 
-static int receive_all(int fd, size_t limit, int64_t deadline, struct buf *out, struct err *e)
+static int receive_all(int fd, size_t limit, uint64_t deadline, struct buf *out, struct err *e)
 {
 	for (;;) {
 		ssize_t n;
@@ -353,7 +356,7 @@ static int receive_all(int fd, size_t limit, int64_t deadline, struct buf *out, 
 int http_ask(const struct http_url *u, const char *path, const struct http_exchange *x,
 	     struct buf *out, struct err *e)
 {
-	int64_t deadline = now_ms() + x->timeout_ms;
+	uint64_t deadline = clock_ms() + x->timeout_ms;
 	AUTO_BUF request = BUF_INIT, answer = BUF_INIT;
 	AUTO_FD int fd = -1;
 	int rc = make_request(u, path, x, &request) < 0 ? err_nomem(e) : 0;

@@ -42,6 +42,9 @@ struct http_exchange {
 int http_ask(const struct http_url *u, const char *path, const struct http_exchange *x,
 	     struct buf *out, struct err *e);
 
+/* Whether the kernel knows a way there. Nothing is sent. */
+bool http_has_route(const struct http_url *u);
+
 /* The answer's bytes, complete, into status and body (appended to out). For http_ask and tests. */
 int http_answer_parse(const char *data, size_t len, size_t limit, struct buf *out, struct err *e);
 

@@ -2,6 +2,7 @@
 /* ctxd: finds a guest's context, applies it, and serves it on to what expects EC2. */
 #include "ctxd/commands.h"
 #include "ctxd/nonss.h"
+#include "ctxd/run.h"
 
 #define ROOT_HELP "      --root DIR              work on the tree DIR, not on this system\n"
 #define FIND_HELP                                                                                  \
@@ -97,5 +98,7 @@ int main(int argc, char **argv)
 	};
 
 	nonss_init();
+	if (setenv("PATH", RUN_PATH, 0) < 0)
+		return EXIT_FAILURE;
 	return cli_main(&ctxd, argc, argv);
 }

@@ -41,3 +41,26 @@ int set_wait(struct detect_opts *o, const char *seconds, struct err *e)
 	o->wait_ms = (unsigned)n * 1000;
 	return 0;
 }
+
+int parse_stage(const struct cli_command *self, int argc, char **argv, const struct option *options,
+		struct guest *g, struct detect_opts *o)
+{
+	struct err e;
+	int opt, rc = 0;
+
+	while (rc == 0 && (opt = cli_getopt(self, argc, argv, "n", options)) != -1) {
+		if (opt == 'n')
+			g->dry_run = true;
+		else if (opt == OPT_ROOT)
+			rc = set_root(g, optarg, &e);
+		else if (opt == OPT_DEV)
+			o->dev = optarg;
+		else if (opt == OPT_WAIT)
+			rc = set_wait(o, optarg, &e);
+		else if (opt == OPT_FORCE)
+			o->force = true;
+	}
+	if (rc < 0)
+		return cli_usage(self, "%s", e.msg);
+	return optind != argc ? cli_usage(self, "no argument is expected") : 0;
+}

@@ -10,8 +10,6 @@
 #include "lib/proc.h"
 #include "lib/str.h"
 
-#define PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* ---- environment ------------------------------------------------------------------------- */
 
 /*
@@ -55,7 +53,7 @@ static int make_environment(const struct context *c, struct strlist *env)
 {
 	AUTO_FREE char *id = str_format("INSTANCE_ID=%s", c->instance_id ? c->instance_id : "");
 	AUTO_FREE char *host = str_format("HOSTNAME=%s", c->hostname ? c->hostname : "");
-	int rc = id && host ? strlist_add(env, PATH) : -ENOMEM;
+	int rc = id && host ? strlist_add(env, "PATH=" RUN_PATH) : -ENOMEM;
 
 	if (rc == 0)
 		rc = strlist_add(env, "HOME=/root");

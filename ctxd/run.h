@@ -8,6 +8,9 @@
 #define RUN_SCRIPTS "/var/lib/ctxd/scripts"
 #define RUN_FILES "/var/lib/ctxd/files"
 
+/* Where programs are looked for by who was not told: udev starts ctxd without any environment. */
+#define RUN_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /*
  * Writes text to RUN_SCRIPTS/name (mode 0700) and runs it: by what its first line says, or by
  * /bin/sh. Its folder is RUN_FILES, where the files of the medium are; its environment is a plain

@@ -23,11 +23,8 @@ void stage_tell(const struct guest *g)
 	}
 }
 
-static void tell_context(const struct detection *d, const struct context *c,
-			 const struct strlist *notes)
+static void tell_context(const struct context *c)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		log_warn("%s: %s", d->where, notes->v[i]);
 	log_info("context from %s: instance %s, host name %s, %zu key(s), %zu NIC(s), %zu bytes of "
 		 "user data",
 		 c->source, c->instance_id ? c->instance_id : "unknown",
@@ -35,22 +32,42 @@ static void tell_context(const struct detection *d, const struct context *c,
 		 c->user_data.len);
 }
 
-static int apply_found(struct guest *g, const struct detection *d, bool running, struct err *e)
+/* After the boot the service is told, too, if the context is another. */
+static int apply_to(struct guest *g, const struct context *c, bool running, struct err *e)
 {
-	AUTO(context_free) struct context *c = NULL;
+	struct apply a = {
+		.g = g, .c = c, .running = running, .network_is_guests = state_is_remote(c)};
+	int changed = state_save(g, c, e), rc = changed;
+
+	if (changed > 0 || !running)
+		tell_context(c);
+	if (rc >= 0)
+		rc = hotplug_watch(g, e);
+	if (rc == 0)
+		rc = apply_context(&a, e);
+	if (changed > 0 && running)
+		restart_imds(g);
+	return rc;
+}
+
+static int read_found(const struct guest *g, const struct detection *d, struct context **ret,
+		      struct err *e)
+{
 	AUTO(strlist_release) struct strlist notes = {0};
 	struct fetch_opts o = {.with_user_data = !apply_has_cloud_init(g)};
-	struct apply a = {.g = g, .running = running, .network_is_guests = d->media == MEDIA_HTTP};
-	int rc = fetch_context(d, &o, &c, &notes, e);
+	int rc = fetch_context(d, &o, ret, &notes, e);
 
-	if (rc < 0)
-		return rc;
-	tell_context(d, c, &notes);
-	a.c = c;
-	rc = state_save(g, c, e);
-	if (rc == 0)
-		rc = hotplug_watch(g, e);
-	return rc < 0 ? rc : apply_context(&a, e);
+	for (size_t i = 0; rc == 0 && i < notes.n; i++)
+		log_warn("%s: %s", d->where, notes.v[i]);
+	return rc;
+}
+
+static int apply_found(struct guest *g, const struct detection *d, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL;
+	int rc = read_found(g, d, &c, e);
+
+	return rc < 0 ? rc : apply_to(g, c, false, e);
 }
 
 /* Also after a failure: what was written is to be known. */
@@ -76,7 +93,7 @@ static void explain(const struct detection *d)
 		log_debug("%s: %s", d->steps[i].what, d->steps[i].why);
 }
 
-static int run_local(struct guest *g, const struct detect_opts *o, bool running, struct err *e)
+static int run_local(struct guest *g, const struct detect_opts *o, struct err *e)
 {
 	AUTO(detection_release) struct detection d = {.fd = -1};
 	int rc = detect(o, &d, e);
@@ -87,7 +104,7 @@ static int run_local(struct guest *g, const struct detect_opts *o, bool running,
 		return rc;
 	explain(&d);
 	if (d.found)
-		return finish(g, apply_found(g, &d, running, e), e);
+		return finish(g, apply_found(g, &d, e), e);
 	log_info("no context on this machine: its own ways are left to it");
 	rc = state_remove(g, e);
 	if (rc == 0)
@@ -104,7 +121,7 @@ int stage_local(struct guest *g, const struct detect_opts *o, struct err *e)
 	if (rc == 0)
 		rc = state_begin(g, e);
 	state_unlock(g); /* the wait for devices may be long */
-	return rc < 0 ? rc : run_local(g, o, false, e);
+	return rc < 0 ? rc : run_local(g, o, e);
 }
 
 static int run_network(struct guest *g, const struct detect_opts *o, struct err *e)
@@ -124,7 +141,7 @@ static int run_network(struct guest *g, const struct detect_opts *o, struct err 
 		return 0;
 	}
 	rc = state_lock(g, e);
-	return rc < 0 ? rc : finish(g, apply_found(g, &d, false, e), e);
+	return rc < 0 ? rc : finish(g, apply_found(g, &d, e), e);
 }
 
 int stage_network(struct guest *g, const struct detect_opts *o, struct err *e)
@@ -161,35 +178,56 @@ int stage_final(struct guest *g, struct err *e)
 	return finish(g, rc, e);
 }
 
-static bool is_same(const struct guest *g, const struct buf *before)
+/* Of two steps that were both done; rc's error is in e. */
+static int first_error(int rc, int rc2, const struct err *mine, struct err *e)
 {
-	AUTO_BUF now = BUF_INIT;
+	if (rc < 0)
+		return rc;
+	if (rc2 < 0)
+		*e = *mine;
+	return rc2;
+}
 
-	(void)state_read(g, &now, NULL); /* gone: nothing */
-	return now.len == before->len && (!now.len || memcmp(now.data, before->data, now.len) == 0);
+/*
+ * A medium that was taken out leaves the machine what it is, as one does on its way to be exchanged;
+ * so does one that cannot be read, and a service that does not answer. What the context asks of disks
+ * and NICs that came is done in any case.
+ */
+static int look_again(struct guest *g, const struct detect_opts *o, struct err *e)
+{
+	AUTO(context_free) struct context *c = NULL, *before = NULL;
+	AUTO(detection_release) struct detection d = {.fd = -1};
+	struct detect_opts with = *o;
+	struct err mine;
+	int rc = state_lock(g, e), rc2;
+
+	if (rc == 0 && guest_exists(g, STATE_CONTEXT))
+		rc = state_load(g, &before, e);
+	if (rc < 0)
+		return rc;
+	with.network = before && state_is_remote(before);
+	rc = detect(&with, &d, e);
+	explain(&d);
+	if (rc == 0 && d.found)
+		rc = read_found(g, &d, &c, e);
+	if (!c && before) {
+		log_info("the context that this machine was given stays");
+		c = STEAL(before);
+	}
+	rc2 = c ? apply_to(g, c, true, &mine) : 0;
+	return first_error(rc, rc2, &mine, e);
 }
 
 int stage_update(struct guest *g, const struct detect_opts *o, struct err *e)
 {
-	AUTO(context_free) struct context *c = NULL;
-	AUTO_BUF before = BUF_INIT;
-	bool by_network = false;
-	int rc;
+	struct err mine;
+	int rc, rc2;
 
 	if (!guest_exists(g, STATE_BOOTED)) {
 		log_debug("the boot is not over: it does all that is to be done");
 		return 0;
 	}
-	if (guest_exists(g, STATE_CONTEXT)) {
-		rc = state_load(g, &c, e);
-		if (rc == 0)
-			rc = state_read(g, &before, e);
-		if (rc < 0)
-			return rc;
-		by_network = strstr(c->source, " http://") != NULL;
-	}
-	rc = by_network ? run_network(g, o, e) : run_local(g, o, true, e);
-	if (!is_same(g, &before))
-		restart_imds(g);
-	return rc < 0 ? rc : stage_final(g, e);
+	rc = finish(g, look_again(g, o, e), e);
+	rc2 = stage_final(g, &mine);
+	return first_error(rc, rc2, &mine, e);
 }

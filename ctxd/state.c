@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "ctxd/detect.h"
 #include "ctxd/wire.h"
 #include "lib/fs.h"
 
@@ -60,7 +61,7 @@ void state_unlock(struct guest *g)
 
 int state_begin(struct guest *g, struct err *e)
 {
-	static const char *const old[] = {STATE_CONTEXT, STATE_BOOTED};
+	static const char *const old[] = {STATE_CONTEXT, STATE_BOOTED, STATE_POLL};
 	AUTO_FREE char *boot = guest_path(g, BOOT_ID), *path = guest_path(g, STATE_BOOT);
 	AUTO_BUF now = BUF_INIT, then = BUF_INIT;
 
@@ -82,32 +83,55 @@ int state_begin(struct guest *g, struct err *e)
 	return fs_write_file(path, now.data, now.len, 0600, e);
 }
 
-int state_save(struct guest *g, const struct context *c, struct err *e)
+bool state_is_remote(const struct context *c)
 {
-	AUTO_BUF bytes = BUF_INIT;
-	AUTO_FREE char *dir = guest_path(g, STATE_DIR), *path = guest_path(g, STATE_CONTEXT);
-	int rc = dir && path ? wire_encode(c, NULL, &bytes, e) : err_nomem(e);
-
-	if (rc < 0 || g->dry_run)
-		return rc;
-	rc = fs_mkdir_p(dir, 0755, e);
-	if (rc == 0 && chmod(dir, 0700) < 0)
-		rc = err_errno(e, errno, "'%s'", dir);
-	return rc < 0 ? rc : fs_write_file(path, bytes.data, bytes.len, 0600, e);
+	return c->source && strstr(c->source, " http://");
 }
 
-int state_read(const struct guest *g, struct buf *out, struct err *e)
+/* What is on a medium is told of by the kernel; what a service or VMware's host say is not. */
+static bool is_silent(const struct context *c)
 {
-	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
+	return state_is_remote(c) || (c->source && strstr(c->source, " " VMWARE_VARIABLE));
+}
 
-	return path ? fs_read_file(path, WIRE_MAX, out, e) : err_nomem(e);
+static int mark_silent(const struct guest *g, bool silent, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(g, STATE_POLL);
+
+	if (!path)
+		return err_nomem(e);
+	if (silent)
+		return fs_write_file(path, "", 0, 0600, e);
+	return unlink(path) < 0 && errno != ENOENT ? err_errno(e, errno, "'%s'", path) : 0;
+}
+
+int state_save(struct guest *g, const struct context *c, struct err *e)
+{
+	AUTO_BUF bytes = BUF_INIT, old = BUF_INIT;
+	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
+	AUTO_FD int dir = -1;
+	int rc = path ? wire_encode(c, NULL, &bytes, e) : err_nomem(e);
+
+	if (rc < 0)
+		return rc;
+	if (fs_read_file(path, WIRE_MAX, &old, NULL) == 0 && old.len == bytes.len &&
+	    memcmp(old.data, bytes.data, old.len) == 0)
+		return 0;
+	if (g->dry_run)
+		return 1;
+	rc = open_dir(g, &dir, e);
+	if (rc == 0)
+		rc = mark_silent(g, is_silent(c), e);
+	if (rc == 0)
+		rc = fs_write_file(path, bytes.data, bytes.len, 0600, e);
+	return rc < 0 ? rc : 1;
 }
 
 int state_load(const struct guest *g, struct context **ret, struct err *e)
 {
 	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
 	AUTO_BUF bytes = BUF_INIT;
-	int rc = path ? state_read(g, &bytes, e) : err_nomem(e);
+	int rc = path ? fs_read_file(path, WIRE_MAX, &bytes, e) : err_nomem(e);
 
 	if (rc < 0)
 		return rc;
@@ -118,16 +142,18 @@ int state_load(const struct guest *g, struct context **ret, struct err *e)
 int state_remove(struct guest *g, struct err *e)
 {
 	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT), *dir = guest_path(g, STATE_DIR);
-	AUTO_FREE char *boot = guest_path(g, STATE_BOOT);
+	AUTO_FREE char *boot = guest_path(g, STATE_BOOT), *poll = guest_path(g, STATE_POLL);
 
-	if (!path || !dir || !boot)
+	if (!path || !dir || !boot || !poll)
 		return err_nomem(e);
-	if (!g->dry_run && unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+	if (g->dry_run)
+		return 0;
+	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_errno(e, errno, "removing '%s'", path);
-	if (!g->dry_run && !guest_exists(g, STATE_BOOTED))
+	unlink(poll);
+	if (!guest_exists(g, STATE_BOOTED))
 		unlink(boot);
-	if (!g->dry_run)
-		rmdir(dir); /* but what else of the boot is there stays */
+	rmdir(dir); /* but what else of the boot is there stays */
 	return 0;
 }
 

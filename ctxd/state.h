@@ -12,6 +12,7 @@
 #define STATE_DIR "/run/ctxd"
 #define STATE_CONTEXT STATE_DIR "/context"
 #define STATE_BOOTED STATE_DIR "/booted" /* the final stage was reached */
+#define STATE_POLL STATE_DIR "/poll"     /* nobody tells when the context changes: ask again */
 
 /*
  * One ctxd at a time changes a guest: the boot's stages, an update that udev starts, a person. Waits
@@ -26,11 +27,12 @@ void state_unlock(struct guest *g);
  */
 int state_begin(struct guest *g, struct err *e);
 
+/* Returns 1 if it is another context than the one that was there, else 0, or an error. */
 int state_save(struct guest *g, const struct context *c, struct err *e);
 /* Errors: ENOENT there is none, EBADMSG. */
 int state_load(const struct guest *g, struct context **ret, struct err *e);
-/* Its bytes, to see whether it changes. The same errors. */
-int state_read(const struct guest *g, struct buf *out, struct err *e);
+/* It came from a metadata service, by the network. */
+bool state_is_remote(const struct context *c);
 int state_remove(struct guest *g, struct err *e);
 int state_mark_booted(struct guest *g, struct err *e);
 

@@ -7,6 +7,7 @@
  */
 #include "imgconv/writer.h"
 #include "lib/fs.h"
+#include "lib/mapped.h"
 #include "lib/stop.h"
 
 /* What became of a grain in a batch; other values: the length of its encoded form. */
@@ -19,21 +20,33 @@ struct batch {
 	struct image *src; /* read by the worker; NULL: `in` is filled */
 	uint64_t off;
 	size_t len;
-	uint8_t *in;       /* batch_size bytes */
+	const uint8_t *data; /* the bytes: `in`, or `mapped` */
+	uint8_t *in;         /* batch_size bytes */
+	void *mapped;        /* the source's file at off; NULL: it is read */
+	size_t mapped_len;
 	uint8_t *out;      /* encoded grains, encoded_max apart; NULL if w does not encode */
 	uint32_t *results; /* one a grain */
 	bool placed;       /* the second time in the pool: `writes` is what to do */
 	struct batch_write {
 		struct image_place place;
-		size_t at; /* in `in` */
+		size_t at; /* in `data` */
 	} * writes;        /* as many as there are grains, at most */
 	size_t n_writes;
 };
+
+static void batch_unmap(struct batch *b)
+{
+	if (b->mapped)
+		mapped_put(b->mapped, b->mapped_len);
+	b->mapped = NULL;
+	b->data = b->in;
+}
 
 static void batch_free(struct batch *b)
 {
 	if (!b)
 		return;
+	batch_unmap(b);
 	free(b->in);
 	free(b->out);
 	free(b->results);
@@ -60,7 +73,7 @@ static int batch_get(struct image_writer *w, struct batch **ret, struct err *e)
 		if (!b)
 			return err_nomem(e);
 		b->w = w;
-		b->in = malloc(s->batch_size);
+		b->data = b->in = malloc(s->batch_size);
 		b->out = w->encodes ? malloc(grains * w->encoded_max) : NULL;
 		b->results = calloc(grains, sizeof(*b->results));
 		b->writes = calloc(grains, sizeof(*b->writes));
@@ -77,6 +90,7 @@ static int batch_get(struct image_writer *w, struct batch **ret, struct err *e)
 	return 0;
 }
 
+/* What it has mapped stays until a worker needs the batch again: this thread has the most to do. */
 static void batch_put(struct writer_stream *s, struct batch *b)
 {
 	b->next = s->free;
@@ -89,31 +103,41 @@ static size_t grain_len(const struct batch *b, size_t at)
 	return MIN((size_t)b->w->grain, b->len - at);
 }
 
+/* On a worker, and where a page of the mapped source is lost: then this says why. */
+static int batch_read(struct batch *b, struct err *e)
+{
+	batch_unmap(b);
+	return image_pread(b->src, b->in, b->len, b->off, e);
+}
+
 /*
  * One at a time: most file systems let one writer into a file, and those who want to be the next
  * one spin, which takes the processor from the threads that read.
  */
-static int write_placed(const struct batch *b, size_t at, const struct image_place *place,
-			struct err *e)
+static int write_placed(struct batch *b, size_t at, const struct image_place *place, struct err *e)
 {
 	struct writer_stream *s = b->w->stream;
 	int rc;
 
 	pthread_mutex_lock(&s->write_lock);
-	rc = fs_pwrite(place->fd, b->in + at, place->len, place->off, e);
+	rc = fs_pwrite(place->fd, b->data + at, place->len, place->off, e);
 	pthread_mutex_unlock(&s->write_lock);
-	return rc;
+	if (rc == -EFAULT && b->mapped) {
+		rc = batch_read(b, e);
+		return rc < 0 ? rc : write_placed(b, at, place, e);
+	}
+	return rc < 0 ? err_wrap(e, "writing '%s'", b->w->name) : 0;
 }
 
 /* On a worker the second time, or on the writer's own thread. */
-static int batch_write_placed(const struct batch *b, struct err *e)
+static int batch_write_placed(struct batch *b, struct err *e)
 {
 	for (size_t i = 0; i < b->n_writes; i++) {
 		const struct batch_write *x = &b->writes[i];
 		int rc = write_placed(b, x->at, &x->place, e);
 
 		if (rc < 0)
-			return err_wrap(e, "writing '%s'", b->w->name);
+			return rc;
 	}
 	return 0;
 }
@@ -127,7 +151,7 @@ static size_t plain_end(const struct batch *b, size_t at)
 }
 
 /* On a worker: all plain grains at once, where their places are known beforehand. */
-static int batch_write_fixed(const struct batch *b, struct err *e)
+static int batch_write_fixed(struct batch *b, struct err *e)
 {
 	size_t at = 0;
 
@@ -138,10 +162,11 @@ static int batch_write_fixed(const struct batch *b, struct err *e)
 			struct image_place place = {0};
 			int rc = b->w->format->place(b->w, b->off + at, end - at, &place, e);
 
-			if (rc == 0)
-				rc = write_placed(b, at, &place, e);
 			if (rc < 0)
 				return err_wrap(e, "writing '%s'", b->w->name);
+			rc = write_placed(b, at, &place, e);
+			if (rc < 0)
+				return rc;
 			at += place.len;
 		}
 		if (at < b->len)
@@ -150,28 +175,60 @@ static int batch_write_fixed(const struct batch *b, struct err *e)
 	return 0;
 }
 
-/* Scans and encodes one grain; the result says what became of it. */
-static int grain_run(struct batch *b, size_t at, void **encoder, struct err *e)
+/* Which grains are zeros. */
+static void batch_scan(void *batch)
+{
+	struct batch *b = batch;
+
+	for (size_t at = 0, i = 0; at < b->len; at += b->w->grain, i++)
+		b->results[i] =
+			mem_is_zero(b->data + at, grain_len(b, at)) ? GRAIN_ZERO : GRAIN_PLAIN;
+}
+
+/* The bytes, and which grains of them are zeros. */
+static int batch_look(struct batch *b, struct err *e)
 {
 	struct image_writer *w = b->w;
-	uint32_t *result = &b->results[at / w->grain];
-	int rc;
+	int rc = 0;
 
-	*result = GRAIN_ZERO;
-	if (mem_is_zero(b->in + at, grain_len(b, at)))
-		return 0;
-	*result = GRAIN_PLAIN;
-	if (!encoder)
-		return 0;
-	if (!*encoder) {
-		rc = w->format->encoder_new(w, encoder, e);
+	batch_unmap(b);
+	if (b->src && w->stream->maps)
+		b->mapped = image_file_map(b->src, b->off, b->len);
+	if (b->mapped) {
+		b->mapped_len = b->len;
+		b->data = b->mapped;
+		if (mapped_read(b->mapped, b->len, batch_scan, b))
+			return 0;
+	}
+	if (b->src)
+		rc = batch_read(b, e);
+	if (rc < 0)
+		return rc;
+	if (b->len % w->grain)
+		memset(b->in + b->len, 0, w->grain - b->len % w->grain);
+	batch_scan(b);
+	return 0;
+}
+
+/* Encodes what is no zeros; the results say what became of it. */
+static int batch_encode(struct batch *b, void **encoder, struct err *e)
+{
+	struct image_writer *w = b->w;
+
+	for (size_t at = 0, i = 0; at < b->len; at += w->grain, i++) {
+		int rc = 0;
+
+		if (b->results[i] == GRAIN_ZERO)
+			continue;
+		if (!*encoder)
+			rc = w->format->encoder_new(w, encoder, e);
 		if (rc < 0)
 			return rc;
+		b->results[i] = (uint32_t)w->format->encode(
+			w, *encoder, b->data + at, grain_len(b, at), b->out + i * w->encoded_max);
+		if (!b->results[i])
+			b->results[i] = GRAIN_PLAIN;
 	}
-	*result = (uint32_t)w->format->encode(w, *encoder, b->in + at, grain_len(b, at),
-					      b->out + at / w->grain * w->encoded_max);
-	if (!*result)
-		*result = GRAIN_PLAIN;
 	return 0;
 }
 
@@ -180,19 +237,13 @@ static int batch_run(void *job, unsigned worker, struct err *e)
 {
 	struct batch *b = job;
 	struct image_writer *w = b->w;
-	void **encoder = w->encodes ? &w->stream->encoders[worker] : NULL;
-	int rc = 0;
+	int rc;
 
 	if (b->placed)
 		return batch_write_placed(b, e);
-	if (b->src)
-		rc = image_pread(b->src, b->in, b->len, b->off, e);
-	if (rc < 0)
-		return rc;
-	if (b->len % w->grain)
-		memset(b->in + b->len, 0, w->grain - b->len % w->grain);
-	for (size_t at = 0; rc == 0 && at < b->len; at += w->grain)
-		rc = grain_run(b, at, encoder, e);
+	rc = batch_look(b, e);
+	if (rc == 0 && w->encodes)
+		rc = batch_encode(b, &w->stream->encoders[worker], e);
 	if (rc == 0 && writer_is_fixed(w))
 		rc = batch_write_fixed(b, e);
 	return rc;
@@ -256,7 +307,7 @@ static int batch_take(struct batch *b, struct err *e)
 		else if (rc == 0 && result == GRAIN_PLAIN && writer_places(w))
 			rc = batch_place(b, at, end - at, e);
 		else if (rc == 0 && result == GRAIN_PLAIN)
-			rc = w->format->write(w, b->in + at, end - at, b->off + at, e);
+			rc = w->format->write(w, b->data + at, end - at, b->off + at, e);
 		else if (rc == 0 && result != GRAIN_ZERO)
 			rc = w->format->write_encoded(w, b->out + i * w->encoded_max, result,
 						      b->off + at, e);
@@ -267,16 +318,12 @@ static int batch_take(struct batch *b, struct err *e)
 	return 0;
 }
 
-void writer_digest_zeros(struct writer_stream *s, uint64_t off)
+int writer_digest_zeros(struct writer_stream *s, uint64_t off, struct err *e)
 {
-	static const uint8_t zeros[64 * KIB];
+	uint64_t n = off - s->digest_off;
 
-	while (s->digest_off < off) {
-		size_t n = (size_t)MIN(off - s->digest_off, (uint64_t)sizeof(zeros));
-
-		digest_add(s->digest, zeros, n);
-		s->digest_off += n;
-	}
+	s->digest_off = off;
+	return image_digest_zeros(s->digest, n, e);
 }
 
 /* A batch has been read, scanned and encoded. */
@@ -290,12 +337,12 @@ static int first_time(struct image_writer *w, struct batch *b, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (s->digest) {
-		writer_digest_zeros(s, b->off);
-		digest_add(s->digest, b->in, b->len);
+		rc = writer_digest_zeros(s, b->off, e);
+		digest_add(s->digest, b->data, b->len);
 		s->digest_off += b->len;
 	}
 	progress_set(s->progress, b->off + b->len);
-	return 0;
+	return rc;
 }
 
 /* Waits for the oldest batch; takes what was made of it, or gives it to the pool again. */

@@ -129,6 +129,8 @@ static int take_change(struct overlay *o, int opt, const char *arg, struct err *
 		return add_overlay(o, arg, e);
 	case CHANGE_OPT_CTXD:
 		return overlay_add_ctxd(o, e);
+	case CHANGE_OPT_REMOVE_CTXD:
+		return overlay_add_remove_ctxd(o, e);
 	case CHANGE_OPT_FILE:
 		return add_file(o, arg, e);
 	case CHANGE_OPT_DELETE:
@@ -182,7 +184,8 @@ void change_args_release(struct change_args *a)
 /* What changes.data says, a line each: sign, space, path. */
 void change_json(struct jsonw *w, const struct buf *changes)
 {
-	static const char *const words[][2] = {{"+", "add"}, {"~", "replace"}, {"-", "remove"}};
+	static const char *const words[][2] = {
+		{"+", "add"}, {"~", "replace"}, {"-", "remove"}, {"!", "keep"}};
 
 	jsonw_array(w, "changes");
 	for (const char *s = buf_str(changes); *s;) {
@@ -207,5 +210,10 @@ int change_tell(const struct inject_report *r, bool dry_run, struct err *e)
 	if (str_escape(r->distro, strlen(r->distro), SIZE_MAX, &name) < 0)
 		return err_nomem(e);
 	log_info("%s, init: %s%s", buf_str(&name), r->init, dry_run ? "; nothing is written" : "");
+	for (const char *s = buf_str(&r->changes); *s; s += strcspn(s, "\n") + 1) {
+		if (*s == '!')
+			log_warn("'%.*s' was changed since it was put in: it stays",
+				 (int)strcspn(s + 2, "\n"), s + 2);
+	}
 	return 0;
 }

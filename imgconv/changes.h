@@ -16,6 +16,7 @@ struct change_args {
 enum {
 	CHANGE_OPT_OVERLAY = 768,
 	CHANGE_OPT_CTXD,
+	CHANGE_OPT_REMOVE_CTXD,
 	CHANGE_OPT_FILE,
 	CHANGE_OPT_DELETE,
 	CHANGE_OPT_HOSTNAME,
@@ -30,6 +31,7 @@ enum {
 #define CHANGE_LONGOPTS                                                                            \
 	{"overlay", required_argument, NULL, CHANGE_OPT_OVERLAY},                                  \
 	{"ctxd", no_argument, NULL, CHANGE_OPT_CTXD},                                              \
+	{"remove-ctxd", no_argument, NULL, CHANGE_OPT_REMOVE_CTXD},                                \
 	{"file", required_argument, NULL, CHANGE_OPT_FILE},                                        \
 	{"delete", required_argument, NULL, CHANGE_OPT_DELETE},                                    \
 	{"hostname", required_argument, NULL, CHANGE_OPT_HOSTNAME},                                \
@@ -43,6 +45,7 @@ enum {
 #define CHANGE_HELP                                                                                \
 	"      --overlay DIR|TAR       lay a folder (owner root) or a tar archive over the root\n" \
 	"      --ctxd                  put in ctxd and what starts it\n"                           \
+	"      --remove-ctxd           take out what --ctxd has put in\n"                          \
 	"      --file SRC:DST[:MODE[:UID:GID]]\n"                                                  \
 	"                              put in one file\n"                                          \
 	"      --delete PATH           remove a file, or a folder with all in it\n"                \

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "imgconv/writer.h"
+#include "lib/mapped.h"
 #include "lib/stop.h"
 
 /* Queues what is left of [start, end) behind *next_job, in batches that end at multiples of the
@@ -81,6 +82,18 @@ static bool share_blocks(struct image *src, struct image_writer *w)
 	return true;
 }
 
+/*
+ * A raw source's bytes need not be copied into a buffer of ours to go into a file as they are. What
+ * is compressed, or added to a digest, is looked at more than once: a source that somebody writes to
+ * must not change in between.
+ */
+static bool maps_source(const struct image *src, const struct image_writer *w,
+			const struct digest *digest)
+{
+	return src->format == &image_format_raw && writer_places(w) && !w->encodes && !digest &&
+	       mapped_allowed();
+}
+
 int image_copy_digest(struct image *src, struct image_writer *w, struct digest *digest,
 		      struct progress *p, struct err *e)
 {
@@ -93,13 +106,21 @@ int image_copy_digest(struct image *src, struct image_writer *w, struct digest *
 	s->digest = digest;
 	s->digest_off = 0;
 	s->progress = p;
+	s->maps = maps_source(src, w, digest);
 	rc = writer_start_pool(w, e);
 	if (rc == 0 && (digest || !share_blocks(src, w)))
 		rc = copy_extents(src, w, e);
+	/* What a mapped page had behind a new end has become zeros. */
+	if (rc == 0 && src->format == &image_format_raw) {
+		rc = image_file_check_length(src, e);
+		if (rc < 0)
+			err_wrap(e, "reading '%s'", src->name);
+	}
 	if (rc == 0 && digest)
-		writer_digest_zeros(s, src->size);
+		rc = writer_digest_zeros(s, src->size, e);
 	s->digest = NULL;
 	s->progress = NULL;
+	s->maps = false;
 	if (rc < 0) {
 		writer_end_pool(w); /* no worker reads src any more */
 		s->failed = true;

@@ -2,6 +2,7 @@
 /* The file of an image: its bytes, and where it has holes itself. */
 #include "imgconv/format.h"
 #include "lib/fs.h"
+#include "lib/mapped.h"
 
 int image_file_read(const struct image *im, void *buf, size_t len, uint64_t off, struct err *e)
 {
@@ -34,7 +35,31 @@ int image_file_read_some(const struct image *im, void *buf, size_t len, uint64_t
 	return 0;
 }
 
-int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e)
+void *image_file_map(const struct image *im, uint64_t off, size_t len)
+{
+	return mapped_get(im->fd, im->base + off, len);
+}
+
+/* That the file still has its first `least` bytes. */
+static int check_length(int fd, uint64_t least, struct err *e)
+{
+	uint64_t now;
+	int rc = image_fd_size(fd, &now, e);
+
+	if (rc == 0 && now < least)
+		rc = err_set(e, EBADMSG,
+			     "the file became shorter while it was read: it ends at 0x%llx",
+			     (unsigned long long)now);
+	return rc;
+}
+
+int image_file_check_length(const struct image *im, struct err *e)
+{
+	return check_length(im->fd, im->base + im->file_size, e);
+}
+
+int image_fd_extent(int fd, uint64_t file_size, uint64_t off, uint64_t end, struct extent *ret,
+		    struct err *e)
 {
 	off_t data = lseek(fd, (off_t)off, SEEK_DATA);
 	off_t hole;
@@ -42,7 +67,8 @@ int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, stru
 	*ret = (struct extent){.start = off, .length = end - off, .kind = EXTENT_DATA};
 	if (data < 0 && errno == ENXIO) {
 		ret->kind = EXTENT_HOLE;
-		return 0;
+		/* Behind the file's end there is a hole, too. */
+		return check_length(fd, MIN(end, file_size), e);
 	}
 	if (data < 0) /* not known here: all is data */
 		return 0;
@@ -62,7 +88,8 @@ int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, stru
 int image_file_extent(const struct image *im, uint64_t off, uint64_t end, struct extent *ret,
 		      struct err *e)
 {
-	int rc = image_fd_extent(im->fd, im->base + off, im->base + end, ret, e);
+	int rc = image_fd_extent(im->fd, im->base + im->file_size, im->base + off, im->base + end,
+				 ret, e);
 
 	ret->start -= im->base;
 	return rc;

@@ -73,6 +73,7 @@ struct image_writer {
 	bool pipe;         /* fd is written front to back: all by write(), never place() */
 	unsigned threads;  /* wanted; 0: one a processor */
 	bool over_backing; /* no writes: what is missing is not zeros */
+	uint64_t align;    /* of image_writer_reserve */
 	struct writer_stream *stream; /* the hub's own */
 };
 
@@ -241,8 +242,14 @@ int image_fd_size(int fd, uint64_t *ret, struct err *e);
  * start and length are the file's. All is data where that is not known. */
 int image_file_extent(const struct image *im, uint64_t off, uint64_t end, struct extent *ret,
 		      struct err *e);
-/* The same of any file. */
-int image_fd_extent(int fd, uint64_t off, uint64_t end, struct extent *ret, struct err *e);
+/* The same of any file that had file_size bytes when it was opened. Errors: EBADMSG it has become
+ * shorter; errno. */
+int image_fd_extent(int fd, uint64_t file_size, uint64_t off, uint64_t end, struct extent *ret,
+		    struct err *e);
+/* Errors: EBADMSG the image's own file is shorter now than when it was opened; errno. */
+int image_file_check_length(const struct image *im, struct err *e);
+/* The image's own file in memory: as mapped_get (lib/mapped.h). */
+void *image_file_map(const struct image *im, uint64_t off, size_t len);
 
 #define IMAGE_MAX_DEPTH 16 /* images in a backing chain */
 /*
@@ -291,6 +298,9 @@ void image_uuid_text(const uint8_t uuid[IMAGE_UUID_SIZE], char out[IMAGE_UUID_TE
 /* The option "uuid". Errors: EINVAL it is none. */
 int image_uuid_option(const struct image_create_opts *o, uint8_t out[IMAGE_UUID_SIZE],
 		      bool *ret_given, struct err *e);
+
+/* Adds n zeros, which may take hours. Errors: ECANCELED. */
+int image_digest_zeros(struct digest *d, uint64_t n, struct err *e);
 
 int image_stream_init(struct image_stream *s, const struct image_format *f, int fd,
 		      const char *name, struct err *e);

@@ -177,6 +177,24 @@ int image_create(int fd, const char *name, const char *format, uint64_t size,
  */
 int image_writer_write(struct image_writer *w, const void *data, size_t len, uint64_t off,
 		       struct err *e);
+/* Bytes of the disk, and where they lie in the file. An error ends the walk. */
+typedef int image_place_fn(void *ctx, uint64_t off, uint64_t file_off, uint64_t len, struct err *e);
+/*
+ * Gives len bytes at off their place in the file, in whole clusters, and tells fn of it piece by piece; what
+ * is to be there the caller writes into the file, before or after finish. Until then it reads as zeros. Of
+ * an image that was not written to otherwise, ascending as writes; max_data does not count it.
+ * align: a power of two, at least a cluster: in a QCOW2 the offset in the file has the same remainder by it as the
+ * offset on the disk, for which clusters of the file stay unused; 0: any.
+ * Errors: ENOTSUP a format or options that place nothing (compression); EINVAL a bad range.
+ */
+int image_writer_reserve(struct image_writer *w, uint64_t off, uint64_t len, uint64_t align,
+			 image_place_fn *fn, void *ctx, struct err *e);
+/*
+ * The disk ends at `size`, which is not before the end of the last write: for what tells its size at its
+ * end only, and was created as large as it may become. Call it before finish. QCOW2 without preallocation
+ * alone. Errors: ENOTSUP; EINVAL bad size.
+ */
+int image_writer_shorten(struct image_writer *w, uint64_t size, struct err *e);
 /* Writes what is missing (tables, header). Required for a valid image; w is then only to be freed.
  * The file is not synced. */
 int image_writer_finish(struct image_writer *w, struct err *e);
@@ -367,6 +385,8 @@ struct image_partition {
 	uint64_t start;
 	uint64_t length;
 	char type[40];    /* "83", or a GPT type GUID, lower case; "" without a table */
+	char uuid[40];    /* what Linux calls PARTUUID, lower case; "" none */
+	char name[112];   /* GPT: PARTLABEL, UTF-8; "" none */
 	bool bootable;    /* MBR: active; GPT: legacy BIOS bootable */
 	char fs_type[24]; /* "ext4", "xfs", "vfat", "swap" ...; "" unknown */
 	char fs_label[64];
@@ -582,6 +602,12 @@ int overlay_add_tar(struct overlay *o, const char *tar_path, struct err *e);
 /* ctxd and the init scripts that fit the guest: known when it is applied. */
 int overlay_add_ctxd(struct overlay *o, struct err *e);
 /*
+ * Takes out what overlay_add_ctxd has put in, known when it is applied; what somebody has changed since
+ * stays; if it has run, what it wrote is taken back. Errors then: ENOENT it was not put in that way; EINVAL
+ * what it noted is no path; EBADMSG it noted too much.
+ */
+int overlay_add_remove_ctxd(struct overlay *o, struct err *e);
+/*
  * A script that the guest runs once, at the end of its first boot, as root; several are run in the
  * order in which they were added. name is a file name; data begins with "#!" (else EINVAL).
  */
@@ -608,7 +634,8 @@ struct inject_report {
 	char *volume;       /* "/dev/vg/root" of LVM, "@" of Btrfs; "" if it is neither; hostile */
 	char *distro;       /* PRETTY_NAME or what was found */
 	char *init;         /* "systemd", "upstart", "openrc", "sysv" */
-	struct buf changes; /* a line each: "+ /path", "~ /path" (replaced), "- /path" */
+	struct buf
+		changes; /* a line each: "+ /path", "~ /path" (replaced), "- /path", "! /path" (kept) */
 };
 /*
  * Applies the overlay to the root file system in im (IMAGE_RDWR). All that can fail is tried on a

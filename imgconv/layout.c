@@ -15,6 +15,7 @@
 #include "imgconv/layout.h"
 
 #define SECTOR 512u
+#define MBR_DISK 440 /* u32: the disk's signature */
 #define MBR_TABLE 446
 #define LOGICAL_MAX 128
 #define GPT_ATTR_LEGACY_BOOT (1u << 2)
@@ -143,6 +144,7 @@ static int read_logical(struct image *im, struct image_layout *l, const struct m
 
 static int read_mbr(struct image *im, struct image_layout *l, const uint8_t *sector, struct err *e)
 {
+	uint32_t signature = le32_get(sector + MBR_DISK);
 	int rc = 0;
 
 	snprintf(l->table, sizeof(l->table), "mbr");
@@ -158,6 +160,9 @@ static int read_mbr(struct image *im, struct image_layout *l, const uint8_t *sec
 		if (is_extended(x.type))
 			rc = read_logical(im, l, &x, e);
 	}
+	for (size_t i = 0; rc == 0 && signature && i < l->n_partitions; i++)
+		snprintf(l->partitions[i].uuid, sizeof(l->partitions[i].uuid), "%08x-%02x",
+			 signature, l->partitions[i].number);
 	return rc;
 }
 
@@ -190,6 +195,8 @@ static int add_gpt(struct image_layout *l, const struct gpt_table *t, uint32_t i
 	p.length = (x.last - x.first + 1) * SECTOR;
 	p.bootable = x.attributes & GPT_ATTR_LEGACY_BOOT;
 	gpt_guid_text(x.type, p.type);
+	gpt_guid_text(x.guid, p.uuid);
+	gpt_slot_name(&x, p.name);
 	return add_partition(l, &p, e);
 }
 

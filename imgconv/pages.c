@@ -2,15 +2,16 @@
 /* A hash table of pages: see pages.h. */
 #include "imgconv/pages.h"
 
-#define SLOTS_MIN 256
+#define BITS_MIN 8
 
-static struct page *slot_of(struct page *slots, size_t n, uint64_t index)
+/* The slot that has it, or the free one where it belongs. */
+static struct page *slot_of(const struct pages *p, uint64_t index)
 {
-	size_t i = (size_t)((index * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (n - 1);
+	size_t i = hash_slot(p->multiplier, index, p->bits);
 
-	while (slots[i].data && slots[i].index != index)
-		i = (i + 1) & (n - 1);
-	return &slots[i];
+	while (p->slots[i].data && p->slots[i].index != index)
+		i = (i + 1) & (p->n_slots - 1);
+	return &p->slots[i];
 }
 
 struct page *pages_find(const struct pages *p, uint64_t index)
@@ -19,24 +20,28 @@ struct page *pages_find(const struct pages *p, uint64_t index)
 
 	if (!p->n)
 		return NULL;
-	x = slot_of(p->slots, p->n_slots, index);
+	x = slot_of(p, index);
 	return x->data ? x : NULL;
 }
 
 static int grow(struct pages *p, struct err *e)
 {
-	size_t n = p->n_slots ? p->n_slots * 2 : SLOTS_MIN;
-	struct page *slots = calloc(n, sizeof(*slots));
+	struct pages old = *p;
 
-	if (!slots)
+	p->bits = old.n_slots ? old.bits + 1 : BITS_MIN;
+	p->n_slots = (size_t)1 << p->bits;
+	p->slots = calloc(p->n_slots, sizeof(*p->slots));
+	if (!p->slots) {
+		*p = old;
 		return err_nomem(e);
-	for (size_t i = 0; i < p->n_slots; i++) {
-		if (p->slots[i].data)
-			*slot_of(slots, n, p->slots[i].index) = p->slots[i];
 	}
-	free(p->slots);
-	p->slots = slots;
-	p->n_slots = n;
+	if (!old.n_slots)
+		p->multiplier = hash_multiplier();
+	for (size_t i = 0; i < old.n_slots; i++) {
+		if (old.slots[i].data)
+			*slot_of(p, old.slots[i].index) = old.slots[i];
+	}
+	free(old.slots);
 	return 0;
 }
 
@@ -48,7 +53,7 @@ int pages_add(struct pages *p, uint64_t index, uint8_t *data, struct page **ret,
 		if (rc < 0)
 			return rc;
 	}
-	*ret = slot_of(p->slots, p->n_slots, index);
+	*ret = slot_of(p, index);
 	**ret = (struct page){.index = index, .data = data};
 	p->n++;
 	return 0;

@@ -15,8 +15,10 @@ struct page {
 
 /* All zero to begin with. */
 struct pages {
-	struct page *slots; /* open addressing; n_slots is a power of two */
+	struct page *slots; /* open addressing; n_slots is 2^bits, or 0 */
 	size_t n_slots, n;
+	unsigned bits;
+	uint64_t multiplier;
 };
 
 /* NULL: that page is not in it. Valid until the next page is added. */

@@ -57,17 +57,19 @@ int image_stream_open(int fd, const char *name, const char *format, uint64_t siz
 	return rc < 0 ? err_wrap(e, "%s", name) : 0;
 }
 
-/* What is skipped reads as zeros. */
-static void digest_zeros(struct digest *d, uint64_t n)
+int image_digest_zeros(struct digest *d, uint64_t n, struct err *e)
 {
 	static const uint8_t zeros[64 * KIB];
+	int rc = 0;
 
-	while (n) {
+	while (rc == 0 && n) {
 		size_t piece = (size_t)MIN(n, (uint64_t)sizeof(zeros));
 
 		digest_add(d, zeros, piece);
 		n -= piece;
+		rc = stop_check(e);
 	}
+	return rc;
 }
 
 int image_stream_copy(struct image_stream *s, struct image_writer *w, struct digest *digest,
@@ -97,15 +99,16 @@ int image_stream_copy(struct image_stream *s, struct image_writer *w, struct dig
 		rc = w ? image_writer_write(w, data, len, off, e) : 0;
 		if (rc)
 			return rc;
+		/* What is skipped reads as zeros. */
 		if (digest) {
-			digest_zeros(digest, off - done);
+			rc = image_digest_zeros(digest, off - done, e);
 			digest_add(digest, data, len);
 		}
+		if (rc)
+			return rc;
 		done = off + len;
 		progress_set(p, done);
 	}
-	if (digest)
-		digest_zeros(digest, s->size - done);
 	progress_set(p, s->size);
-	return 0;
+	return digest ? image_digest_zeros(digest, s->size - done, e) : 0;
 }

@@ -3,6 +3,7 @@
  * The hub's writing side: any ascending writes become grains; zeros are left out. What is to be
  * encoded, and what is copied, goes through the thread pool (batch.c).
  */
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "imgconv/options.h"
@@ -141,6 +142,35 @@ int image_writer_write(struct image_writer *w, const void *data, size_t len, uin
 	return 0;
 }
 
+int image_writer_reserve(struct image_writer *w, uint64_t off, uint64_t len, uint64_t align,
+			 image_place_fn *fn, void *ctx, struct err *e)
+{
+	uint64_t end = off + len;
+
+	if (!writer_places(w) || w->encodes || w->over_backing)
+		return err_set(e, ENOTSUP, "'%s': its data have no places beforehand", w->name);
+	if (w->stream->failed || w->stream->partial_used || !range_within(off, len, w->size) ||
+	    off < w->position || off % w->grain || (end % w->grain && end != w->size))
+		return err_set(e, EINVAL, "'%s': no room can be kept at 0x%llx", w->name,
+			       (unsigned long long)off);
+	w->align = align;
+	while (off < end) {
+		size_t want = (size_t)MIN(end - off, (uint64_t)SSIZE_MAX);
+		struct image_place place = {0};
+		int rc = w->format->place(w, off, want, &place, e);
+
+		if (rc == 0)
+			rc = fn(ctx, off, place.off, place.len, e);
+		if (rc < 0) {
+			w->stream->failed = true;
+			return err_wrap(e, "writing '%s'", w->name);
+		}
+		off += place.len;
+	}
+	w->position = end;
+	return 0;
+}
+
 /* ---- life of a writer ---------------------------------------------------------------------- */
 
 int image_writer_init(struct image_writer *w, const struct image_format *f, int fd,
@@ -253,6 +283,18 @@ static int flush_stream(struct image_writer *w, bool partial, struct err *e)
 	if (rc == 0)
 		rc = writer_drain(w, e);
 	return rc;
+}
+
+/* QCOW2 places its tables by the size that it was created with, and they may be larger than needed. */
+int image_writer_shorten(struct image_writer *w, uint64_t size, struct err *e)
+{
+	if (strcmp(w->format->name, "qcow2") != 0)
+		return err_set(e, ENOTSUP, "the size of a %s image cannot change", w->format->name);
+	if (!size || size % 512 || size > w->size || size < w->position)
+		return err_set(e, EINVAL, "'%s' cannot end at %llu bytes", w->name,
+			       (unsigned long long)size);
+	w->size = size;
+	return 0;
 }
 
 int image_writer_finish(struct image_writer *w, struct err *e)

@@ -27,6 +27,7 @@ struct writer_stream {
 	uint64_t partial_off;
 	bool partial_used;
 	bool failed; /* an error is for ever */
+	bool maps;   /* when copying: the source's own file is mapped, not read */
 	pthread_mutex_t write_lock;
 	struct digest *digest; /* of the guest's bytes, when copying; may be NULL */
 	uint64_t digest_off;   /* how far it is */
@@ -66,6 +67,6 @@ int writer_count_data(struct image_writer *w, size_t len, struct err *e);
 int writer_drain(struct image_writer *w, struct err *e);
 void writer_free_batches(struct image_writer *w);
 /* Adds zeros to the digest up to off. */
-void writer_digest_zeros(struct writer_stream *s, uint64_t off);
+int writer_digest_zeros(struct writer_stream *s, uint64_t off, struct err *e);
 
 #endif

@@ -9,16 +9,6 @@
 #include "lib/stop.h"
 #include "lib/str.h"
 
-/* A path's folder: "." if there is none. NULL when memory is out. */
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (!slash)
-		return strdup(".");
-	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
-}
-
 /* A temporary name beside path. A long name still leaves room for the rest: NAME_MAX is 255. */
 static char *temporary_name(const char *path)
 {
@@ -39,7 +29,7 @@ static char *temporary_name(const char *path)
  */
 static int open_temporary(struct atomic_file *f, struct err *e)
 {
-	AUTO_FREE char *folder = folder_of(f->path);
+	AUTO_FREE char *folder = path_folder(f->path);
 
 	if (!folder)
 		return err_nomem(e);
@@ -83,7 +73,7 @@ int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, s
 /* The folder's entry is on disk too. Some file systems cannot sync a folder: not an error. */
 static void sync_folder(const char *path)
 {
-	AUTO_FREE char *dir = folder_of(path);
+	AUTO_FREE char *dir = path_folder(path);
 	AUTO_FD int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	if (fd >= 0)

@@ -121,6 +121,17 @@ static inline bool is_pow2(uint64_t v)
 	return v && !(v & (v - 1));
 }
 
+/*
+ * For a table of 2^bits slots, 1 to 32, whose keys are chosen by others, who would have them all meet in one
+ * place: each table has a multiplier of its own, which nobody knows.
+ */
+uint64_t hash_multiplier(void);
+
+static inline size_t hash_slot(uint64_t multiplier, uint64_t key, unsigned bits)
+{
+	return (size_t)(key * multiplier >> (64 - bits));
+}
+
 /* Big and little endian integers at any alignment. */
 #define DEFINE_ENDIAN(bits)                                                                        \
 	static inline uint##bits##_t be##bits##_get(const void *p)                                 \

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -101,6 +102,19 @@ int fs_read_file(const char *path, size_t limit, struct buf *out, struct err *e)
 	return fs_read_fd(fd, path, limit, out, e);
 }
 
+int fs_memory_file(const char *name, const void *data, size_t len, int *ret_fd, struct err *e)
+{
+	AUTO_FD int fd = memfd_create(name, MFD_CLOEXEC);
+	int rc = fd < 0 ? err_errno(e, errno, "making a file in memory")
+			: fs_write(fd, data, len, e);
+
+	if (rc == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		rc = err_errno(e, errno, "a file in memory");
+	if (rc == 0)
+		*ret_fd = steal_fd(&fd);
+	return rc;
+}
+
 int fs_mkdir_p(const char *path, unsigned mode, struct err *e)
 {
 	AUTO_FREE char *p = strdup(path);
@@ -188,6 +202,22 @@ int fs_make_temp_dir(const char *prefix, char **ret, struct err *e)
 char *path_join(const char *dir, const char *name)
 {
 	return str_format("%s%s%s", dir, *dir && !str_has_suffix(dir, "/") ? "/" : "", name);
+}
+
+char *path_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+const char *path_base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
 }
 
 bool name_is_plain(const char *name)

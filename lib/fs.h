@@ -20,6 +20,9 @@ int fs_read_file(const char *path, size_t limit, struct buf *out, struct err *e)
 /* The same from an open descriptor, to its end; name is for messages. */
 int fs_read_fd(int fd, const char *name, size_t limit, struct buf *out, struct err *e);
 
+/* A file in memory that holds data, at its beginning; the caller's. name is for the kernel's lists. */
+int fs_memory_file(const char *name, const void *data, size_t len, int *ret_fd, struct err *e);
+
 /*
  * Output that appears complete or not at all. begin makes a file without a name in path's folder
  * (mode 0600 until commit); commit syncs it, gives it `mode`, puts it in place of path (or, with
@@ -61,6 +64,10 @@ int fs_make_temp_dir(const char *prefix, char **ret, struct err *e);
 
 /* dir/name, the caller's to free, NULL when memory is out. */
 char *path_join(const char *dir, const char *name);
+/* A path's folder, "." if there is none; the caller's to free, NULL when memory is out. */
+char *path_folder(const char *path);
+/* What stands behind the last slash, within path. */
+const char *path_base(const char *path);
 /* A plain file name: not empty, no '/', not "." or "..", no control characters, <= 255 bytes. */
 bool name_is_plain(const char *name);
 

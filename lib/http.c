@@ -10,8 +10,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <strings.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/http_curl.h"
 #include "lib/stop.h"
 #include "lib/str.h"
@@ -390,14 +390,6 @@ static int set_options(struct httpc *client, struct transfer *t)
 
 /* ---- the attempt ---------------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static int connect_error(struct httpc *c, struct transfer *t)
 {
 	long os = 0;
@@ -456,7 +448,7 @@ static int curl_error(struct httpc *c, struct transfer *t, CURLcode code)
 /* Runs until libcurl is through, a stop request, or a stall. */
 static int drive(struct httpc *c, struct transfer *t)
 {
-	uint64_t moved = 0, moved_at = now_ms();
+	uint64_t moved = 0, moved_at = clock_ms();
 	int running = 1;
 
 	for (;;) {
@@ -477,8 +469,8 @@ static int drive(struct httpc *c, struct transfer *t)
 		/* Until it is connected, CURLOPT_CONNECTTIMEOUT_MS watches. */
 		if (!connected || moved != t->header_bytes + t->body_bytes + (uint64_t)sent) {
 			moved = t->header_bytes + t->body_bytes + (uint64_t)sent;
-			moved_at = now_ms();
-		} else if (now_ms() - moved_at >= c->stall_timeout_ms) {
+			moved_at = clock_ms();
+		} else if (clock_ms() - moved_at >= c->stall_timeout_ms) {
 			return err_set(t->e, ETIMEDOUT, "no byte came for %u ms",
 				       c->stall_timeout_ms);
 		}

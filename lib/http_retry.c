@@ -11,6 +11,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "lib/clock.h"
 #include "lib/http.h"
 #include "lib/stop.h"
 #include "lib/str.h"
@@ -50,19 +51,11 @@ static void run_release(struct run *run)
 }
 DEFINE_AUTO_STRUCT(struct run, run_release);
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int httpc_sleep_ms(uint64_t ms, struct err *e)
 {
-	uint64_t until = now_ms() + ms, now;
+	uint64_t until = clock_ms() + ms, now;
 
-	while (!stop_requested() && (now = now_ms()) < until) {
+	while (!stop_requested() && (now = clock_ms()) < until) {
 		uint64_t slice = MIN(until - now, (uint64_t)SLEEP_SLICE_MS);
 		struct timespec ts = {.tv_nsec = (long)slice * 1000000};
 
@@ -405,7 +398,7 @@ static uint64_t backoff_ms(const struct run *run)
 	uint32_t random = 0;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
-		random = (uint32_t)now_ms();
+		random = (uint32_t)clock_ms();
 	return d / 2 + random % (d / 2 + 1);
 }
 
@@ -428,7 +421,7 @@ static uint64_t retry_after_ms(const struct run *run)
 static int pause_before_next(struct run *run, struct err *e)
 {
 	uint64_t asked = retry_after_ms(run), wait = MAX(backoff_ms(run), asked);
-	uint64_t spent = now_ms() - run->started_ms;
+	uint64_t spent = clock_ms() - run->started_ms;
 	/* A name that is not found is seldom found later. */
 	unsigned max = e->code == EAGAIN ? MIN(run->retry.max_attempts, MAX_LOOKUPS)
 					 : run->retry.max_attempts;
@@ -469,7 +462,7 @@ static int start(struct run *run, struct err *e)
 	t->cap_ms = t->cap_ms ? t->cap_ms : DEFAULT_CAP_MS;
 	t->total_ms = t->total_ms ? t->total_ms : DEFAULT_TOTAL_MS;
 	run->attempt = 1;
-	run->started_ms = now_ms();
+	run->started_ms = clock_ms();
 	run->total = UNKNOWN;
 	run->download = call->request.method == HTTPC_GET && call->request.sink;
 	if (!run->download && (call->first || call->length))
@@ -501,7 +494,7 @@ static int run_attempts(struct httpc *c, struct run *run, struct err *e)
 			return -e->code;
 		if (run->got > before && run->got - before >= PROGRESS_BYTES) {
 			run->attempt = 1;
-			run->started_ms = now_ms();
+			run->started_ms = clock_ms();
 		}
 		rc = pause_before_next(run, e);
 		if (rc < 0)

@@ -13,6 +13,8 @@
 #include <netinet/in.h>
 #include <time.h>
 
+#include "lib/clock.h"
+
 enum {
 	READ_SIZE = 8192,      /* bytes asked of the kernel at a time */
 	EVICT_LOOK = 256,      /* of the oldest connections that are looked at */
@@ -143,19 +145,11 @@ static void refuse(struct conn *c, int status, const char *why)
 		c->h->o.log(c->h->o.arg, &x, &c->h->res, why);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* The handler wants to be asked again later: after ms from the first time that it said so. */
 static void park(struct conn *c, uint64_t ms, uint64_t key)
 {
 	struct httpd *h = c->h;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	struct timeval tv;
 
 	if (!c->again)

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/landlock.h"
 #include "lib/pool.h"
 #include "lib/sandbox.h"
@@ -217,14 +217,6 @@ static pid_t fork_apart(void)
 
 /* ---- in the parent ----------------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Reads what is there; what is too much is dropped. Returns false at the end. */
 static bool take_words(int from, struct buf *said)
 {
@@ -252,7 +244,7 @@ static int check_space(const struct jail *j, struct err *e)
 /* Until the program has ended, or has to. */
 static int watch(const struct jail *j, int ended, int from, struct buf *said, struct err *e)
 {
-	uint64_t until = now_ms() + j->timeout_s * UINT64_C(1000);
+	uint64_t until = clock_ms() + j->timeout_s * UINT64_C(1000);
 	struct pollfd p[2] = {{.fd = ended, .events = POLLIN}, {.fd = from, .events = POLLIN}};
 
 	while (!p[0].revents) {
@@ -262,7 +254,7 @@ static int watch(const struct jail *j, int ended, int from, struct buf *said, st
 			rc = check_space(j, e);
 		if (rc < 0)
 			return rc;
-		if (j->timeout_s && now_ms() >= until)
+		if (j->timeout_s && clock_ms() >= until)
 			return err_set(e, ETIMEDOUT, "'%s' took longer than %u seconds", j->argv[0],
 				       j->timeout_s);
 		if (poll(p, ARRAY_SIZE(p), POLL_MS) < 0 && errno != EINTR)

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "lib/json.h"
+#include "lib/str.h"
 
 static void keep(struct jsonw *w, int rc)
 {
@@ -19,24 +20,6 @@ static void indent(struct jsonw *w)
 		for (unsigned i = 0; i < w->depth; i++)
 			keep(w, buf_adds(w->out, "  "));
 	}
-}
-
-/* The length of the UTF-8 character at s, 0 if there is none (RFC 3629). */
-static size_t utf8_char(const unsigned char *s, size_t len)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-
-	if (!n || s[0] > 0xf4 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	/* Overlong forms, surrogates, above U+10FFFF. */
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 /*

@@ -20,6 +20,8 @@
 #define FS_READ_DIR (1u << 3)
 #define FS_REMOVE_FILE (1u << 5)
 #define FS_MAKE_REG (1u << 8)
+#define FS_TREE                                                                                    \
+	(1u << 4 | 1u << 7 | 1u << 9 | 1u << 10 | 1u << 12) /* folders, sockets, fifos, links */
 #define FS_TRUNCATE (1u << 14)
 
 #define FS_ABI_1 0x1fffu     /* all of the first version */
@@ -53,7 +55,8 @@ static uint64_t fs_rights(unsigned access)
 	       (access & LANDLOCK_WRITE ? FS_WRITE_FILE | FS_TRUNCATE : 0) |
 	       (access & LANDLOCK_EXEC ? FS_EXECUTE : 0) |
 	       (access & LANDLOCK_LIST ? FS_READ_DIR : 0) |
-	       (access & LANDLOCK_MAKE ? FS_MAKE_REG | FS_REMOVE_FILE | FS_ABI_2 : 0);
+	       (access & LANDLOCK_MAKE ? FS_MAKE_REG | FS_REMOVE_FILE | FS_ABI_2 : 0) |
+	       (access & LANDLOCK_TREE ? FS_TREE : 0) | (access & LANDLOCK_IOCTL ? FS_ABI_5 : 0);
 }
 
 int landlock_restrict(const struct landlock_rule *rules, size_t n_rules, struct err *e)

@@ -14,6 +14,8 @@ enum {
 	LANDLOCK_EXEC = 1u << 2,  /* execute files */
 	LANDLOCK_LIST = 1u << 3,  /* list folders; not for a rule about a file */
 	LANDLOCK_MAKE = 1u << 4,  /* make, rename and remove files in folders; the same */
+	LANDLOCK_TREE = 1u << 5,  /* make and remove folders, links, sockets, fifos; the same */
+	LANDLOCK_IOCTL = 1u << 6, /* ioctl on devices (ABI 5) */
 };
 
 struct landlock_rule {

@@ -18,7 +18,7 @@ struct task {
 struct pool {
 	pthread_mutex_t lock;
 	pthread_cond_t work;       /* a task waits for a worker, or closing */
-	pthread_cond_t done;       /* a task is done */
+	pthread_cond_t done;       /* the oldest task is done */
 	struct task *first, *last; /* all that were not taken back; oldest first */
 	struct task *unstarted;    /* the oldest that no worker has */
 	size_t pending;
@@ -48,7 +48,9 @@ static void *worker_main(void *arg)
 		t->rc = t->run(t->job, number, &t->err);
 		pthread_mutex_lock(&p->lock);
 		t->done = true;
-		pthread_cond_broadcast(&p->done);
+		/* The owner waits for the oldest alone. */
+		if (t == p->first)
+			pthread_cond_signal(&p->done);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return NULL;
@@ -78,10 +80,11 @@ int pool_new(unsigned n_threads, struct pool **ret, struct err *e)
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->work, NULL);
 	pthread_cond_init(&p->done, NULL);
-	/* Signals go to the thread that waits for them, not to a worker; but for the one by which
-	 * a sandbox refuses a worker's own call. */
+	/* Signals go to the thread that waits for them, not to a worker; but for those that a
+	 * worker brings upon itself: a sandbox refuses its call, a mapped page is lost. */
 	sigfillset(&all);
 	sigdelset(&all, SIGSYS);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	while (rc == 0 && p->n_threads < n_threads) {
 		rc = pthread_create(&p->threads[p->n_threads], NULL, worker_main, p);

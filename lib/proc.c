@@ -9,19 +9,11 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/stop.h"
 
 extern char **environ;
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 /* environ with the extra entries in front, where getenv finds them first. */
 static char **make_environment(const char *const *extra)
@@ -153,10 +145,10 @@ int proc_wait(pid_t pid, struct err *e)
 
 void proc_end(pid_t pid, unsigned timeout_ms)
 {
-	uint64_t until = now_ms() + timeout_ms;
+	uint64_t until = clock_ms() + timeout_ms;
 
 	kill(pid, SIGTERM);
-	while (now_ms() < until) {
+	while (clock_ms() < until) {
 		pid_t got = waitpid(pid, NULL, WNOHANG);
 
 		if (got == pid || (got < 0 && errno != EINTR))
@@ -267,7 +259,7 @@ static int run_pump(struct run *r, struct buf *out, size_t out_limit, uint64_t u
 
 		if (rc < 0)
 			return rc;
-		if (until && now_ms() >= until)
+		if (until && clock_ms() >= until)
 			return err_set(e, ETIMEDOUT, "'%s' took too long", name);
 		if (poll(p, 3, 100) < 0 && errno != EINTR)
 			return err_errno(e, errno, "waiting for '%s'", name);
@@ -307,7 +299,7 @@ int proc_run(const char *const *argv, const void *input, size_t input_len, struc
 
 	if (rc < 0)
 		return rc;
-	rc = run_pump(&r, out, out_limit, timeout_s ? now_ms() + timeout_s * UINT64_C(1000) : 0,
+	rc = run_pump(&r, out, out_limit, timeout_s ? clock_ms() + timeout_s * UINT64_C(1000) : 0,
 		      argv[0], e);
 	run_close(&r);
 	if (rc < 0) {

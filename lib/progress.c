@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/str.h"
 
@@ -32,14 +32,6 @@ static pthread_mutex_t screen = PTHREAD_MUTEX_INITIALIZER;
 void progress_set_mode(enum progress_mode mode)
 {
 	progress_mode = mode;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 static bool on_terminal(void)
@@ -82,7 +74,7 @@ struct progress *progress_start(const char *what, uint64_t total)
 	pthread_mutex_init(&p->lock, NULL);
 	snprintf(p->what, sizeof(p->what), "%s", what);
 	p->total = total;
-	p->started_ms = now_ms();
+	p->started_ms = clock_ms();
 	return p;
 }
 
@@ -174,7 +166,7 @@ static void update(struct progress *p)
 	}
 	if (!on_terminal())
 		return;
-	ms = now_ms();
+	ms = clock_ms();
 	if (p->drawn_ms && ms - p->drawn_ms < REDRAW_MS)
 		return;
 	p->drawn_ms = ms;
@@ -205,7 +197,7 @@ void progress_add(struct progress *p, uint64_t bytes)
 static void say_note(const char *note)
 {
 	static uint64_t last_ms;
-	uint64_t ms = now_ms();
+	uint64_t ms = clock_ms();
 	bool say;
 
 	pthread_mutex_lock(&screen);
@@ -230,7 +222,7 @@ void progress_note(struct progress *p, const char *note)
 	pthread_mutex_lock(&p->lock);
 	snprintf(p->note, sizeof(p->note), "%s", buf_str(&text));
 	if (on_terminal())
-		draw(p, now_ms());
+		draw(p, clock_ms());
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -239,7 +231,7 @@ void progress_end(struct progress *p, bool ok)
 	if (!p)
 		return;
 	if (on_terminal()) {
-		uint64_t ms = now_ms();
+		uint64_t ms = clock_ms();
 		double seconds = (double)(ms - p->started_ms) / 1000;
 		AUTO_BUF line = BUF_INIT;
 		char done[16], rate[16];

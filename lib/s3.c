@@ -63,7 +63,7 @@ static int sink_restart(void *opaque, struct err *e)
 }
 
 int s3_get(struct aws *a, struct httpc *c, const char *bucket, const char *key, uint64_t limit,
-	   struct progress *p, struct buf *data, struct err *e)
+	   unsigned timeout_ms, struct progress *p, struct buf *data, struct err *e)
 {
 	AUTO_FREE char *path = str_format("/%s", key);
 	AUTO_HTTPC_RESPONSE r = HTTPC_RESPONSE_INIT;
@@ -75,6 +75,7 @@ int s3_get(struct aws *a, struct httpc *c, const char *bucket, const char *key, 
 		.path = path,
 		.sink = &sink,
 		.max_sink = limit,
+		.total_timeout_ms = timeout_ms,
 		.note = note_progress,
 		.note_opaque = p,
 	};

@@ -22,11 +22,12 @@ void s3_url_release(struct s3_url *u);
 DEFINE_AUTO_STRUCT(struct s3_url, s3_url_release);
 
 /*
- * Appends the object to data; what was there before is lost when a download has to begin anew.
- * Retries are noted on p, which may be NULL. Errors: EFBIG over limit bytes; as aws_send.
+ * Appends the object to data; what was there before is lost when a download has to begin anew. An attempt
+ * ends after timeout_ms (0: as long as something comes), and the next goes on. Retries are noted on p,
+ * which may be NULL. Errors: EFBIG over limit bytes; as aws_send.
  */
 int s3_get(struct aws *a, struct httpc *c, const char *bucket, const char *key, uint64_t limit,
-	   struct progress *p, struct buf *data, struct err *e);
+	   unsigned timeout_ms, struct progress *p, struct buf *data, struct err *e);
 
 struct s3_object {
 	uint64_t size;
@@ -45,11 +46,12 @@ int s3_put(struct aws *a, struct httpc *c, const char *bucket, const char *key, 
 	   const char *type, const void *data, size_t len, struct err *e);
 
 /*
- * The same for any size: in parts of 64 MiB or more, `workers` (0: 4) of them at once, if it is
- * larger than one. What was begun is taken back where it fails. p gets the bytes, may be NULL.
+ * The same of a file's first `size` bytes, of any number: in parts of 16 MiB or more, `workers` (0: 4)
+ * of them at once and in memory, if it is larger than one. What was begun is taken back where it
+ * fails. p gets the bytes, may be NULL. Errors: EBADMSG the file is shorter; as s3_put.
  */
-int s3_put_large(struct aws *a, struct httpc *c, const char *bucket, const char *key,
-		 const char *acl, const char *type, const void *data, uint64_t size,
-		 unsigned workers, struct progress *p, struct err *e);
+int s3_put_file(struct aws *a, struct httpc *c, const char *bucket, const char *key,
+		const char *acl, const char *type, int fd, uint64_t size, unsigned workers,
+		struct progress *p, struct err *e);
 
 #endif

@@ -2,13 +2,14 @@
 /* Large objects of S3, written in parts: see lib/s3.h. */
 #include <stdio.h>
 
+#include "lib/fs.h"
 #include "lib/pool.h"
 #include "lib/s3.h"
 #include "lib/stop.h"
 #include "lib/str.h"
 #include "lib/xml.h"
 
-#define PART_SIZE (64 * MIB)
+#define PART_SIZE (16 * MIB)
 #define PARTS_MAX 10000 /* of S3 */
 #define WORKERS 4
 #define UPLOAD_ID_MAX 1024
@@ -19,7 +20,7 @@ struct upload {
 	const char *bucket, *key;
 	char *path;
 	char *id; /* NULL: not begun, or ended */
-	const uint8_t *data;
+	int fd;
 	uint64_t size, part_size;
 	size_t n_parts;
 	char **etags; /* n_parts */
@@ -94,6 +95,7 @@ static int put_part(void *job, unsigned worker, struct err *e)
 	const struct part_job *j = job;
 	struct upload *u = j->owner;
 	uint64_t off = j->number * u->part_size, len = MIN(u->part_size, u->size - off);
+	AUTO_FREE uint8_t *data = malloc(len);
 	char number[24];
 	const struct aws_param query[] = {{"partNumber", number}, {"uploadId", u->id}};
 	uint8_t raw[DIGEST_MAX];
@@ -109,7 +111,7 @@ static int put_part(void *job, unsigned worker, struct err *e)
 		.n_query = ARRAY_SIZE(query),
 		.headers = &header,
 		.n_headers = 1,
-		.body = u->data + off,
+		.body = data,
 		.body_len = len,
 		.note = note_progress,
 		.note_opaque = u->progress,
@@ -117,8 +119,14 @@ static int put_part(void *job, unsigned worker, struct err *e)
 	const char *etag;
 	int rc;
 
+	if (!data)
+		return err_nomem(e);
+	/* Not mapped: a file that becomes shorter would end the process. */
+	rc = fs_pread(u->fd, data, len, off, e);
+	if (rc < 0)
+		return rc;
 	snprintf(number, sizeof(number), "%zu", j->number + 1);
-	digest_of(DIGEST_MD5, u->data + off, len, raw);
+	digest_of(DIGEST_MD5, data, len, raw);
 	if (base64_encode(raw, digest_size(DIGEST_MD5), &md5) < 0)
 		return err_nomem(e);
 	header.value = buf_str(&md5);
@@ -196,7 +204,7 @@ static int complete(struct upload *u, struct err *e)
 	return rc;
 }
 
-/* Parts that stay behind cost money. */
+/* Parts that stay behind cost money: a signal, which ended the writing, does not end this. */
 static void abandon(struct upload *u)
 {
 	const struct aws_param query = {"uploadId", u->id};
@@ -211,7 +219,9 @@ static void abandon(struct upload *u)
 		.total_timeout_ms = 10000,
 	};
 
+	stop_hold(true);
 	(void)aws_send(u->aws, u->http, &req, &r, NULL, NULL);
+	stop_hold(false);
 }
 
 static int start_workers(struct upload *u, unsigned workers, struct err *e)
@@ -230,9 +240,20 @@ static int start_workers(struct upload *u, unsigned workers, struct err *e)
 	return rc;
 }
 
-int s3_put_large(struct aws *a, struct httpc *c, const char *bucket, const char *key,
-		 const char *acl, const char *type, const void *data, uint64_t size,
-		 unsigned workers, struct progress *p, struct err *e)
+/* What fits into one part is sent in one request. */
+static int put_small(const struct upload *u, const char *acl, const char *type, struct err *e)
+{
+	AUTO_FREE uint8_t *data = malloc((size_t)u->size + 1);
+	int rc = data ? fs_pread(u->fd, data, (size_t)u->size, 0, e) : err_nomem(e);
+
+	if (rc < 0)
+		return err_wrap(e, "writing 's3://%s/%s'", u->bucket, u->key);
+	return s3_put(u->aws, u->http, u->bucket, u->key, acl, type, data, (size_t)u->size, e);
+}
+
+int s3_put_file(struct aws *a, struct httpc *c, const char *bucket, const char *key,
+		const char *acl, const char *type, int fd, uint64_t size, unsigned workers,
+		struct progress *p, struct err *e)
 {
 	AUTO(upload_release)
 	struct upload u = {
@@ -241,7 +262,7 @@ int s3_put_large(struct aws *a, struct httpc *c, const char *bucket, const char 
 		.bucket = bucket,
 		.key = key,
 		.path = str_format("/%s", key),
-		.data = data,
+		.fd = fd,
 		.size = size,
 		.part_size = MAX(PART_SIZE, round_up(div_up(size, PARTS_MAX), MIB)),
 		.progress = p,
@@ -249,7 +270,7 @@ int s3_put_large(struct aws *a, struct httpc *c, const char *bucket, const char 
 	int rc;
 
 	if (size <= u.part_size)
-		return s3_put(a, c, bucket, key, acl, type, data, size, e);
+		return put_small(&u, acl, type, e);
 	if (!u.path)
 		return err_nomem(e);
 	u.n_parts = div_up(size, u.part_size);

@@ -60,7 +60,8 @@ int str_to_size(const char *s, uint64_t *ret, struct err *e)
 	if (rc < 0)
 		return rc;
 	if (*p) {
-		const char *unit = strchr(units, *p & ~0x20);
+		/* A blank would become the NUL behind the units. */
+		const char *unit = *p != ' ' ? strchr(units, *p & ~0x20) : NULL;
 
 		if (!unit || p[1])
 			return err_set(e, EINVAL,
@@ -72,9 +73,7 @@ int str_to_size(const char *s, uint64_t *ret, struct err *e)
 	return 0;
 }
 
-/* Length of the UTF-8 character at s, 0 if there is none (RFC 3629: shortest form, no surrogates).
- */
-static size_t utf8_char(const uint8_t *s, size_t len)
+size_t utf8_char(const uint8_t *s, size_t len)
 {
 	if (s[0] < 0x80)
 		return 1;

@@ -39,7 +39,10 @@ int str_escape(const char *s, size_t len, size_t max, struct buf *out);
 /* The same for text that may have been made printable before: backslashes stay as they are. */
 int str_escape_shown(const char *s, size_t len, size_t max, struct buf *out);
 
-/* Valid UTF-8 (RFC 3629) without NUL. */
+/* Length of the UTF-8 character at s (len > 0), 0 if there is none (RFC 3629: shortest form, no
+ * surrogates). */
+size_t utf8_char(const uint8_t *s, size_t len);
+/* Valid UTF-8 without NUL. */
 bool utf8_valid(const char *s, size_t len);
 
 /* The whole of s matches pattern with * and ?, case-sensitive; linear time. */
@@ -47,6 +50,12 @@ bool str_glob(const char *pattern, const char *s);
 
 /* "1.5 GiB": for people, never to be read back. out has room for 16. */
 void size_to_text(uint64_t bytes, char out[16]);
+
+/* For people, where a text may be missing. */
+static inline const char *or_dash(const char *s)
+{
+	return s && *s ? s : "-";
+}
 
 /* xasprintf without exit: NULL when memory is out. */
 char *str_format(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -76,7 +76,7 @@ static int parse(const char *url, struct httpc_url *u, struct err *e)
 	if (!tls && strncasecmp(url, "http://", 7) != 0)
 		return err_set(e, EINVAL, "must begin with http:// or https://");
 	for (const char *c = url; *c; c++) {
-		if (*c <= ' ' || *c == 0x7f)
+		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
 			return err_set(e, EINVAL, "has a character that must be percent-encoded");
 		if (*c == '#')
 			return err_set(e, EINVAL, "must not have a fragment ('#')");

@@ -360,6 +360,13 @@ int value_text(const struct value *v, const char **ret, struct err *e)
 	return rc;
 }
 
+const char *value_text_of(const struct value *v)
+{
+	const char *s = NULL;
+
+	return v && !value_text(v, &s, NULL) ? s : NULL;
+}
+
 int value_bool(const struct value *v, bool *ret, struct err *e)
 {
 	if (v->kind != VALUE_BOOL)

@@ -88,6 +88,7 @@ int value_string(const struct value *v, const char **ret, struct err *e); /* no 
 int value_bytes(const struct value *v, const void **ret, size_t *ret_len, struct err *e);
 /* Any scalar but null, by its text: for what people write unquoted though it is a name (12345). */
 int value_text(const struct value *v, const char **ret, struct err *e);
+const char *value_text_of(const struct value *v); /* the same; NULL: v is none, or is NULL */
 int value_bool(const struct value *v, bool *ret, struct err *e);
 int value_i64(const struct value *v, int64_t min, int64_t max, int64_t *ret, struct err *e);
 int value_u64(const struct value *v, uint64_t min, uint64_t max, uint64_t *ret, struct err *e);

@@ -13,14 +13,16 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/fs.h"
+#include "lib/mapped.h"
 #include "lib/sandbox.h"
 #include "lib/stop.h"
 
 /* How long a child may take to end by itself once a signal asked for it. */
 #define GRACE_MS 500
+#define ERRNO_MAX 4095 /* of Linux */
 
 enum kind {
 	MESSAGE_ASK,     /* code: what; the text of the request */
@@ -225,7 +227,9 @@ static void child(const struct worker *w, int socket, pid_t parent)
 		_exit(1);
 	/* What the parent opened for itself it can hand over. */
 	fs_raise_file_limit();
-	rc = sandbox_enter(w->flags, refused, &e);
+	rc = mapped_allow(&e);
+	if (rc == 0)
+		rc = sandbox_enter(w->flags, refused, &e);
 	if (rc == 0)
 		rc = run_and_flush(w, &e);
 	if (rc < 0)
@@ -248,14 +252,6 @@ struct session {
 	int result;
 	char text[PAYLOAD_MAX + 1];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static int answer(struct session *s, unsigned what, size_t len)
 {
@@ -281,6 +277,8 @@ static int take_result(struct session *s, int code, size_t len, struct err *e)
 {
 	s->ended = true;
 	s->result = code;
+	if (code < -ERRNO_MAX)
+		return err_set(e, EBADMSG, "the confined process ended with error %d", code);
 	if (code < 0)
 		return err_set(e, -code, "%s", s->text);
 	if (len != s->w->result_len)
@@ -320,8 +318,8 @@ static void pass_signal_on(const struct session *s, uint64_t *since)
 	if (!stop_requested())
 		return;
 	if (!*since)
-		*since = now_ms();
-	else if (*since != UINT64_MAX && now_ms() - *since >= GRACE_MS) {
+		*since = clock_ms();
+	else if (*since != UINT64_MAX && clock_ms() - *since >= GRACE_MS) {
 		kill(s->pid, SIGTERM);
 		*since = UINT64_MAX;
 	}

@@ -18,6 +18,9 @@
 #define DEFAULT_BYTES (8u << 20)
 #define DEFAULT_DEPTH 64
 #define DEFAULT_NODES 200000
+/* Bytes of a namespace's name, which expat and the tree copy for each name in it: the longest of
+ * those that are known here has 84. */
+#define NAMESPACE_MAX 256
 
 /* Between namespace and local name; not legal in a namespace name, and refused there by expat. */
 #define NS_SEPARATOR '\n'
@@ -32,7 +35,8 @@ struct xml_doc {
 struct open_node {
 	struct xml_node *node;
 	struct buf text;
-	bool split; /* a comment stands behind text that is not blank */
+	bool solid; /* there is text that is not blank */
+	bool split; /* a comment stands behind it */
 };
 
 struct parse {
@@ -217,6 +221,7 @@ static void XMLCALL on_text(void *opaque, const XML_Char *s, int len)
 	if (p->rc < 0 || !p->depth)
 		return;
 	o = &p->open[p->depth - 1];
+	o->solid = o->solid || !is_blank(s, (size_t)len);
 	if (o->split && !is_blank(s, (size_t)len))
 		stop(p, ENOTSUP, "a comment in the middle of a text is not supported");
 	else if (buf_add(&o->text, s, (size_t)len) < 0)
@@ -231,7 +236,7 @@ static void XMLCALL on_comment(void *opaque, const XML_Char *text)
 	if (p->rc == 0 && p->depth) {
 		struct open_node *o = &p->open[p->depth - 1];
 
-		o->split = !is_blank(buf_str(&o->text), o->text.len);
+		o->split = o->solid;
 	}
 }
 
@@ -249,6 +254,50 @@ static void XMLCALL on_instruction(void *opaque, const XML_Char *target, const X
 {
 	(void)data;
 	stop(opaque, ENOTSUP, "processing instructions ('%.32s') are not supported", target);
+}
+
+/* ---- before expat: bounds -------------------------------------------------------------------- */
+
+/*
+ * xmlns or xmlns:PREFIX = "NAME": whether NAME has more bytes than it may. *at is behind "xmlns", and
+ * comes to the '='.
+ */
+static bool is_long_namespace(const char **at, const char *end)
+{
+	const char *p = *at, *start;
+	char quote;
+
+	while (p < end && !strchr("=\"'<>", *p))
+		p++;
+	*at = p;
+	if (p == end || *p != '=')
+		return false;
+	for (p++; p < end && strchr(" \t\r\n", *p); p++)
+		;
+	if (p == end || (*p != '"' && *p != '\''))
+		return false;
+	quote = *p++;
+	for (start = p; p < end && *p != quote && *p != '<' && p - start <= NAMESPACE_MAX; p++)
+		;
+	return p - start > NAMESPACE_MAX;
+}
+
+/* What stands in comments and texts and looks like it is judged like it. */
+static int check_namespaces(const char *name, const char *data, size_t len, struct err *e)
+{
+	static const char word[] = "xmlns";
+	const char *end = data + len;
+
+	for (const char *p = data; (p = memmem(p, (size_t)(end - p), word, strlen(word)));) {
+		size_t start = (size_t)(p - data);
+
+		p += strlen(word);
+		if (is_long_namespace(&p, end))
+			return err_set(e, EFBIG,
+				       "%s: byte %zu: a namespace's name of more than %d bytes",
+				       name, start, NAMESPACE_MAX);
+	}
+	return 0;
 }
 
 /* ---- parsing -------------------------------------------------------------------------------- */
@@ -288,6 +337,7 @@ int xml_parse(const char *name, const void *data, size_t len, const struct xml_l
 	      struct xml_node **ret, struct err *e)
 {
 	AUTO(parse_release) struct parse p = {.e = e};
+	int rc;
 
 	p.limits = limits ? *limits : (struct xml_limits){0};
 	if (!p.limits.bytes)
@@ -301,6 +351,9 @@ int xml_parse(const char *name, const void *data, size_t len, const struct xml_l
 	/* Before expat, which takes a byte order mark of UTF-16 for more than what it is told. */
 	if (len && !utf8_valid(data, len))
 		return err_set(e, EILSEQ, "%s: not UTF-8", name);
+	rc = data ? check_namespaces(name, data, len, e) : 0;
+	if (rc < 0)
+		return rc;
 	if (set_up(&p, name) < 0)
 		return err_nomem(e);
 	if (XML_Parse(p.parser, data ? data : "", (int)len, XML_TRUE) != XML_STATUS_OK) {

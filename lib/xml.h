@@ -5,7 +5,8 @@
  *
  * Read as UTF-8 whatever the declaration says (ASCII is part of it). Refused: document type
  * declarations and so every entity but the five predefined ones and character references,
- * processing instructions, a comment in the middle of a text. Names are local names: the prefix is
+ * processing instructions, a comment in the middle of a text, a namespace's name of more than 256
+ * bytes. Names are local names: the prefix is
  * taken away and the namespace kept beside it.
  */
 #ifndef LIB_XML_H

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "lib/json.h"
+#include "lib/str.h"
 
 enum {
 	FLUSH_AT = 32768, /* bytes that are written at once */
@@ -111,11 +112,6 @@ static void now_text(char out[40])
 	gmtime_r(&ts.tv_sec, &tm);
 	n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(out + n, 40 - n, ".%03uZ", (unsigned)(ts.tv_nsec / 1000000) % 1000);
-}
-
-static const char *or_dash(const char *s)
-{
-	return s && *s ? s : "-";
 }
 
 static const char *or_null(const char *s)

@@ -59,7 +59,8 @@ static int write_output(const struct convert_opts *o, const struct conversion *x
 		return docs_save_iso(x->docs, out, o->to->volume_id, e);
 	}
 	tree_walk(x->docs, UINT32_MAX, count_doc, &docs);
-	if (docs.n == 1 && !(out && !stat(out, &st) && S_ISDIR(st.st_mode)))
+	if (docs.n == 1 &&
+	    !(out && (str_has_suffix(out, "/") || (!stat(out, &st) && S_ISDIR(st.st_mode)))))
 		return write_file(out, docs.only, e);
 	if (!out)
 		return err_set(e, EINVAL,

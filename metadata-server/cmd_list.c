@@ -3,14 +3,10 @@
 #include <stdio.h>
 
 #include "lib/json.h"
+#include "lib/str.h"
 #include "metadata-server/commands.h"
 #include "metadata-server/one.h"
 #include "metadata-server/store/store.h"
-
-static const char *or_dash(const char *s)
-{
-	return s && *s ? s : "-";
-}
 
 static void print_text(const struct store *s)
 {

@@ -211,10 +211,9 @@ static int events(struct exchange *x, const struct instance *in, const char *kin
 	if (!name)
 		return err_nomem(x->e);
 	if (is_method(x, "DELETE"))
-		rc = events_clear(&x->s->events, in, kind, &why);
+		rc = server_clear_events(x->s, name, kind, &why);
 	else
-		rc = events_set(&x->s->events, in, x->body.p, x->body.len, &why);
-	rc = rc ? rc : server_apply_events(x->s, name, &why);
+		rc = server_set_events(x->s, name, x->body.p, x->body.len, &why);
 	if (rc)
 		return fail_by(x, &why);
 	in = server_find(x->s, name);

@@ -33,6 +33,7 @@
 
 #include "lib/httpd.h"
 #include "lib/log.h"
+#include "metadata-server/kept.h"
 #include "metadata-server/one.h"
 
 enum {
@@ -56,7 +57,8 @@ enum state {
 };
 
 struct entry {
-	char *name, *instance_id, *command;
+	struct kept is;
+	char *command;
 	uint64_t key;     /* that requests wait with */
 	enum state state; /* ASKED may have credentials too, which end soon */
 	uint64_t asked_at, expires, retry_at;
@@ -68,8 +70,7 @@ struct credentials {
 	pid_t pid;
 	struct event *ev;
 	struct httpd *h;
-	struct entry *v; /* n, sorted by name */
-	size_t n;
+	struct kept_table entries;
 	uint64_t next_key;
 };
 
@@ -205,94 +206,74 @@ _Noreturn static void serve_beside(int fd, const char *as, const char *dir)
 
 /* ---- the cache ------------------------------------------------------------------------------- */
 
-static void entry_release(struct entry *en)
+static void entry_free(struct entry *en)
 {
-	free(en->name);
-	free(en->instance_id);
+	kept_release(&en->is);
 	free(en->command);
 	if (en->leaf.data)
 		explicit_bzero(en->leaf.data, en->leaf.cap);
 	buf_release(&en->leaf);
-	*en = (struct entry){0};
+	free(en);
 }
+DEFINE_AUTO(struct entry *, entry_free);
 
-static size_t place(const struct credentials *c, const char *name, bool *there)
+/* Those of machines that have not asked since theirs ended, who may be gone. */
+static void forget_ended(struct credentials *c, uint64_t now)
 {
-	size_t lo = 0;
-	size_t hi = c->n;
+	for (size_t i = c->entries.n; i-- > 0;) {
+		struct entry *en = (struct entry *)c->entries.v[i];
 
-	*there = false;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = strcmp(c->v[mid].name, name);
-
-		if (!order) {
-			*there = true;
-			return mid;
-		}
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
+		if (en->expires <= now && en->asked_at + GIVE_UP < now)
+			entry_free((struct entry *)kept_take(&c->entries, en->is.name));
 	}
-	return lo;
 }
 
 /* Credentials are of one machine and one command: others begin anew. */
-static int entry_of(struct credentials *c, const struct instance *in, struct entry **ret,
-		    struct err *e)
+static int entry_of(struct credentials *c, const struct instance *in, uint64_t now,
+		    struct entry **ret, struct err *e)
 {
 	const char *command = in->context->iam_role.credential_process;
-	bool there;
-	size_t at = place(c, in->name, &there);
-	struct entry now = {.key = ++c->next_key};
+	struct entry *old = (struct entry *)kept_find(&c->entries, in);
+	AUTO(entry_free) struct entry *en = NULL;
+	struct kept *before;
 
-	if (there && !strcmp(c->v[at].instance_id, in->context->instance_id) &&
-	    !strcmp(c->v[at].command, command)) {
-		*ret = &c->v[at];
+	if (old && !strcmp(old->command, command)) {
+		*ret = old;
 		return 0;
 	}
-	if (!there && c->n == MAX_ENTRIES)
+	if (c->entries.n >= MAX_ENTRIES)
+		forget_ended(c, now);
+	if (c->entries.n >= MAX_ENTRIES)
 		return err_set(e, EFBIG, "more than %d instances have a credential-process",
 			       MAX_ENTRIES);
-	now.name = strdup(in->name);
-	now.instance_id = strdup(in->context->instance_id);
-	now.command = strdup(command);
-	if (!there) {
-		struct entry *v = reallocarray(c->v, c->n + 1, sizeof(*v));
-
-		if (v)
-			c->v = v;
-		else
-			now.command = NULL;
-	}
-	if (!now.name || !now.instance_id || !now.command) {
-		entry_release(&now);
+	en = calloc(1, sizeof(*en));
+	if (!en || kept_init(&en->is, in->name, in->context->instance_id, e))
 		return err_nomem(e);
+	en->key = ++c->next_key;
+	en->command = strdup(command);
+	if (!en->command || kept_put(&c->entries, &en->is, &before, e))
+		return err_nomem(e);
+	if (before) {
+		/* who waits for it waits for the new one */
+		httpd_wake(c->h, ((struct entry *)before)->key);
+		entry_free((struct entry *)before);
 	}
-	if (there) {
-		httpd_wake(c->h, c->v[at].key); /* who waits for it waits for the new one */
-		entry_release(&c->v[at]);
-	} else {
-		memmove(c->v + at + 1, c->v + at, (c->n - at) * sizeof(*c->v));
-		c->n++;
-	}
-	c->v[at] = now;
-	*ret = &c->v[at];
+	*ret = STEAL(en);
 	return 0;
 }
 
 static void ask(struct credentials *c, struct entry *en, uint64_t now)
 {
 	char data[ASK_HEAD + MAX_NAME], digest[SECRET_DIGEST_SIZE];
-	size_t len = strlen(en->name);
+	size_t len = strlen(en->is.name);
 
-	secret_digest(en->instance_id, en->command, digest);
+	secret_digest(en->is.instance_id, en->command, digest);
 	memcpy(data, &en->key, sizeof(en->key));
 	memcpy(data + sizeof(en->key), digest, sizeof(digest));
-	memcpy(data + ASK_HEAD, en->name, MIN(len, (size_t)MAX_NAME));
+	memcpy(data + ASK_HEAD, en->is.name, MIN(len, (size_t)MAX_NAME));
 	if (len > MAX_NAME || send(c->fd, data, ASK_HEAD + len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		log_err("credentials of '%s' cannot be asked for: %s", en->name, strerror(errno));
+		log_err("credentials of '%s' cannot be asked for: %s", en->is.name,
+			strerror(errno));
 		en->retry_at = now + RETRY;
 		if (en->state != HAS)
 			en->state = FAILED;
@@ -306,7 +287,7 @@ int credentials_make(struct credentials *c, const struct instance *in, uint64_t 
 		     struct buf *out, uint64_t *wait_key, struct err *e)
 {
 	struct entry *en = NULL;
-	int rc = entry_of(c, in, &en, e);
+	int rc = entry_of(c, in, now, &en, e);
 	bool has;
 
 	if (rc)
@@ -333,8 +314,7 @@ static void take(struct credentials *c, const char *data, size_t len)
 	char name[MAX_NAME + 1];
 	struct entry *en;
 	uint64_t key, expires;
-	size_t name_len, at;
-	bool there;
+	size_t name_len;
 
 	if (len < HEAD || len < HEAD + (size_t)(unsigned char)data[HEAD - 1])
 		return;
@@ -343,10 +323,9 @@ static void take(struct credentials *c, const char *data, size_t len)
 	name_len = (unsigned char)data[HEAD - 1];
 	memcpy(name, data + HEAD, name_len);
 	name[name_len] = '\0';
-	at = place(c, name, &there);
-	if (!there || c->v[at].key != key || c->v[at].state != ASKED)
+	en = (struct entry *)kept_named(&c->entries, name);
+	if (!en || en->key != key || en->state != ASKED)
 		return; /* its machine is another one by now */
-	en = &c->v[at];
 	if (expires > now) {
 		buf_clear(&en->leaf);
 		en->expires = expires;
@@ -427,8 +406,8 @@ void credentials_free(struct credentials *c)
 		close(c->fd); /* by which the other one ends */
 	if (c->pid > 0)
 		waitpid(c->pid, NULL, WNOHANG);
-	for (size_t i = 0; i < c->n; i++)
-		entry_release(&c->v[i]);
-	free(c->v);
+	for (size_t i = 0; i < c->entries.n; i++)
+		entry_free((struct entry *)c->entries.v[i]);
+	free(c->entries.v);
 	free(c);
 }

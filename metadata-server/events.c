@@ -8,10 +8,13 @@
 #include "lib/json.h"
 #include "lib/str.h"
 
-#define MAX_FILE (EVENTS_MAX * 1024)
+/* What is kept: the texts, and around each of them a name, an id and punctuation. */
+#define MAX_FILE (EVENTS_MAX_ALL + EVENTS_MAX * 512)
+static const struct value_limits file_limits = {
+	.bytes = MAX_FILE, .depth = 12, .nodes = MAX_FILE / 4};
 
 struct events_of {
-	char *name, *instance_id;
+	struct kept is;
 	char *json; /* an object of the keys in kinds */
 };
 
@@ -110,91 +113,68 @@ static int merge(const struct value *before, const struct value *now, bool lists
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static void of_release(struct events_of *of)
+static void of_free(struct events_of *of)
 {
-	free(of->name);
-	free(of->instance_id);
+	kept_release(&of->is);
 	free(of->json);
-	*of = (struct events_of){0};
+	free(of);
 }
-DEFINE_AUTO_STRUCT(struct events_of, of_release);
+DEFINE_AUTO(struct events_of *, of_free);
 
 void events_release(struct events *ev)
 {
-	for (size_t i = 0; i < ev->n; i++)
-		of_release(&ev->v[i]);
-	free(ev->v);
+	for (size_t i = 0; i < ev->table.n; i++)
+		of_free((struct events_of *)ev->table.v[i]);
+	free(ev->table.v);
 	free(ev->file);
 	*ev = (struct events){0};
 }
 
-/* Where name is, or would be. */
-static size_t place(const struct events *ev, const char *name, bool *there)
+/* Takes json. */
+static int of_new(const char *name, const char *instance_id, struct buf *json,
+		  struct events_of **ret, struct err *e)
 {
-	size_t lo = 0;
-	size_t hi = ev->n;
+	AUTO(of_free) struct events_of *of = calloc(1, sizeof(*of));
 
-	*there = false;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = strcmp(ev->v[mid].name, name);
-
-		if (!order) {
-			*there = true;
-			return mid;
-		}
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	if (!of || kept_init(&of->is, name, instance_id, e))
+		return err_nomem(e);
+	of->json = buf_detach(json);
+	if (!of->json)
+		return err_nomem(e);
+	*ret = STEAL(of);
+	return 0;
 }
 
 static const struct events_of *find(const struct events *ev, const struct instance *in)
 {
-	bool there;
-	size_t at = place(ev, in->name, &there);
-
-	if (!there || strcmp(ev->v[at].instance_id, in->context->instance_id))
-		return NULL;
-	return &ev->v[at];
-}
-
-/* Puts it in, in the place of one of that name. */
-static int put(struct events *ev, struct events_of *of, struct err *e)
-{
-	bool there;
-	size_t at = place(ev, of->name, &there);
-	struct events_of *v;
-
-	if (there) {
-		of_release(&ev->v[at]);
-	} else {
-		if (ev->n == EVENTS_MAX)
-			return err_set(e, EFBIG, "more than %zu instances have events", EVENTS_MAX);
-		v = reallocarray(ev->v, ev->n + 1, sizeof(*v));
-		if (!v)
-			return err_nomem(e);
-		ev->v = v;
-		memmove(v + at + 1, v + at, (ev->n - at) * sizeof(*v));
-		ev->n++;
-	}
-	ev->v[at] = *of;
-	*of = (struct events_of){0};
-	return 0;
+	return (const struct events_of *)kept_find(&ev->table, in);
 }
 
 static void drop(struct events *ev, const char *name)
 {
-	bool there;
-	size_t at = place(ev, name, &there);
+	struct events_of *of = (struct events_of *)kept_take(&ev->table, name);
 
-	if (!there)
+	if (!of)
 		return;
-	of_release(&ev->v[at]);
-	memmove(ev->v + at, ev->v + at + 1, (ev->n - at - 1) * sizeof(*ev->v));
-	ev->n--;
+	ev->bytes -= strlen(of->json);
+	of_free(of);
+}
+
+/* Puts it in, in the place of one of that name. */
+static int put(struct events *ev, struct events_of **of, struct err *e)
+{
+	struct kept *before;
+	int rc = kept_put(&ev->table, &(*of)->is, &before, e);
+
+	if (rc)
+		return rc;
+	ev->bytes += strlen((*of)->json);
+	*of = NULL;
+	if (before) {
+		ev->bytes -= strlen(((struct events_of *)before)->json);
+		of_free((struct events_of *)before);
+	}
+	return 0;
 }
 
 /* ---- what is kept ---------------------------------------------------------------------------- */
@@ -208,13 +188,13 @@ static void keep_one(struct jsonw *w, const struct events_of *of)
 		w->rc = -ENOMEM; /* it was written by us */
 		return;
 	}
-	jsonw_object(w, of->name);
-	jsonw_string(w, "instance-id", of->instance_id);
+	jsonw_object(w, of->is.name);
+	jsonw_string(w, "instance-id", of->is.instance_id);
 	copy_value(w, "events", set);
 	jsonw_close(w);
 }
 
-/* All, with `changed` (NULL: nothing) for the one of that name. */
+/* All, with `changed` (NULL: nothing) for the one of that name; name NULL: all as they are. */
 static int keep(const struct events *ev, const char *name, const struct events_of *changed,
 		struct err *e)
 {
@@ -224,11 +204,11 @@ static int keep(const struct events *ev, const char *name, const struct events_o
 
 	if (!ev->file)
 		return 0;
-	jsonw_begin(&w, &out, true);
+	jsonw_begin(&w, &out, false);
 	jsonw_object(&w, NULL);
-	for (size_t i = 0; i < ev->n; i++)
-		if (strcmp(ev->v[i].name, name))
-			keep_one(&w, &ev->v[i]);
+	for (size_t i = 0; i < ev->table.n; i++)
+		if (!name || strcmp(ev->table.v[i]->name, name) != 0)
+			keep_one(&w, (const struct events_of *)ev->table.v[i]);
 	if (changed)
 		keep_one(&w, changed);
 	jsonw_close(&w);
@@ -238,7 +218,7 @@ static int keep(const struct events *ev, const char *name, const struct events_o
 
 static int take(struct events *ev, const struct value *v, struct err *e)
 {
-	AUTO(of_release) struct events_of of = {0};
+	AUTO(of_free) struct events_of *of = NULL;
 	const struct value *set = value_get(v, "events");
 	const struct value *id = value_get(v, "instance-id");
 	AUTO_BUF json = BUF_INIT;
@@ -251,14 +231,8 @@ static int take(struct events *ev, const struct value *v, struct err *e)
 		if (!is_kind(item->key))
 			return value_err(item, e, EBADMSG, "is no kind of event");
 	rc = merge(NULL, set, false, &json, e);
-	if (rc)
-		return rc;
-	of.name = strdup(v->key);
-	of.instance_id = strdup(id->text);
-	of.json = buf_detach(&json);
-	if (!of.name || !of.instance_id || !of.json)
-		return err_nomem(e);
-	return put(ev, &of, e);
+	rc = rc ? rc : of_new(v->key, id->text, &json, &of, e);
+	return rc ? rc : put(ev, &of, e);
 }
 
 int events_open(struct events *ev, const char *folder, struct err *e)
@@ -279,7 +253,7 @@ int events_open(struct events *ev, const char *folder, struct err *e)
 	if (access(ev->file, F_OK) && errno == ENOENT)
 		return 0;
 	rc = fs_read_file(ev->file, MAX_FILE, &text, e);
-	rc = rc ? rc : json_parse(ev->file, buf_str(&text), text.len, NULL, &root, e);
+	rc = rc ? rc : json_parse(ev->file, buf_str(&text), text.len, &file_limits, &root, e);
 	rc = rc ? rc : value_expect(root, VALUE_MAP, e);
 	value_foreach (item, root)
 		if (!rc)
@@ -348,25 +322,27 @@ int events_apply(const struct events *ev, struct instance *in, struct instance *
 	return rc;
 }
 
-/* What is set now becomes json; an empty object: nothing is. */
-static int change(struct events *ev, const struct instance *in, struct buf *json, struct err *e)
+/* What is set now (of, NULL: nothing) becomes json; an empty object: nothing is. */
+static int change(struct events *ev, const struct instance *in, const struct events_of *of,
+		  struct buf *json, struct err *e)
 {
-	AUTO(of_release) struct events_of of = {0};
+	AUTO(of_free) struct events_of *changed = NULL;
 	bool none = !strcmp(buf_str(json), "{}");
 	int rc;
 
 	if (!utf8_valid(in->name, strlen(in->name)))
 		return err_set(e, EINVAL, "an instance whose name is not UTF-8 has no events");
-	of.name = strdup(in->name);
-	of.instance_id = strdup(in->context->instance_id);
-	of.json = buf_detach(json);
-	if (!of.name || !of.instance_id || !of.json)
-		return err_nomem(e);
-	rc = keep(ev, in->name, none ? NULL : &of, e);
+	if (!none && ((!of && ev->table.n >= EVENTS_MAX) ||
+		      ev->bytes - (of ? strlen(of->json) : 0) + json->len > EVENTS_MAX_ALL))
+		return err_set(e, ENOSPC,
+			       "more than %zu instances have events, or %zu bytes of them",
+			       EVENTS_MAX, EVENTS_MAX_ALL);
+	rc = of_new(in->name, in->context->instance_id, json, &changed, e);
+	rc = rc ? rc : keep(ev, in->name, none ? NULL : changed, e);
 	if (rc)
 		return rc;
 	if (!none)
-		return put(ev, &of, e);
+		return put(ev, &changed, e);
 	drop(ev, in->name);
 	return 0;
 }
@@ -397,7 +373,7 @@ int events_set(struct events *ev, const struct instance *in, const char *body, s
 	rc = rc ? rc : json_parse("event", buf_str(&json), json.len, &limits, &all, e);
 	/* the rules are those of a definition */
 	rc = rc ? rc : with(in->base ? in->base : in, all, "event", &tried, e);
-	return rc ? rc : change(ev, in, &json, e);
+	return rc ? rc : change(ev, in, of, &json, e);
 }
 
 int events_clear(struct events *ev, const struct instance *in, const char *kind, struct err *e)
@@ -414,11 +390,20 @@ int events_clear(struct events *ev, const struct instance *in, const char *kind,
 	if (!of)
 		return 0;
 	if (!kind)
-		return buf_adds(&json, "{}") ? err_nomem(e) : change(ev, in, &json, e);
+		return buf_adds(&json, "{}") ? err_nomem(e) : change(ev, in, of, &json, e);
 	if (buf_addf(&none, "{\"%s\": null}", kind))
 		return err_nomem(e);
 	rc = json_parse("events", of->json, strlen(of->json), NULL, &before, e);
 	rc = rc ? rc : json_parse("event", none.data, none.len, NULL, &now, e);
 	rc = rc ? rc : merge(before, now, false, &json, e);
-	return rc ? rc : change(ev, in, &json, e);
+	return rc ? rc : change(ev, in, of, &json, e);
+}
+
+int events_forget(struct events *ev, bool (*is_there)(void *arg, const char *name, const char *id),
+		  void *arg, struct err *e)
+{
+	for (size_t i = ev->table.n; i-- > 0;)
+		if (!is_there(arg, ev->table.v[i]->name, ev->table.v[i]->instance_id))
+			drop(ev, ev->table.v[i]->name);
+	return keep(ev, NULL, NULL, e);
 }

@@ -7,15 +7,16 @@
 #ifndef METADATA_SERVER_EVENTS_H
 #define METADATA_SERVER_EVENTS_H
 
-#include "context/imds.h"
+#include "metadata-server/kept.h"
 
 #define EVENTS_MAX ((size_t)10000)             /* instances that have some */
 #define EVENTS_MAX_BYTES ((size_t)(64 * 1024)) /* of one instance, as JSON */
+#define EVENTS_MAX_ALL ((size_t)(8 * MIB))     /* of all */
 
 struct events {
-	struct events_of *v; /* n, sorted by name */
-	size_t n;
-	char *file; /* where they are kept; NULL: nowhere */
+	struct kept_table table;
+	size_t bytes; /* of all, as JSON */
+	char *file;   /* where they are kept; NULL: nowhere */
 };
 
 /*
@@ -33,12 +34,16 @@ DEFINE_AUTO_STRUCT(struct events, events_release);
  *	 "rebalance-time": "...", "target-lifecycle-state": "...", "maintenance": [{"id": ...}]}
  *
  * null drops one. An entry of maintenance takes the place of the one with its id. It is kept before
- * this returns. On failure all is as it was. Errors: EBADMSG, EFBIG, ENOMEM, errno of keeping it.
+ * this returns. On failure all is as it was. Errors: EBADMSG, EFBIG, ENOMEM, errno of keeping it;
+ * ENOSPC a limit of all instances: events_forget may make room.
  */
 int events_set(struct events *ev, const struct instance *in, const char *body, size_t len,
 	       struct err *e);
 /* Drops one kind (a key of the above), or all (NULL). Errors: EINVAL no such kind; as above. */
 int events_clear(struct events *ev, const struct instance *in, const char *kind, struct err *e);
+/* Drops those of machines that are there no more. Errors: ENOMEM, errno of keeping the others. */
+int events_forget(struct events *ev, bool (*is_there)(void *arg, const char *name, const char *id),
+		  void *arg, struct err *e);
 /* What is set for the instance, as a JSON object; NULL: nothing. */
 const char *events_get(const struct events *ev, const struct instance *in);
 

@@ -82,7 +82,8 @@ int metrics_write(const struct server *s, struct buf *out, struct err *e)
 	family(&o, "info", "gauge", "The version.");
 	sample(&o, "info", "{version=\"" ACCLIMATE_VERSION "\"}", 1);
 	one(&o, "instances", "gauge", "Instances that are served.", server_count(s));
-	one(&o, "instances_with_events", "gauge", "Instances that have events set.", s->events.n);
+	one(&o, "instances_with_events", "gauge", "Instances that have events set.",
+	    s->events.table.n);
 	one(&o, "loads_total", "counter", "Times that definitions were read.", s->counts.loads);
 	one(&o, "loads_failed_total", "counter", "Times that they had faults.",
 	    s->counts.failed_loads);

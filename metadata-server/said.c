@@ -20,7 +20,7 @@
 #define MAX_FILE (SAID_MAX_BYTES * 8) /* escaped, with white space */
 
 struct said_of {
-	char *name, *instance_id;
+	struct kept is;
 	struct context_pair *v; /* n, sorted by key */
 	size_t n;
 	size_t bytes;
@@ -30,18 +30,28 @@ struct said_of {
 
 /* ---- pairs ----------------------------------------------------------------------------------- */
 
-static void of_release(struct said_of *of)
+static void of_free(struct said_of *of)
 {
 	for (size_t i = 0; i < of->n; i++) {
 		free(of->v[i].key);
 		free(of->v[i].value);
 	}
 	free(of->v);
-	free(of->name);
-	free(of->instance_id);
-	*of = (struct said_of){0};
+	kept_release(&of->is);
+	free(of);
 }
-DEFINE_AUTO_STRUCT(struct said_of, of_release);
+DEFINE_AUTO(struct said_of *, of_free);
+
+static int of_new(const char *name, const char *instance_id, struct said_of **ret, struct err *e)
+{
+	AUTO(of_free) struct said_of *of = calloc(1, sizeof(*of));
+
+	if (!of || kept_init(&of->is, name, instance_id, e))
+		return err_nomem(e);
+	of->may = SAID_BURST;
+	*ret = STEAL(of);
+	return 0;
+}
 
 static size_t size_of(const struct context_pair *p)
 {
@@ -74,16 +84,12 @@ static int pair_add(struct said_of *of, const char *key, const char *value, stru
 	return 0;
 }
 
-/* A copy with key changed; value NULL: without it. */
-static int copy_with(const struct said_of *of, const struct instance *in, const char *key,
-		     const char *value, struct said_of *ret, struct err *e)
+/* What `of` (may be NULL) says, with key changed; value NULL: without it. */
+static int copy_with(const struct said_of *of, const char *key, const char *value,
+		     struct said_of *ret, struct err *e)
 {
 	int rc = 0;
 
-	ret->name = strdup(in->name);
-	ret->instance_id = strdup(in->context->instance_id);
-	if (!ret->name || !ret->instance_id)
-		return err_nomem(e);
 	for (size_t i = 0; of && i < of->n && !rc; i++)
 		if (strcmp(of->v[i].key, key) != 0)
 			rc = pair_add(ret, of->v[i].key, of->v[i].value, e);
@@ -93,7 +99,7 @@ static int copy_with(const struct said_of *of, const struct instance *in, const 
 		return rc;
 	if (ret->n > SAID_MAX_KEYS || ret->bytes > SAID_MAX_BYTES)
 		return err_set(e, EFBIG, "'%s' says more than %zu texts of %zu bytes together",
-			       in->name, SAID_MAX_KEYS, SAID_MAX_BYTES);
+			       ret->is.name, SAID_MAX_KEYS, SAID_MAX_BYTES);
 	return 0;
 }
 
@@ -101,76 +107,41 @@ static int copy_with(const struct said_of *of, const struct instance *in, const 
 
 void said_release(struct said *s)
 {
-	for (size_t i = 0; i < s->n; i++)
-		of_release(&s->v[i]);
-	free(s->v);
+	for (size_t i = 0; i < s->table.n; i++)
+		of_free((struct said_of *)s->table.v[i]);
+	free(s->table.v);
 	free(s->folder);
 	*s = (struct said){0};
 }
 
-static size_t place(const struct said *s, const char *name, bool *there)
+static const struct said_of *find(const struct said *s, const struct instance *in)
 {
-	size_t lo = 0;
-	size_t hi = s->n;
-
-	*there = false;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int order = strcmp(s->v[mid].name, name);
-
-		if (!order) {
-			*there = true;
-			return mid;
-		}
-		if (order < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
+	return (const struct said_of *)kept_find(&s->table, in);
 }
 
-static struct said_of *find(const struct said *s, const struct instance *in)
+/* Puts it in, in the place of one of that name. */
+static int put(struct said *s, struct said_of **of, struct err *e)
 {
-	bool there;
-	size_t at = place(s, in->name, &there);
+	struct kept *before;
+	int rc = kept_put(&s->table, &(*of)->is, &before, e);
 
-	if (!there || !in->context->instance_id ||
-	    strcmp(s->v[at].instance_id, in->context->instance_id) != 0)
-		return NULL;
-	return &s->v[at];
-}
-
-/* Takes *of over, in the place of one of that name. */
-static int put(struct said *s, struct said_of *of, struct err *e)
-{
-	bool there;
-	size_t at = place(s, of->name, &there);
-	struct said_of *v;
-
-	if (there) {
-		s->bytes -= s->v[at].bytes;
-		of_release(&s->v[at]);
-	} else {
-		v = reallocarray(s->v, s->n + 1, sizeof(*v));
-		if (!v)
-			return err_nomem(e);
-		s->v = v;
-		memmove(v + at + 1, v + at, (s->n - at) * sizeof(*v));
-		s->n++;
+	if (rc)
+		return rc;
+	s->bytes += (*of)->bytes;
+	*of = NULL;
+	if (before) {
+		s->bytes -= ((struct said_of *)before)->bytes;
+		of_free((struct said_of *)before);
 	}
-	s->v[at] = *of;
-	s->bytes += of->bytes;
-	*of = (struct said_of){0};
 	return 0;
 }
 
-static void drop(struct said *s, size_t at)
+static void drop(struct said *s, const char *name)
 {
-	s->bytes -= s->v[at].bytes;
-	of_release(&s->v[at]);
-	memmove(s->v + at, s->v + at + 1, (s->n - at - 1) * sizeof(*s->v));
-	s->n--;
+	struct said_of *of = (struct said_of *)kept_take(&s->table, name);
+
+	s->bytes -= of->bytes;
+	of_free(of);
 }
 
 /* ---- what is kept ---------------------------------------------------------------------------- */
@@ -191,12 +162,12 @@ static int keep(const struct said *s, const struct said_of *of, struct err *e)
 
 	if (!s->folder)
 		return 0;
-	path = path_of(s, of->name);
+	path = path_of(s, of->is.name);
 	if (!path)
 		return err_nomem(e);
 	jsonw_begin(&w, &out, true);
 	jsonw_object(&w, NULL);
-	jsonw_string(&w, "instance-id", of->instance_id);
+	jsonw_string(&w, "instance-id", of->is.instance_id);
 	jsonw_object(&w, "said");
 	for (size_t i = 0; i < of->n; i++)
 		jsonw_string(&w, of->v[i].key, of->v[i].value);
@@ -234,12 +205,13 @@ static int read_one(struct said *s, const char *file, struct err *e)
 	struct value_limits limits = {.bytes = MAX_FILE, .depth = 4, .nodes = SAID_MAX_KEYS + 8};
 	AUTO_FREE char *path = path_join(s->folder, file);
 	AUTO(value_free) struct value *root = NULL;
-	AUTO(of_release) struct said_of of = {0};
+	AUTO_FREE char *name = strndup(file, strlen(file) - strlen(ENDING));
+	AUTO(of_free) struct said_of *of = NULL;
 	AUTO_BUF text = BUF_INIT;
 	const struct value *id, *said;
 	int rc;
 
-	if (!path)
+	if (!path || !name)
 		return err_nomem(e);
 	rc = fs_read_file(path, MAX_FILE, &text, e);
 	rc = rc ? rc : json_parse(path, buf_str(&text), text.len, &limits, &root, e);
@@ -249,12 +221,8 @@ static int read_one(struct said *s, const char *file, struct err *e)
 	said = value_get(root, "said");
 	if (!said || !id || !id->text || context_check_instance_id(id->text, NULL))
 		return value_err(root, e, EBADMSG, "is not what was kept of a guest");
-	of.name = strndup(file, strlen(file) - strlen(ENDING));
-	of.instance_id = strdup(id->text);
-	if (!of.name || !of.instance_id)
-		return err_nomem(e);
-	of.may = SAID_BURST;
-	rc = read_pairs(said, &of, e);
+	rc = of_new(name, id->text, &of, e);
+	rc = rc ? rc : read_pairs(said, of, e);
 	return rc ? rc : put(s, &of, e);
 }
 
@@ -280,7 +248,7 @@ static int read_all(struct said *s, struct err *e)
 			return errno ? err_errno(e, errno, "folder '%s'", s->folder) : 0;
 		if (entry->d_name[0] == '.' || !str_has_suffix(entry->d_name, ENDING))
 			continue;
-		if (s->n == SAID_MAX_GUESTS || s->bytes > SAID_MAX_ALL)
+		if (s->table.n == SAID_MAX_GUESTS || s->bytes > SAID_MAX_ALL)
 			return err_set(e, EFBIG, "folder '%s': more than guests may say",
 				       s->folder);
 		rc = read_one(s, entry->d_name, e);
@@ -355,7 +323,7 @@ static bool may_say(const struct said *s, const struct said_of *of, struct said_
 int said_set(struct said *s, const struct instance *in, const char *key, const char *value,
 	     struct err *e)
 {
-	AUTO(of_release) struct said_of changed = {0};
+	AUTO(of_free) struct said_of *changed = NULL;
 	const struct said_of *of = find(s, in);
 	const char *before = of ? pairs_get(of->v, of->n, key) : NULL;
 	int rc;
@@ -364,20 +332,21 @@ int said_set(struct said *s, const struct instance *in, const char *key, const c
 		return 0;
 	if (!in->context->instance_id)
 		return err_set(e, EINVAL, "an instance without an id says nothing");
-	if (!may_say(s, of, &changed))
-		return err_set(e, EAGAIN, "'%s' says things too often", in->name);
-	rc = copy_with(of, in, key, value, &changed, e);
+	rc = of_new(in->name, in->context->instance_id, &changed, e);
+	if (!rc && !may_say(s, of, changed))
+		rc = err_set(e, EAGAIN, "'%s' says things too often", in->name);
+	rc = rc ? rc : copy_with(of, key, value, changed, e);
 	if (!rc && value &&
-	    ((!of && s->n >= SAID_MAX_GUESTS) ||
-	     s->bytes - (of ? of->bytes : 0) + changed.bytes > SAID_MAX_ALL))
+	    ((!of && s->table.n >= SAID_MAX_GUESTS) ||
+	     s->bytes - (of ? of->bytes : 0) + changed->bytes > SAID_MAX_ALL))
 		rc = err_set(e, ENOSPC, "guests say more than %zu bytes together", SAID_MAX_ALL);
-	rc = rc ? rc : keep(s, &changed, e);
+	rc = rc ? rc : keep(s, changed, e);
 	return rc ? rc : put(s, &changed, e);
 }
 
 int said_clear(struct said *s, const struct instance *in, const char *key, struct err *e)
 {
-	AUTO(of_release) struct said_of changed = {0};
+	AUTO(of_free) struct said_of *changed = NULL;
 	const struct said_of *of = find(s, in);
 	AUTO_FREE char *path = NULL;
 	int rc;
@@ -385,32 +354,36 @@ int said_clear(struct said *s, const struct instance *in, const char *key, struc
 	if (!of)
 		return 0;
 	if (key) {
-		changed.at = of->at;
-		changed.may = of->may;
-		rc = copy_with(of, in, key, NULL, &changed, e);
-		rc = rc ? rc : keep(s, &changed, e);
+		rc = of_new(of->is.name, of->is.instance_id, &changed, e);
+		if (rc)
+			return rc;
+		changed->at = of->at;
+		changed->may = of->may;
+		rc = copy_with(of, key, NULL, changed, e);
+		rc = rc ? rc : keep(s, changed, e);
 		return rc ? rc : put(s, &changed, e);
 	}
-	path = s->folder ? path_of(s, of->name) : NULL;
+	path = s->folder ? path_of(s, of->is.name) : NULL;
 	if (s->folder && !path)
 		return err_nomem(e);
 	if (path && unlink(path) && errno != ENOENT)
 		return err_errno(e, errno, "'%s'", path);
-	drop(s, (size_t)(of - s->v));
+	drop(s, of->is.name);
 	return 0;
 }
 
 void said_forget(struct said *s, bool (*is_there)(void *arg, const char *name, const char *id),
 		 void *arg)
 {
-	for (size_t i = s->n; i-- > 0;) {
+	for (size_t i = s->table.n; i-- > 0;) {
+		const struct kept *k = s->table.v[i];
 		AUTO_FREE char *path = NULL;
 
-		if (is_there(arg, s->v[i].name, s->v[i].instance_id))
+		if (is_there(arg, k->name, k->instance_id))
 			continue;
-		path = s->folder ? path_of(s, s->v[i].name) : NULL;
+		path = s->folder ? path_of(s, k->name) : NULL;
 		if (path && unlink(path) && errno != ENOENT)
 			log_warn("'%s': %s", path, strerror(errno));
-		drop(s, i);
+		drop(s, k->name);
 	}
 }

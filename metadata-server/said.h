@@ -6,7 +6,7 @@
 #ifndef METADATA_SERVER_SAID_H
 #define METADATA_SERVER_SAID_H
 
-#include "context/imds.h"
+#include "metadata-server/kept.h"
 
 #define SAID_MAX_KEYS ((size_t)256)
 #define SAID_MAX_BYTES ((size_t)(64 * 1024)) /* of one guest, keys and values */
@@ -16,8 +16,7 @@
 #define SAID_BURST 32u
 
 struct said {
-	struct said_of *v; /* n, sorted by name */
-	size_t n;
+	struct kept_table table;
 	size_t bytes; /* of all */
 	char *folder; /* where they are kept, NAME.json each; NULL: nowhere */
 	uint64_t now; /* for tests: seconds; 0: the clock */

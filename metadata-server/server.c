@@ -52,7 +52,7 @@ static void warn_of_unidentified(const struct store *st)
 /* Those that have events, in the place of those that were read. */
 static int apply_all(const struct events *ev, struct store *st, struct err *e)
 {
-	for (size_t i = 0; i < store_count(st) && ev->n; i++) {
+	for (size_t i = 0; i < store_count(st) && ev->table.n; i++) {
 		AUTO(instance_free) struct instance *with = NULL;
 		int rc = events_apply(ev, (struct instance *)store_at(st, i), &with, e);
 
@@ -134,7 +134,17 @@ const struct instance *server_find(const struct server *s, const char *name)
 	return s->one && !strcmp(s->one->name, name) ? s->one : NULL;
 }
 
-int server_apply_events(struct server *s, const char *name, struct err *e)
+/* ---- what is kept of instances --------------------------------------------------------------- */
+
+static bool is_there(void *arg, const char *name, const char *id)
+{
+	const struct instance *in = server_find(arg, name);
+
+	return in && in->context->instance_id && !strcmp(in->context->instance_id, id);
+}
+
+/* Makes what is set for the instance visible to its guest. */
+static int apply_events(struct server *s, const char *name, struct err *e)
 {
 	/* ours to change: one thread, and between two requests */
 	struct instance *in = (struct instance *)server_find(s, name);
@@ -158,18 +168,34 @@ int server_apply_events(struct server *s, const char *name, struct err *e)
 	return rc;
 }
 
-/* ---- what guests say ------------------------------------------------------------------------- */
+int server_set_events(struct server *s, const char *name, const char *body, size_t len,
+		      struct err *e)
+{
+	const struct instance *in = server_find(s, name);
+	int rc;
+
+	if (!in)
+		return err_set(e, ENOENT, "no instance '%s'", name);
+	rc = events_set(&s->events, in, body, len, e);
+	if (rc == -ENOSPC) {
+		rc = events_forget(&s->events, is_there, s, e);
+		rc = rc ? rc : events_set(&s->events, in, body, len, e);
+	}
+	return rc ? rc : apply_events(s, name, e);
+}
+
+int server_clear_events(struct server *s, const char *name, const char *kind, struct err *e)
+{
+	const struct instance *in = server_find(s, name);
+	int rc = in ? events_clear(&s->events, in, kind, e)
+		    : err_set(e, ENOENT, "no instance '%s'", name);
+
+	return rc ? rc : apply_events(s, name, e);
+}
 
 static const struct context_pair *all_said(void *arg, const struct instance *in, size_t *n)
 {
 	return said_all(&((struct server *)arg)->said, in, n);
-}
-
-static bool is_there(void *arg, const char *name, const char *id)
-{
-	const struct instance *in = server_find(arg, name);
-
-	return in && in->context->instance_id && !strcmp(in->context->instance_id, id);
 }
 
 static int say(void *arg, const struct instance *in, const char *key, const char *value,

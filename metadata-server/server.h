@@ -63,7 +63,12 @@ size_t server_count(const struct server *s);
 const struct instance *server_find(const struct server *s, const char *name);
 /* struct imds_said of this server, whose arg is s. */
 struct imds_said server_said(struct server *s);
-/* Makes what is set for the instance by s->events visible to its guest. */
-int server_apply_events(struct server *s, const char *name, struct err *e);
+/*
+ * As events_set and events_clear, for the instance of that name; its guest sees it. Where there is no
+ * room, those of machines that are gone are dropped. Errors: ENOENT no such instance; as there.
+ */
+int server_set_events(struct server *s, const char *name, const char *body, size_t len,
+		      struct err *e);
+int server_clear_events(struct server *s, const char *name, const char *kind, struct err *e);
 
 #endif

@@ -10,8 +10,8 @@
 #include <event2/event_struct.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/str.h"
@@ -37,14 +37,6 @@ struct watch {
 	void *arg;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 static void wait_ms(struct watch *w, unsigned ms)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
@@ -54,7 +46,7 @@ static void wait_ms(struct watch *w, unsigned ms)
 
 static void note(struct watch *w, bool all)
 {
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 
 	if (!w->pending)
 		w->since = now;

@@ -10,7 +10,7 @@ static int run(struct make *m, struct err *e)
 	static const char *const options[] = {"azure=on", NULL};
 	struct image_create_opts o = {.options = options};
 
-	return make_copy(m, m->disks[0], make_output_name(m), "vhd", 0, &o, e);
+	return make_copy(m, "vhd", &o, NULL, e);
 }
 
 const struct bundle_format bundle_format_azure = {

@@ -145,21 +145,24 @@ static int end_part(void *ctx, size_t index, uint64_t size, const char *sha1, st
 static int run(struct make *m, struct err *e)
 {
 	struct ec2 *own = m->own;
+	const struct make_disk *disk = &m->disks[0];
+	uint64_t size = make_disk_size(disk);
 	const struct bundle_ec2_opts o = {
 		.part_size = m->a->part_size,
 		.dense = m->a->dense,
 		.one_member = m->a->one_member,
 		.threads = m->a->threads,
+		.stream = disk->stream,
 	};
 	struct part_sink sink = {.write = write_part, .end = end_part, .ctx = own};
 	struct told *told = own->told;
 	struct progress *p;
 	int rc;
 
-	if (image_size(m->disks[0]) > EC2_SIZE_MAX)
+	if (size > EC2_SIZE_MAX)
 		log_warn("'%s' has more than the 10 GiB that EC2 takes", m->a->images[0]);
-	p = progress_start("bundling", image_size(m->disks[0]));
-	rc = bundle_ec2_create(m->disks[0], &o, own->style, &own->secret, &sink, own->m, p, e);
+	p = progress_start("bundling", size);
+	rc = bundle_ec2_create(disk->im, &o, own->style, &own->secret, &sink, own->m, p, e);
 	progress_end(p, rc == 0);
 	if (own->fd >= 0)
 		close(steal_fd(&own->fd));

@@ -36,9 +36,11 @@ static int write_file(void *ctx, const void *data, size_t len, struct err *e)
 
 static int run(struct make *m, struct err *e)
 {
+	const struct make_disk *disk = &m->disks[0];
+	uint64_t size = make_disk_size(disk);
 	AUTO_FD int fd = -1;
 	struct tgz t = {.name = MEMBER,
-			.size = round_up(image_size(m->disks[0]), GIB),
+			.size = round_up(size, GIB),
 			.dense = m->a->dense,
 			.one_member = true,
 			.threads = m->a->threads,
@@ -47,13 +49,13 @@ static int run(struct make *m, struct err *e)
 	struct progress *p;
 	int rc;
 
-	if (image_size(m->disks[0]) > SIZE_MAX_GCE)
+	if (size > SIZE_MAX_GCE)
 		return err_set(e, EFBIG, "'%s' is larger than 64 TiB", m->a->images[0]);
 	rc = make_file(make_output_name(m), &fd, e);
 	if (rc < 0)
 		return rc;
-	p = progress_start("packing", image_size(m->disks[0]));
-	rc = tgz_write(m->disks[0], &t, p, e);
+	p = progress_start("packing", size);
+	rc = disk->im ? tgz_write(disk->im, &t, p, e) : tgz_write_stream(disk->stream, &t, p, e);
 	progress_end(p, rc == 0);
 	return rc;
 }

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 
 #include "bundle/format.h"
-#include "bundle/machine.h"
 #include "lib/str.h"
 
 #define DEFAULT_MEMORY (2 * GIB)
@@ -149,10 +148,8 @@ static int run(struct make *m, struct err *e)
 	struct image_create_opts o = {.compression = m->a->compress ? IMAGE_COMPRESS_ZLIB
 								    : IMAGE_COMPRESS_NONE};
 	struct text image = {0}, vm = {0};
-	int rc = machine_read(m->disks[0], &machine, e);
+	int rc = make_copy(m, "qcow2", &o, &machine, e);
 
-	if (rc == 0)
-		rc = make_copy(m, m->disks[0], make_output_name(m), "qcow2", 0, &o, e);
 	if (rc == 0 &&
 	    (image_template(m, &machine, &image) < 0 || vm_template(m, &machine, &vm) < 0))
 		rc = err_nomem(e);

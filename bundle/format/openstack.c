@@ -8,7 +8,6 @@
 #include <stdio.h>
 
 #include "bundle/format.h"
-#include "bundle/machine.h"
 #include "lib/json.h"
 #include "lib/str.h"
 
@@ -54,7 +53,7 @@ static int properties(struct make *m, const struct machine *machine, struct buf 
 	put(&w, a, "name", a->name);
 	put(&w, a, "disk_format", "qcow2");
 	put(&w, a, "container_format", "bare");
-	jsonw_u64(&w, "min_disk", div_up(image_size(m->disks[0]), GIB));
+	jsonw_u64(&w, "min_disk", div_up(make_disk_size(&m->disks[0]), GIB));
 	if (a->memory)
 		jsonw_u64(&w, "min_ram", a->memory / MIB);
 	put(&w, a, "architecture", a->architecture ? a->architecture : machine->architecture);
@@ -82,12 +81,10 @@ static int run(struct make *m, struct err *e)
 	struct image_create_opts o = {.compression = m->a->compress ? IMAGE_COMPRESS_ZLIB
 								    : IMAGE_COMPRESS_NONE};
 	AUTO_BUF json = BUF_INIT;
-	int rc = machine_read(m->disks[0], &machine, e);
+	int rc = make_copy(m, "qcow2", &o, &machine, e);
 
 	if (rc == 0)
 		rc = properties(m, &machine, &json, e);
-	if (rc == 0)
-		rc = make_copy(m, m->disks[0], make_output_name(m), "qcow2", 0, &o, e);
 	return rc < 0 ? rc : make_text(m, ".json", json.data, json.len, e);
 }
 

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 
 #include "bundle/cert.h"
-#include "bundle/machine.h"
 #include "bundle/ova_read.h"
 #include "bundle/ovf.h"
 #include "bundle/tar_write.h"
@@ -24,6 +23,7 @@
 #define DEFAULT_MEMORY (2 * GIB)
 #define DISKS_MAX 7
 #define SHA256_HEX 64
+#define OS_MAX 256 /* bytes of the guest's name, for which room is left where it is not known yet */
 
 /* What comes back from the sandbox. */
 struct told {
@@ -109,7 +109,7 @@ static int describe_disk(struct making *k, size_t i, struct err *e)
 	d->id = str_format("vmdisk%zu", i + 1);
 	d->format = strdup(VMDK_URI);
 	d->file = f;
-	d->capacity = image_padded_size("vmdk", image_size(k->m->disks[i]), NULL);
+	d->capacity = image_padded_size("vmdk", make_disk_size(&k->m->disks[i]), NULL);
 	return f->id && f->href && d->id && d->format ? 0 : err_nomem(e);
 }
 
@@ -132,12 +132,25 @@ static int describe_properties(struct making *k, struct err *e)
 	return 0;
 }
 
-static int describe_boot(struct making *k, struct err *e)
+/* The longest that can be said of what boots. */
+static int describe_boot_room(struct making *k, struct err *e)
+{
+	k->ovf.is_efi = true;
+	k->ovf.os = calloc(1, OS_MAX + 1);
+	if (!k->ovf.os)
+		return err_nomem(e);
+	memset(k->ovf.os, 'x', OS_MAX);
+	return 0;
+}
+
+/* The first disk lies in the archive, from at on. */
+static int describe_boot(struct making *k, uint64_t at, uint64_t len, struct err *e)
 {
 	AUTO(machine_release) struct machine machine = {0};
-	int rc = machine_read(k->m->disks[0], &machine, e);
+	int rc = make_look(&k->m->disks[0], k->fd, at, len, "vmdk", &machine, e);
 
 	k->ovf.is_efi = machine.needs_uefi;
+	free(k->ovf.os);
 	k->ovf.os = STEAL(machine.os);
 	return rc;
 }
@@ -161,7 +174,7 @@ static int describe(struct making *k, struct err *e)
 		rc = describe_disk(k, i, e);
 	if (rc == 0)
 		rc = describe_properties(k, e);
-	return rc < 0 ? rc : describe_boot(k, e);
+	return rc < 0 ? rc : describe_boot_room(k, e);
 }
 
 /* The descriptor with its numbers as long as they can be says how much room it needs. */
@@ -184,6 +197,12 @@ static int put_descriptor(struct making *k, struct err *e)
 	uint8_t sha[DIGEST_MAX];
 	int rc = name ? ovf_write(&k->ovf, &text, e) : err_nomem(e);
 
+	/* A guest can call itself what it likes. */
+	if (rc == 0 && text.len > k->ovf_room) {
+		free(STEAL(k->ovf.os));
+		text.len = 0;
+		rc = ovf_write(&k->ovf, &text, e);
+	}
 	if (rc < 0)
 		return rc;
 	while (text.len < k->ovf_room) {
@@ -245,20 +264,11 @@ static int write_stream(struct making *k, size_t i, int fd, struct err *e)
 	static const char *const options[] = {"subformat=streamOptimized", NULL};
 	const struct image_create_opts o = {
 		.options = options, .threads = k->m->a->threads, .pipe = true};
-	struct image *disk = k->m->disks[i];
 	AUTO(image_writer_free) struct image_writer *w = NULL;
-	struct progress *p;
 	int rc =
 		image_create(fd, k->ovf.files[i].href, "vmdk", k->ovf.disks[i].capacity, &o, &w, e);
 
-	if (rc < 0)
-		return rc;
-	p = progress_start("packing", image_size(disk));
-	rc = image_copy(disk, w, p, e);
-	if (rc == 0)
-		rc = image_writer_finish(w, e);
-	progress_end(p, rc == 0);
-	return rc;
+	return rc < 0 ? rc : make_fill(&k->m->disks[i], w, "packing", e);
 }
 
 static int pass_through(struct making *k, size_t i, struct drain *d, struct err *e)
@@ -296,6 +306,8 @@ static int put_disk(struct making *k, size_t i, struct err *e)
 		rc = put_header(k->fd, k->at, k->ovf.files[i].href, d.len, e);
 	if (rc == 0)
 		memcpy(k->told->digests[1 + i], d.hex, SHA256_HEX + 1);
+	if (rc == 0 && i == 0)
+		rc = describe_boot(k, d.at, d.len, e);
 	k->ovf.files[i].size = d.len;
 	k->at += TAR_BLOCK + round_up(d.len, TAR_BLOCK);
 	return rc;

@@ -6,21 +6,17 @@
  * "meta-data/instance-id" that is a JSON object is taken for a dump of all: nested objects by the
  * components of the paths, with "meta-data" at the top or not.
  *
- * A NIC's addresses are what EC2 says, and it asks for a lease, since EC2 says no gateway.
- *
  * Not read: iam (short-lived, and its guest's own), identity-credentials, signatures.
  */
 #include <stdio.h>
 
 #include "context/bind.h"
-#include "context/dialects.h"
-#include "context/netconfig.h"
+#include "context/dialect/ec2_read.h"
 #include "context/rules.h"
 #include "lib/str.h"
 
 #define META "meta-data/"
 #define MARK META "instance-id"
-#define MACS META "network/interfaces/macs"
 #define KEYS_MAX 256
 
 static const char *const fields[] = {
@@ -61,13 +57,7 @@ static const char *const fields[] = {
 	NULL,
 };
 
-struct ec2_reader {
-	struct reading r;
-	const struct tree *t;
-};
-
-/* A leaf's text below meta-data, without line ends behind it; NULL (no error) if there is none. */
-static int leaf_text(const struct ec2_reader *o, const char *path, char **ret)
+int ec2_leaf_text(const struct ec2_reader *o, const char *path, char **ret)
 {
 	AUTO_FREE char *full = str_format(META "%s", path);
 	struct http_slice s;
@@ -83,20 +73,20 @@ static int leaf_text(const struct ec2_reader *o, const char *path, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-static int read_text(struct ec2_reader *o, const char *path, context_check_fn *check, char **at)
+int ec2_read_text(struct ec2_reader *o, const char *path, context_check_fn *check, char **at)
 {
 	AUTO_FREE char *text = NULL;
-	int rc = leaf_text(o, path, &text);
+	int rc = ec2_leaf_text(o, path, &text);
 
 	return rc || !text ? rc : reading_text(&o->r, path, text, check, at);
 }
 
-static int read_lines(struct ec2_reader *o, const char *path, context_check_fn *check,
-		      struct strlist *l)
+int ec2_read_lines(struct ec2_reader *o, const char *path, context_check_fn *check,
+		   struct strlist *l)
 {
 	AUTO_FREE char *text = NULL;
 	char *save = NULL;
-	int rc = leaf_text(o, path, &text);
+	int rc = ec2_leaf_text(o, path, &text);
 
 	for (char *s = text ? strtok_r(text, "\r\n", &save) : NULL; s && !rc;
 	     s = strtok_r(NULL, "\r\n", &save))
@@ -104,10 +94,10 @@ static int read_lines(struct ec2_reader *o, const char *path, context_check_fn *
 	return rc;
 }
 
-static int read_number(struct ec2_reader *o, const char *path, uint32_t max, uint32_t *at)
+int ec2_read_number(struct ec2_reader *o, const char *path, uint32_t max, uint32_t *at)
 {
 	AUTO_FREE char *text = NULL;
-	int rc = leaf_text(o, path, &text);
+	int rc = ec2_leaf_text(o, path, &text);
 	uint64_t n;
 
 	if (rc || !text || !*text)
@@ -157,18 +147,21 @@ static int read_facts(struct ec2_reader *o)
 	int rc = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts) && !rc; i++)
-		rc = read_text(o, texts[i].path, texts[i].check,
-			       (char **)((char *)c + texts[i].offset));
-	rc = rc ? rc : leaf_text(o, "local-hostname", &local);
-	rc = rc ? rc : leaf_text(o, "hostname", &hostname);
+		rc = ec2_read_text(o, texts[i].path, texts[i].check,
+				   (char **)((char *)c + texts[i].offset));
+	rc = rc ? rc : ec2_leaf_text(o, "local-hostname", &local);
+	rc = rc ? rc : ec2_leaf_text(o, "hostname", &hostname);
 	rc = rc ? rc : reading_hostname(&o->r, local);
 	rc = rc ? rc : reading_hostname(&o->r, hostname);
-	rc = rc ? rc : read_lines(o, "security-groups", context_check_token, &c->security_groups);
-	rc = rc ? rc : read_lines(o, "ancestor-ami-ids", context_check_token, &c->ancestor_ami_ids);
-	rc = rc ? rc : read_lines(o, "product-codes", context_check_token, &c->product_codes);
-	rc = rc ? rc : read_number(o, "ami-launch-index", UINT32_MAX, &c->launch_index);
+	rc = rc ? rc
+		: ec2_read_lines(o, "security-groups", context_check_token, &c->security_groups);
+	rc = rc ? rc
+		: ec2_read_lines(o, "ancestor-ami-ids", context_check_token, &c->ancestor_ami_ids);
+	rc = rc ? rc : ec2_read_lines(o, "product-codes", context_check_token, &c->product_codes);
+	rc = rc ? rc : ec2_read_number(o, "ami-launch-index", UINT32_MAX, &c->launch_index);
 	return rc ? rc
-		  : read_number(o, "placement/partition-number", UINT32_MAX, &c->partition_number);
+		  : ec2_read_number(o, "placement/partition-number", UINT32_MAX,
+				    &c->partition_number);
 }
 
 static int read_keys(struct ec2_reader *o)
@@ -223,158 +216,6 @@ static int read_pairs(struct ec2_reader *o)
 	int rc = tree_walk(o->t, UINT32_MAX, take_pair, &tags);
 
 	return rc ? rc : tree_walk(o->t, UINT32_MAX, take_pair, &devices);
-}
-
-/* ---- NICs -------------------------------------------------------------------------------------- */
-
-/* The prefix length of the block of that family, 0 if none is said. */
-static unsigned block_prefix(const struct nic *n, bool ipv6)
-{
-	struct ip_prefix ip;
-
-	for (size_t i = 0; i < n->subnet_blocks.n; i++)
-		if ((strchr(n->subnet_blocks.v[i], ':') != NULL) == ipv6 &&
-		    !context_parse_ip(n->subnet_blocks.v[i], &ip, NULL))
-			return ip.prefix;
-	return 0;
-}
-
-/* Adds the addresses of a leaf with the prefix length of their block. */
-static int read_addresses(struct ec2_reader *o, const char *path, struct nic *n, bool ipv6)
-{
-	AUTO(strlist_release) struct strlist list = {0};
-	unsigned prefix = block_prefix(n, ipv6);
-	char mask[16];
-	int rc = read_lines(o, path, ipv6 ? context_check_ipv6 : context_check_ipv4, &list);
-
-	snprintf(mask, sizeof(mask), "%u", prefix);
-	for (size_t i = 0; i < list.n && !rc; i++)
-		rc = netconfig_add_address(&o->r, n, list.v[i], prefix ? mask : NULL);
-	if (!rc && list.n && ipv6)
-		n->method6 = NIC_DHCP;
-	return rc;
-}
-
-static int read_public(struct ec2_reader *o, const char *path, struct nic *n)
-{
-	AUTO(strlist_release) struct strlist list = {0};
-	int rc = read_lines(o, path, context_check_ip, &list);
-
-	for (size_t i = 0; i < list.n && !rc; i++) {
-		if (!i && !context_check_ipv4(list.v[i], NULL))
-			rc = context_set(&n->public_ipv4, list.v[i]);
-		else
-			rc = strlist_add(&n->external, list.v[i]);
-	}
-	return rc;
-}
-
-static int read_mac(struct ec2_reader *o, const char *mac)
-{
-	const struct {
-		const char *name;
-		size_t offset;
-		context_check_fn *check;
-	} nic_texts[] =
-		{
-			{"interface-id", offsetof(struct nic, interface_id), context_check_token},
-			{"subnet-id", offsetof(struct nic, subnet_id), context_check_token},
-			{"vpc-id", offsetof(struct nic, vpc_id), context_check_token},
-			{"owner-id", offsetof(struct nic, owner_id), context_check_token},
-			{"local-hostname", offsetof(struct nic, local_hostname),
-			 context_check_hostname},
-			{"public-hostname", offsetof(struct nic, public_hostname),
-			 context_check_hostname},
-		},
-	  nic_lists[] = {
-		  {"security-groups", offsetof(struct nic, security_groups), context_check_token},
-		  {"security-group-ids", offsetof(struct nic, security_group_ids),
-		   context_check_token},
-		  {"subnet-ipv4-cidr-block", offsetof(struct nic, subnet_blocks),
-		   context_check_cidr},
-		  {"subnet-ipv6-cidr-blocks", offsetof(struct nic, subnet_blocks),
-		   context_check_cidr},
-		  {"vpc-ipv4-cidr-blocks", offsetof(struct nic, vpc_blocks), context_check_cidr},
-		  {"vpc-ipv6-cidr-blocks", offsetof(struct nic, vpc_blocks), context_check_cidr},
-	  };
-	char path[128];
-	struct nic *n;
-	int rc = reading_nic(&o->r, &n);
-
-	if (!n)
-		return rc;
-	n->method = NIC_DHCP;
-	rc = reading_mac(&o->r, mac, n);
-#define PATH(leaf) (snprintf(path, sizeof(path), "network/interfaces/macs/%s/%s", mac, leaf), path)
-	for (size_t i = 0; i < ARRAY_SIZE(nic_texts) && !rc; i++)
-		rc = read_text(o, PATH(nic_texts[i].name), nic_texts[i].check,
-			       (char **)((char *)n + nic_texts[i].offset));
-	for (size_t i = 0; i < ARRAY_SIZE(nic_lists) && !rc; i++)
-		rc = read_lines(o, PATH(nic_lists[i].name), nic_lists[i].check,
-				(struct strlist *)((char *)n + nic_lists[i].offset));
-	rc = rc ? rc : read_number(o, PATH("device-number"), 1023, &n->device_number);
-	rc = rc ? rc : read_number(o, PATH("network-card"), 1023, &n->network_card);
-	rc = rc ? rc : read_addresses(o, PATH("local-ipv4s"), n, false);
-	rc = rc ? rc : read_addresses(o, PATH("ipv6s"), n, true);
-	return rc ? rc : read_public(o, PATH("public-ipv4s"), n);
-#undef PATH
-}
-
-/* As cloud-init sorts them: by card, then by device. */
-static int compare_nics(const void *a, const void *b)
-{
-	const struct nic *x = a, *y = b;
-
-	if (x->network_card != y->network_card)
-		return x->network_card < y->network_card ? -1 : 1;
-	return x->device_number == y->device_number  ? strcmp(x->mac, y->mac)
-	       : x->device_number < y->device_number ? -1
-						     : 1;
-}
-
-/* Services of long ago, and small ones, tell of one NIC, and not below network/. */
-static int read_only_nic(struct ec2_reader *o)
-{
-	AUTO_FREE char *address = NULL;
-	AUTO_FREE char *mac = NULL;
-	struct nic *n;
-	int rc = leaf_text(o, "local-ipv4", &address);
-
-	rc = rc ? rc : leaf_text(o, "mac", &mac);
-	if (rc || (!address && !mac))
-		return rc;
-	rc = reading_nic(&o->r, &n);
-	if (!n)
-		return rc;
-	n->method = NIC_DHCP;
-	rc = reading_mac(&o->r, mac, n);
-	rc = rc ? rc : netconfig_add_address(&o->r, n, address, NULL);
-	return rc ? rc : read_public(o, "public-ipv4", n);
-}
-
-static int read_nics(struct ec2_reader *o)
-{
-	AUTO_BUF listing = BUF_INIT;
-	struct context *c = o->r.c;
-	struct http_slice unused;
-	char *save = NULL;
-	int kind = tree_lookup(o->t, UINT32_MAX, MACS, &unused, &listing);
-	int rc = kind < 0 ? -ENOMEM : 0;
-
-	if (kind != TREE_DIRECTORY)
-		return rc ? rc : read_only_nic(o);
-	for (char *mac = strtok_r(listing.data, "\n", &save); mac && !rc;
-	     mac = strtok_r(NULL, "\n", &save)) {
-		mac[strcspn(mac, "/")] = '\0';
-		if (strlen(mac) == 17)
-			rc = read_mac(o, mac);
-	}
-	if (c->n_nics)
-		qsort(c->nics, c->n_nics, sizeof(*c->nics), compare_nics);
-	for (size_t i = 0; i < c->n_nics; i++)
-		if (c->nics[i].device_number == i)
-			c->nics[i].device_number = 0; /* its place */
-	return rc;
 }
 
 /* ---- documents --------------------------------------------------------------------------------- */
@@ -494,7 +335,7 @@ static int fill(struct ec2_reader *o)
 
 	rc = rc ? rc : read_keys(o);
 	rc = rc ? rc : read_pairs(o);
-	rc = rc ? rc : read_nics(o);
+	rc = rc ? rc : ec2_read_nics(o);
 	return rc ? rc : read_documents(o);
 }
 

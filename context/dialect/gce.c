@@ -50,17 +50,10 @@ static bool is_reserved(const char *key)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static const char *text_of(const struct value *v)
-{
-	const char *s;
-
-	return v && v->kind != VALUE_NULL && !value_text(v, &s, NULL) ? s : NULL;
-}
-
 /* What is behind the last '/': "projects/1/zones/europe-west1-b". */
 static const char *last_part(const struct value *v)
 {
-	const char *s = text_of(v);
+	const char *s = value_text_of(v);
 	const char *slash = s ? strrchr(s, '/') : NULL;
 
 	return slash ? slash + 1 : s;
@@ -69,7 +62,7 @@ static const char *last_part(const struct value *v)
 /* "user:key" lines; whose they are is not kept. */
 static int read_keys(struct reading *r, const struct value *v)
 {
-	const char *text = text_of(v);
+	const char *text = value_text_of(v);
 	AUTO_FREE char *copy = text ? strdup(text) : NULL;
 	char *save = NULL;
 	int rc = 0;
@@ -88,8 +81,8 @@ static int read_keys(struct reading *r, const struct value *v)
 
 static int read_user_data(struct reading *r, const struct value *attributes)
 {
-	const char *data = text_of(value_get(attributes, "user-data"));
-	const char *encoding = text_of(value_get(attributes, "user-data-encoding"));
+	const char *data = value_text_of(value_get(attributes, "user-data"));
+	const char *encoding = value_text_of(value_get(attributes, "user-data-encoding"));
 	struct context *c = r->c;
 	struct err why = {0};
 
@@ -106,7 +99,7 @@ static int read_user_data(struct reading *r, const struct value *attributes)
 
 static int read_attributes(struct reading *r, const struct value *v)
 {
-	const char *script = text_of(value_get(v, STARTUP));
+	const char *script = value_text_of(value_get(v, STARTUP));
 	int rc = read_keys(r, value_get(v, "ssh-keys"));
 
 	rc = rc ? rc : read_keys(r, value_get(v, "sshKeys"));
@@ -118,7 +111,7 @@ static int read_attributes(struct reading *r, const struct value *v)
 											   : 0;
 	}
 	value_foreach (item, v) {
-		const char *s = text_of(item);
+		const char *s = value_text_of(item);
 
 		if (rc || !s || is_reserved(item->key) ||
 		    reading_is_full(r, "attributes", r->c->n_tags))
@@ -139,19 +132,19 @@ static int read_nic(struct reading *r, const struct value *v)
 	if (!n)
 		return rc;
 	n->method = NIC_DHCP;
-	rc = reading_mac(r, text_of(value_get(v, "mac")), n);
+	rc = reading_mac(r, value_text_of(value_get(v, "mac")), n);
 	rc = rc ? rc
-		: netconfig_add_address(r, n, text_of(value_get(v, "ip")),
-					text_of(value_get(v, "subnetmask")));
+		: netconfig_add_address(r, n, value_text_of(value_get(v, "ip")),
+					value_text_of(value_get(v, "subnetmask")));
 	value_foreach (alias, value_get(v, "ipAliases")) {
-		rc = rc ? rc : netconfig_add_address(r, n, text_of(alias), "32");
+		rc = rc ? rc : netconfig_add_address(r, n, value_text_of(alias), "32");
 	}
 	value_foreach (address, value_get(v, "ipv6")) {
 		n->method6 = NIC_DHCP;
-		rc = rc ? rc : netconfig_add_address(r, n, text_of(address), NULL);
+		rc = rc ? rc : netconfig_add_address(r, n, value_text_of(address), NULL);
 	}
-	rc = rc ? rc : netconfig_set_gateway(r, n, text_of(value_get(v, "gateway")));
-	rc = rc ? rc : netconfig_set_gateway(r, n, text_of(value_get(v, "gatewayIpv6")));
+	rc = rc ? rc : netconfig_set_gateway(r, n, value_text_of(value_get(v, "gateway")));
+	rc = rc ? rc : netconfig_set_gateway(r, n, value_text_of(value_get(v, "gatewayIpv6")));
 	rc = rc ? rc : reading_list(r, value_get(v, "dnsServers"), context_check_ip, &n->dns);
 	if (!rc && value_get(v, "mtu"))
 		rc = reading_u32(r, value_get(v, "mtu"), 68, 65535, &n->mtu);
@@ -159,7 +152,7 @@ static int read_nic(struct reading *r, const struct value *v)
 		: reading_value(r, value_get(v, "network"), context_check_token, &n->network_id);
 	return rc ? rc
 		  : reading_text(r, "externalIp",
-				 text_of(value_path(v, "accessConfigs/0/externalIp")),
+				 value_text_of(value_path(v, "accessConfigs/0/externalIp")),
 				 context_check_ipv4, &n->public_ipv4);
 }
 
@@ -169,7 +162,7 @@ static int fill(struct reading *r, const struct value *doc)
 	struct context *c = r->c;
 	int rc = reading_value(r, value_get(in, "id"), context_check_instance_id, &c->instance_id);
 
-	rc = rc ? rc : reading_hostname(r, text_of(value_get(in, "hostname")));
+	rc = rc ? rc : reading_hostname(r, value_text_of(value_get(in, "hostname")));
 	rc = rc ? rc : reading_value(r, value_get(in, "image"), context_check_token, &c->ami_id);
 	rc = rc ? rc
 		: reading_text(r, "machineType", last_part(value_get(in, "machineType")),

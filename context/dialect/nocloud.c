@@ -78,13 +78,9 @@ static int parse(const struct tree *docs, const char *name, struct value **ret, 
 /* A list of keys, a text with one in each line, or a map of names and either. */
 static int read_keys(struct reading *r, const struct value *v)
 {
-	const char *s;
-	int rc = 0;
+	const char *s = value_text_of(v);
+	int rc = s ? reading_keys(r, "public-keys", s, strlen(s), &r->c->ssh_keys) : 0;
 
-	if (v && v->kind != VALUE_LIST && v->kind != VALUE_MAP)
-		return v->kind != VALUE_NULL && !value_text(v, &s, NULL)
-			       ? reading_keys(r, "public-keys", s, strlen(s), &r->c->ssh_keys)
-			       : 0;
 	value_foreach (item, v) {
 		rc = read_keys(r, item);
 		if (rc)
@@ -95,15 +91,13 @@ static int read_keys(struct reading *r, const struct value *v)
 
 static int read_meta_data(struct reading *r, const struct value *doc)
 {
-	const struct value *hostname = value_get(doc, "local-hostname");
-	const char *s;
+	const char *hostname = value_text_of(value_get(doc, "local-hostname"));
 	int rc = reading_value(r, value_get(doc, "instance-id"), context_check_instance_id,
 			       &r->c->instance_id);
 
 	if (!hostname)
-		hostname = value_get(doc, "hostname");
-	if (!rc && hostname && hostname->kind != VALUE_NULL && !value_text(hostname, &s, NULL))
-		rc = reading_hostname(r, s);
+		hostname = value_text_of(value_get(doc, "hostname"));
+	rc = rc ? rc : reading_hostname(r, hostname);
 	rc = rc ? rc : read_keys(r, value_get(doc, "public-keys"));
 	for (size_t i = 0; i < ARRAY_SIZE(facts) && !rc; i++)
 		rc = reading_member(r, value_get(doc, facts[i]), facts[i]);

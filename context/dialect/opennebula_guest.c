@@ -211,7 +211,18 @@ static int read_start_script(struct one_reader *o)
 	return text ? add_script(o, ONE_START_SCRIPT, text, strlen(text)) : 0;
 }
 
-/* INIT_SCRIPTS are files of the image; where nobody knows these, the variable stays as it is. */
+static bool is_script(const struct context *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_scripts; i++)
+		if (!strcmp(c->scripts[i].name, name))
+			return true;
+	return false;
+}
+
+/*
+ * INIT_SCRIPTS are files of the image, each once, so that a long list of one name costs no more than
+ * the file; where nobody knows these, the variable stays as it is.
+ */
 static int read_init_scripts(struct one_reader *o)
 {
 	const char *names = one_get(o, "INIT_SCRIPTS");
@@ -227,20 +238,14 @@ static int read_init_scripts(struct one_reader *o)
 	     w = strtok_r(NULL, " \t\r\n", &save)) {
 		struct http_slice s;
 
+		if (is_script(o->r.c, w))
+			continue;
 		if (!context_check_file_name(w, NULL) && tree_leaf(o->docs, w, &s))
 			rc = add_script(o, w, s.p, s.len);
 		else if (names)
 			rc = reading_note(&o->r, "INIT_SCRIPTS: there is no file '%s'", w);
 	}
 	return rc;
-}
-
-static bool is_script(const struct context *c, const char *name)
-{
-	for (size_t i = 0; i < c->n_scripts; i++)
-		if (!strcmp(c->scripts[i].name, name))
-			return true;
-	return false;
 }
 
 static int take_file(void *arg, const char *path, struct http_slice value)

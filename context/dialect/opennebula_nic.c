@@ -122,7 +122,7 @@ static int add_words(struct one_reader *o, const char *variable, const char *lis
 			rc = reading_note(&o->r, "%s: '%s' is no address", variable, w);
 		else if (!addresses && context_check_hostname(w, NULL) < 0)
 			rc = reading_note(&o->r, "%s: '%s' is no domain", variable, w);
-		else if (!strlist_has(to, w))
+		else if (!strlist_has(to, w) && !reading_is_full(&o->r, variable, to->n))
 			rc = strlist_add(to, w);
 		if (rc < 0)
 			return rc;
@@ -151,10 +151,12 @@ static int read_routes(struct one_reader *o, const char *prefix, struct nic *n)
 		one += strspn(one, " ");
 		if (!*one)
 			continue;
-		if (context_parse_route(one, &to, &via, &e) == 0)
-			rc = strlist_add(&n->routes, one);
-		else
+		if (context_parse_route(one, &to, &via, &e))
 			rc = reading_note(&o->r, "%s_ROUTES: '%s' %s", prefix, one, e.msg);
+		else if (reading_is_full(&o->r, "routes", n->routes.n))
+			return 0;
+		else
+			rc = strlist_add(&n->routes, one);
 		if (rc < 0)
 			return rc;
 	}

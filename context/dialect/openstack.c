@@ -80,26 +80,19 @@ static int parse(const struct tree *docs, const char *name, struct value **ret, 
 	return json_parse(name, s.p, s.len, &limits, ret, e);
 }
 
-static const char *text_of(const struct value *v)
-{
-	const char *s;
-
-	return v && v->kind != VALUE_NULL && !value_text(v, &s, NULL) ? s : NULL;
-}
-
 static int read_keys(struct reading *r, const struct value *doc)
 {
 	int rc = 0;
 
 	value_foreach (k, value_get(doc, "keys")) {
-		const char *type = text_of(value_get(k, "type"));
-		const char *data = text_of(value_get(k, "data"));
+		const char *type = value_text_of(value_get(k, "type"));
+		const char *data = value_text_of(value_get(k, "data"));
 
 		if (data && (!type || !strcmp(type, "ssh")) && !rc)
 			rc = reading_keys(r, "keys", data, strlen(data), &r->c->ssh_keys);
 	}
 	value_foreach (k, value_get(doc, "public_keys")) {
-		const char *data = text_of(k);
+		const char *data = value_text_of(k);
 
 		if (data && !rc)
 			rc = reading_keys(r, "public_keys", data, strlen(data), &r->c->ssh_keys);
@@ -112,7 +105,7 @@ static int read_meta(struct reading *r, const struct value *meta)
 	int rc = 0;
 
 	value_foreach (m, meta) {
-		const char *s = text_of(m);
+		const char *s = value_text_of(m);
 		struct err why = {0};
 
 		if (rc || !s || reading_is_full(r, "meta", r->c->n_tags))
@@ -128,8 +121,8 @@ static int read_meta(struct reading *r, const struct value *meta)
 /* "/content/0000", which lies below openstack/. */
 static int read_file(struct reading *r, const struct tree *docs, const struct value *v)
 {
-	const char *path = text_of(value_get(v, "path"));
-	const char *content = text_of(value_get(v, "content_path"));
+	const char *path = value_text_of(value_get(v, "path"));
+	const char *content = value_text_of(value_get(v, "content_path"));
 	AUTO_FREE char *at = NULL;
 	struct context_file *f;
 	struct http_slice s;
@@ -154,7 +147,7 @@ static int read_file(struct reading *r, const struct tree *docs, const struct va
 
 static int read_random_seed(struct reading *r, const struct value *v)
 {
-	const char *s = text_of(v);
+	const char *s = value_text_of(v);
 	struct err why = {0};
 
 	if (!s || !base64_decode(s, strlen(s), &r->c->random_seed, &why))
@@ -168,8 +161,8 @@ static int read_meta_data(struct reading *r, const struct tree *docs, const stru
 	int rc = reading_value(r, value_get(doc, "uuid"), context_check_instance_id,
 			       &c->instance_id);
 
-	rc = rc ? rc : reading_hostname(r, text_of(value_get(doc, "hostname")));
-	rc = rc ? rc : reading_hostname(r, text_of(value_get(doc, "name")));
+	rc = rc ? rc : reading_hostname(r, value_text_of(value_get(doc, "hostname")));
+	rc = rc ? rc : reading_hostname(r, value_text_of(value_get(doc, "name")));
 	rc = rc ? rc
 		: reading_u32(r, value_get(doc, "launch_index"), 0, UINT32_MAX, &c->launch_index);
 	rc = rc ? rc

@@ -7,13 +7,6 @@
 #include "context/rules.h"
 #include "lib/str.h"
 
-static const char *text_of(const struct value *v)
-{
-	const char *s;
-
-	return v && v->kind != VALUE_NULL && !value_text(v, &s, NULL) ? s : NULL;
-}
-
 static bool is(const char *s, const char *other)
 {
 	return s && !strcmp(s, other);
@@ -42,8 +35,8 @@ static const struct link *find_link(const struct links *l, const char *id)
 
 static int read_link(struct reading *r, const struct value *v, struct links *links)
 {
-	const char *type = text_of(value_get(v, "type"));
-	const char *id = text_of(value_get(v, "id"));
+	const char *type = value_text_of(value_get(v, "type"));
+	const char *id = value_text_of(value_get(v, "id"));
 	struct nic *n;
 	int rc;
 
@@ -57,9 +50,10 @@ static int read_link(struct reading *r, const struct value *v, struct links *lin
 	links->v[links->n++] = (struct link){id, r->c->n_nics - 1};
 	n->method = n->method6 = NIC_STATIC;
 	/* a VLAN's may be its parent's, which may come later: read_vlan */
-	rc = is(type, "vlan") ? 0
-			      : reading_mac(r, text_of(value_get(v, "ethernet_mac_address")), n);
-	rc = rc ? rc : reading_nic_name(r, text_of(value_get(v, "name")), n);
+	rc = is(type, "vlan")
+		     ? 0
+		     : reading_mac(r, value_text_of(value_get(v, "ethernet_mac_address")), n);
+	rc = rc ? rc : reading_nic_name(r, value_text_of(value_get(v, "name")), n);
 	rc = rc ? rc : reading_u32(r, value_get(v, "mtu"), 68, 65535, &n->mtu);
 	return rc ? rc
 		  : reading_value(r, value_get(v, "vif_id"), context_check_token, &n->interface_id);
@@ -68,14 +62,14 @@ static int read_link(struct reading *r, const struct value *v, struct links *lin
 /* VLANs name their parents once all links are there. */
 static int read_vlan(struct reading *r, const struct value *v, const struct links *links)
 {
-	const struct link *own = find_link(links, text_of(value_get(v, "id")));
-	const struct link *on = find_link(links, text_of(value_get(v, "vlan_link")));
-	const char *mac = text_of(value_get(v, "vlan_mac_address"));
+	const struct link *own = find_link(links, value_text_of(value_get(v, "id")));
+	const struct link *on = find_link(links, value_text_of(value_get(v, "vlan_link")));
+	const char *mac = value_text_of(value_get(v, "vlan_mac_address"));
 	const struct nic *parent;
 	struct nic *n;
 	int rc = 0;
 
-	if (!own || !is(text_of(value_get(v, "type")), "vlan"))
+	if (!own || !is(value_text_of(value_get(v, "type")), "vlan"))
 		return 0;
 	n = &r->c->nics[own->nic];
 	parent = on && on != own ? &r->c->nics[on->nic] : NULL;
@@ -94,9 +88,9 @@ static int read_services(struct reading *r, const struct value *v, struct nic *n
 	int rc = 0;
 
 	value_foreach (s, v) {
-		const char *address = text_of(value_get(s, "address"));
+		const char *address = value_text_of(value_get(s, "address"));
 
-		if (!rc && address && is(text_of(value_get(s, "type")), "dns"))
+		if (!rc && address && is(value_text_of(value_get(s, "type")), "dns"))
 			rc = reading_item(r, "services", address, context_check_ip, &n->dns);
 	}
 	return rc;
@@ -107,22 +101,23 @@ static int read_routes(struct reading *r, const struct value *v, struct nic *n)
 	int rc = 0;
 
 	value_foreach (route, v) {
-		const char *metric = text_of(value_get(route, "metric"));
+		const char *metric = value_text_of(value_get(route, "metric"));
 		uint64_t m = 0;
 
 		if (metric && str_to_u64(metric, 1, UINT32_MAX, &m, NULL))
 			m = 0;
 		if (!rc)
-			rc = netconfig_add_route(r, n, text_of(value_get(route, "network")),
-						 text_of(value_get(route, "netmask")),
-						 text_of(value_get(route, "gateway")), (uint32_t)m);
+			rc = netconfig_add_route(r, n, value_text_of(value_get(route, "network")),
+						 value_text_of(value_get(route, "netmask")),
+						 value_text_of(value_get(route, "gateway")),
+						 (uint32_t)m);
 	}
 	return rc;
 }
 
 static int read_type(struct reading *r, const struct value *v, struct nic *n)
 {
-	const char *type = text_of(value_get(v, "type"));
+	const char *type = value_text_of(value_get(v, "type"));
 
 	if (is(type, "ipv4_dhcp")) {
 		n->method = NIC_DHCP;
@@ -132,8 +127,8 @@ static int read_type(struct reading *r, const struct value *v, struct nic *n)
 		   is(type, "ipv6_dhcpv6-stateless")) {
 		n->method6 = NIC_DHCP;
 	} else if (is(type, "ipv4") || is(type, "ipv6")) {
-		return netconfig_add_address(r, n, text_of(value_get(v, "ip_address")),
-					     text_of(value_get(v, "netmask")));
+		return netconfig_add_address(r, n, value_text_of(value_get(v, "ip_address")),
+					     value_text_of(value_get(v, "netmask")));
 	} else {
 		return reading_note(r, "networks: one of type '%s' is left out", type ? type : "");
 	}
@@ -142,8 +137,8 @@ static int read_type(struct reading *r, const struct value *v, struct nic *n)
 
 static int read_network(struct reading *r, const struct value *v, const struct links *links)
 {
-	const struct link *link = find_link(links, text_of(value_get(v, "link")));
-	const char *type = text_of(value_get(v, "type"));
+	const struct link *link = find_link(links, value_text_of(value_get(v, "link")));
+	const char *type = value_text_of(value_get(v, "type"));
 	uint32_t metric = 0;
 	struct nic *n;
 	int rc;
@@ -157,7 +152,7 @@ static int read_network(struct reading *r, const struct value *v, const struct l
 		n->metric6 = metric;
 	else if (metric)
 		n->metric = metric;
-	rc = rc ? rc : netconfig_set_gateway(r, n, text_of(value_get(v, "gateway")));
+	rc = rc ? rc : netconfig_set_gateway(r, n, value_text_of(value_get(v, "gateway")));
 	rc = rc ? rc : read_routes(r, value_get(v, "routes"), n);
 	rc = rc ? rc : read_services(r, value_get(v, "services"), n);
 	rc = rc ? rc

@@ -25,24 +25,24 @@ static const char datasource[] = "datasource:\n"
 static const char no_network[] = "network:\n"
 				 "  config: disabled\n";
 
+static int leave_cloudinit(struct apply *a, struct err *e)
+{
+	int rc = guest_remove_own(a->g, DROP_IN, e);
+
+	return rc < 0 ? rc : 0;
+}
+
 static int apply_cloudinit(struct apply *a, struct err *e)
 {
 	AUTO_BUF text = BUF_INIT;
 	int rc;
 
-	if (!a->has_cloud_init)
-		return 0;
+	if (!apply_may_cloud_init(a->g))
+		return leave_cloudinit(a, e);
 	if (buf_adds(&text, datasource) < 0 ||
 	    (a->network_configured && buf_adds(&text, no_network) < 0))
 		return err_nomem(e);
 	rc = guest_write_own(a->g, DROP_IN, buf_str(&text), 0644, e);
-	return rc < 0 ? rc : 0;
-}
-
-static int leave_cloudinit(struct apply *a, struct err *e)
-{
-	int rc = guest_remove_own(a->g, DROP_IN, e);
-
 	return rc < 0 ? rc : 0;
 }
 

@@ -3,8 +3,6 @@
  * Files that the context brings. Each is written once for each content: what a person makes of it
  * later stays until the context itself changes. What was there before is kept.
  */
-#include <sys/stat.h>
-
 #include "ctxd/account.h"
 #include "ctxd/applied.h"
 #include "ctxd/apply.h"
@@ -27,52 +25,46 @@ static void digest(const struct apply *a, const struct context_file *f, char out
 }
 
 /* "user:group", "user"; a number stands for itself. */
-static int give(struct apply *a, const char *path, const char *owner, struct err *e)
+static int find_owner(struct apply *a, const char *owner, struct guest_attr *ret, struct err *e)
 {
 	AUTO(account_release) struct account user = {0};
-	AUTO_FREE char *full = guest_path(a->g, path), *name = strdup(owner);
+	AUTO_FREE char *name = strdup(owner);
 	char *colon = name ? strchr(name, ':') : NULL;
-	gid_t gid;
 	int rc;
 
-	if (!full || !name)
+	if (!name)
 		return err_nomem(e);
 	if (colon)
 		*colon = '\0';
 	rc = account_find(a->g, name, &user, e);
 	if (rc == 0)
 		return err_set(e, ENOENT, "there is no account '%s'", name);
-	gid = user.gid;
+	ret->owned = true;
+	ret->uid = user.uid;
+	ret->gid = user.gid;
 	if (rc > 0 && colon && colon[1])
-		rc = account_group(a->g, colon + 1, &gid, e);
-	if (rc < 0)
-		return rc;
+		rc = account_group(a->g, colon + 1, &ret->gid, e);
 	if (rc == 0)
 		return err_set(e, ENOENT, "there is no group '%s'", colon + 1);
-	if (geteuid() == 0 && lchown(full, user.uid, gid) < 0)
-		return err_errno(e, errno, "'%s'", full);
-	return 0;
+	return rc < 0 ? rc : 0;
 }
 
 static int put_file(struct apply *a, const struct context_file *f, struct err *e)
 {
-	unsigned mode = f->mode ? f->mode : MODE_DEFAULT;
-	AUTO_FREE char *full = guest_path(a->g, f->path);
+	struct guest_attr attr = {.mode = f->mode};
 	AUTO_BUF content = BUF_INIT;
-	int rc = full ? 0 : err_nomem(e);
+	int rc = 0;
 
-	if (rc == 0 && f->append == CHOICE_YES)
+	if (f->append == CHOICE_YES)
 		rc = guest_read(a->g, f->path, &content, e);
+	if (rc >= 0 && f->owner && !a->g->dry_run)
+		rc = find_owner(a, f->owner, &attr, e);
 	if (rc < 0)
 		return rc;
 	if (f->content.len && buf_add(&content, f->content.data, f->content.len) < 0)
 		return err_nomem(e);
-	rc = guest_write(a->g, f->path, buf_str(&content), content.len, mode, e);
-	if (rc < 0 || a->g->dry_run)
-		return rc < 0 ? rc : 0;
-	if (f->mode && chmod(full, f->mode) < 0)
-		return err_errno(e, errno, "'%s'", full);
-	return f->owner ? give(a, f->path, f->owner, e) : 0;
+	rc = guest_write_as(a->g, f->path, buf_str(&content), content.len, MODE_DEFAULT, &attr, e);
+	return rc < 0 ? rc : 0;
 }
 
 static int put_once(struct apply *a, const struct context_file *f, struct err *e)

@@ -24,6 +24,7 @@
 #include "lib/str.h"
 
 #define TOOL_SECONDS 600
+#define SCSI_DISKS "/sys/class/scsi_disk"
 
 /* fs/ext4/ext4.h */
 #define EXT4_RESIZE _IOW('f', 16, uint64_t)
@@ -242,7 +243,23 @@ static int grow_volume(struct apply *a, const struct target *t, struct err *e)
 
 /* ---- file systems ------------------------------------------------------------------------ */
 
-static int grow_ext4(int fd, uint64_t device_size)
+/*
+ * How many blocks it has, metadata included, as its superblock says: s_blocks_count, its upper half where
+ * s_feature_incompat has 64BIT. 0: unknown.
+ */
+static uint64_t ext4_blocks(const char *device)
+{
+	AUTO_FD int fd = open(device, O_RDONLY | O_CLOEXEC);
+	unsigned char sb[1024];
+
+	if (fd < 0 || pread(fd, sb, sizeof(sb), 1024) != (ssize_t)sizeof(sb))
+		return 0;
+	return le32_get(sb + 4) |
+	       (le32_get(sb + 0x60) & 0x80 ? (uint64_t)le32_get(sb + 0x150) << 32 : 0);
+}
+
+/* Asked for the size that it has, the kernel says each time that it resizes. */
+static int grow_ext4(int fd, const struct target *t, uint64_t device_size)
 {
 	struct statfs st;
 	uint64_t blocks;
@@ -250,14 +267,17 @@ static int grow_ext4(int fd, uint64_t device_size)
 	if (fstatfs(fd, &st) < 0)
 		return -errno;
 	blocks = device_size / (uint64_t)st.f_bsize;
+	if (blocks == ext4_blocks(t->device))
+		return 0;
 	return ioctl(fd, EXT4_RESIZE, &blocks) < 0 ? -errno : 0;
 }
 
-static int grow_xfs(int fd, uint64_t device_size)
+static int grow_xfs(int fd, const struct target *t, uint64_t device_size)
 {
 	struct xfs_geometry geometry;
 	struct xfs_grow grow;
 
+	(void)t;
 	if (ioctl(fd, XFS_GEOMETRY, &geometry) < 0)
 		return -errno;
 	grow = (struct xfs_grow){device_size / geometry.block_size, geometry.max_percent};
@@ -266,19 +286,21 @@ static int grow_xfs(int fd, uint64_t device_size)
 	return ioctl(fd, XFS_GROW, &grow) < 0 ? -errno : 0;
 }
 
-static int grow_btrfs(int fd, uint64_t device_size)
+static int grow_btrfs(int fd, const struct target *t, uint64_t device_size)
 {
 	struct btrfs_ioctl_vol_args args = {.name = "max"};
 
+	(void)t;
 	(void)device_size;
 	return ioctl(fd, BTRFS_IOC_RESIZE, &args) < 0 ? -errno : 0;
 }
 
 static const struct fs_type {
 	const char *type;
-	int (*grow)(int fd, uint64_t device_size); /* 0 or a negative errno */
-	const char *program;                       /* where the kernel cannot */
-	bool by_mount;                             /* it wants the mount point */
+	int (*grow)(int fd, const struct target *t,
+		    uint64_t device_size); /* 0 or a negative errno */
+	const char *program;               /* where the kernel cannot */
+	bool by_mount;                     /* it wants the mount point */
 } types[] = {
 	{"ext4", grow_ext4, "resize2fs", false},
 	{"ext3", grow_ext4, "resize2fs", false},
@@ -304,7 +326,7 @@ static int grow_fs(struct apply *a, const struct target *t, const struct fs_type
 
 	if (fd < 0 || !sys_number(t->sys, "size", &sectors))
 		return err_errno(e, errno, "'%s'", t->mount);
-	rc = type->grow(fd, sectors * 512);
+	rc = type->grow(fd, t, sectors * 512);
 	if (rc < 0 && type->program)
 		rc = proc_run(argv, NULL, 0, NULL, 0, TOOL_SECONDS, e);
 	else if (rc < 0)
@@ -343,11 +365,28 @@ static int grow(struct apply *a, const char *mount, struct err *e)
 	return a->g->dry_run ? 0 : grow_fs(a, &t, type, e);
 }
 
+/* cloud-init grows it by default, as it is set there, but only while the machine boots. */
 static bool wants_root(const struct apply *a)
 {
 	if (a->c->grow_root != CHOICE_OPEN)
 		return a->c->grow_root == CHOICE_YES;
-	return !a->has_cloud_init; /* which does it by default, as it is set there */
+	return (!a->has_cloud_init || a->running) && !guest_exists(a->g, "/etc/growroot-disabled");
+}
+
+/* The kernel knows of a SCSI disk's new size when it asks the disk. */
+static void ask_scsi_disks(const struct apply *a)
+{
+	AUTO(strlist_release) struct strlist names = {0};
+
+	if (!a->running || a->g->dry_run || guest_names(a->g, SCSI_DISKS, &names) < 0)
+		return;
+	for (size_t i = 0; i < names.n; i++) {
+		AUTO_FREE char *path = str_format(SCSI_DISKS "/%s/device/rescan", names.v[i]);
+		AUTO_FD int fd = path ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+
+		if (fd < 0 || write(fd, "1", 1) != 1)
+			log_debug("'%s': %s", path ? path : SCSI_DISKS, strerror(errno));
+	}
 }
 
 /* One that cannot grow does not keep the others from it. */
@@ -357,6 +396,7 @@ static int apply_grow(struct apply *a, struct err *e)
 
 	if (!a->g->live)
 		return 0;
+	ask_scsi_disks(a);
 	if (wants_root(a))
 		rc = grow(a, "/", e);
 	for (size_t i = 0; i < a->c->grow_fs.n; i++) {

@@ -16,17 +16,24 @@
 #define BLKID_NOTHING 2 /* its exit status where there is nothing to be seen */
 #define MKFS_SECONDS 600
 
-/* Somebody else's line in fstab for the same place. */
-static bool is_taken(const char *fstab, const char *target)
+/* The place that a line of fstab mounts at, in place; NULL: none. */
+static char *target_of(char *line)
+{
+	char *save = NULL, *word = strtok_r(line, " \t", &save);
+
+	return word && *word != '#' ? strtok_r(NULL, " \t", &save) : NULL;
+}
+
+/* A line of fstab is for that place. */
+static bool has_target(const char *fstab, const char *target)
 {
 	AUTO_FREE char *copy = strdup(fstab);
 	char *save = NULL;
 
 	for (char *line = copy ? strtok_r(copy, "\n", &save) : NULL; line;
 	     line = strtok_r(NULL, "\n", &save)) {
-		char *in = NULL, *word = strtok_r(line, " \t", &in);
+		const char *word = target_of(line);
 
-		word = word && *word != '#' ? strtok_r(NULL, " \t", &in) : NULL;
 		if (word && strcmp(word, target) == 0)
 			return true;
 	}
@@ -99,17 +106,42 @@ static int mount_now(struct apply *a, const struct context_mount *m, struct err 
 	return rc < 0 ? rc : proc_run(argv, NULL, 0, NULL, 0, 60, e);
 }
 
+/* What fstab named for the context, and no longer does. */
+static void unmount_others(struct apply *a, const char *theirs, const char *ours, char *was)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(was, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *target = target_of(line);
+		const char *const argv[] = {"umount", target, NULL};
+		struct err e;
+		int rc;
+
+		if (!target || has_target(theirs, target) || has_target(ours, target) ||
+		    !is_mounted(a->g, target))
+			continue;
+		rc = guest_tell(a->g, &e, "unmount %s", target);
+		if (rc == 0 && !a->g->dry_run)
+			rc = proc_run(argv, NULL, 0, NULL, 0, 60, &e);
+		if (rc < 0)
+			log_warn("%s: %s", target, e.msg);
+	}
+}
+
 static int apply_mounts(struct apply *a, struct err *e)
 {
-	AUTO_BUF fstab = BUF_INIT, lines = BUF_INIT;
-	int rc = guest_original(a->g, FSTAB, &fstab, e);
+	AUTO_BUF was = BUF_INIT, fstab = BUF_INIT, lines = BUF_INIT;
+	int rc = guest_read(a->g, FSTAB, &was, e);
+
+	if (rc >= 0)
+		rc = guest_original(a->g, FSTAB, &fstab, e);
 
 	for (size_t i = 0; rc >= 0 && i < a->c->n_mounts; i++) {
 		const struct context_mount *m = &a->c->mounts[i];
 
 		if (!m->target || *m->target != '/')
 			continue;
-		if (is_taken(buf_str(&fstab), m->target)) {
+		if (has_target(buf_str(&fstab), m->target)) {
 			log_warn("%s is in " FSTAB ": left alone", m->target);
 			continue;
 		}
@@ -118,11 +150,13 @@ static int apply_mounts(struct apply *a, struct err *e)
 	}
 	if (rc >= 0 && (lines.len || guest_exists(a->g, FSTAB)))
 		rc = guest_write_block(a->g, FSTAB, buf_str(&lines), 0644, false, e);
+	if (rc > 0 && a->running && was.len && a->g->live)
+		unmount_others(a, buf_str(&fstab), buf_str(&lines), was.data);
 	for (size_t i = 0; rc >= 0 && a->g->live && i < a->c->n_mounts; i++) {
 		const struct context_mount *m = &a->c->mounts[i];
 		struct err mine;
 
-		if (m->target && *m->target == '/' && !is_taken(buf_str(&fstab), m->target) &&
+		if (m->target && *m->target == '/' && !has_target(buf_str(&fstab), m->target) &&
 		    mount_now(a, m, &mine) < 0)
 			log_warn("%s: %s", m->target, mine.msg);
 	}

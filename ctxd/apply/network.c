@@ -314,11 +314,11 @@ static int leave_all(struct apply *a, const struct network_backend *but, struct 
 {
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(backends); i++) {
+	for (size_t i = 0; rc >= 0 && i < ARRAY_SIZE(backends); i++) {
 		if (backends[i] != but)
 			rc = backends[i]->leave(a, e);
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int leave_network(struct apply *a, struct err *e)

@@ -13,7 +13,7 @@ struct network_backend {
 	bool (*used)(const struct guest *g);
 	/* Writes its files for the NICs for which network_wanted() is true, and no others. */
 	int (*apply)(struct apply *a, struct err *e);
-	/* Removes what apply wrote. */
+	/* Removes what apply wrote. 1 if there was any, 0, or an error. */
 	int (*leave)(struct apply *a, struct err *e);
 	bool by_name; /* its files name interfaces as the kernel does: all must have their names */
 	bool dns;     /* its files name DNS servers, and what runs it makes resolv.conf */
@@ -69,13 +69,14 @@ int network_all_dns(const struct context *c, struct strlist *servers, struct str
 typedef bool network_current_fn(const struct context *c, const char *name);
 /*
  * Removes ctxd's own files in a folder of the guest, of those whose names begin with prefix, but
- * what is_current. Errors: errno of opendir, of removing.
+ * what is_current. Returns 1 if there were any, 0, or an error: errno of opendir, of removing.
  */
 int network_remove_others(struct apply *a, const char *folder, const char *prefix,
 			  const struct context *c, network_current_fn *is_current, struct err *e);
 /*
  * Takes back what was displaced in a folder of the guest: files whose names are one of prefixes
- * (ended by NULL) and an interface's name that is not among names (NULL: of all interfaces).
+ * (ended by NULL) and an interface's name that is not among names (NULL: of all interfaces). As
+ * network_remove_others.
  */
 int network_restore_others(struct apply *a, const char *folder, const char *const *prefixes,
 			   const struct strlist *names, struct err *e);

@@ -9,13 +9,14 @@
 typedef int file_fn(struct apply *a, const char *name, const char *path, const void *ctx,
 		    struct err *e);
 
-/* Calls fn for each file; without the folder for none. */
+/* Calls fn for each file; without the folder for none. Returns 1 if one of them changed. */
 static int each_file(struct apply *a, const char *folder, file_fn *fn, const void *ctx,
 		     struct err *e)
 {
 	AUTO_FREE char *full = guest_path(a->g, folder);
 	struct dirent *d;
 	DIR *dir;
+	bool changed = false;
 	int rc = 0;
 
 	if (!full)
@@ -27,9 +28,10 @@ static int each_file(struct apply *a, const char *folder, file_fn *fn, const voi
 		AUTO_FREE char *path = path_join(folder, d->d_name);
 
 		rc = path ? fn(a, d->d_name, path, ctx, e) : err_nomem(e);
+		changed |= rc > 0;
 	}
 	closedir(dir);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : changed;
 }
 
 struct own {

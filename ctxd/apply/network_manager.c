@@ -189,31 +189,54 @@ static bool is_current(const struct context *c, const char *name)
 	return false;
 }
 
-static int apply(struct apply *a, struct err *e)
+/* What changed while the guest runs is to be used, also in place of NetworkManager's own guess. */
+static void tell_manager(struct apply *a, bool gone, const struct strlist *uuids)
 {
 	static const char *const reload[] = {"nmcli", "connection", "reload", NULL};
+
+	if ((!gone && !uuids->n) || !guest_exists(a->g, "/run/NetworkManager/devices"))
+		return;
+	network_run(a, reload);
+	for (size_t i = 0; a->running && i < uuids->n; i++) {
+		const char *const up[] = {"nmcli", "--wait",    "30", "connection",
+					  "up",    uuids->v[i], NULL};
+
+		network_run(a, up);
+	}
+}
+
+/* *changed gets the UUID of a profile that is another than before. */
+static int put_nic(struct apply *a, const struct nic *n, struct strlist *changed, struct err *e)
+{
+	char path[sizeof(DIR_PATH) + 64], name[64], uuid[40];
+	AUTO_BUF text = BUF_INIT;
+	int rc;
+
+	file_name(a->c, n, name);
+	snprintf(path, sizeof(path), DIR_PATH "/%s", name);
+	if (make_file(a->c, n, &text) < 0)
+		return err_nomem(e);
+	rc = guest_write_own(a->g, path, buf_str(&text), 0600, e);
+	if (rc <= 0)
+		return rc;
+	make_uuid(a->c, n, uuid);
+	return strlist_add(changed, uuid) < 0 ? err_nomem(e) : 0;
+}
+
+static int apply(struct apply *a, struct err *e)
+{
+	AUTO(strlist_release) struct strlist changed = {0};
 	int rc = network_remove_others(a, DIR_PATH, PREFIX, a->c, is_current, e);
-	bool changed = false;
+	bool gone = rc > 0;
 
 	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
-		const struct nic *n = &a->c->nics[i];
-		AUTO_BUF text = BUF_INIT;
-		char path[sizeof(DIR_PATH) + 64], name[64];
-
-		if (!network_wanted(n))
-			continue;
-		file_name(a->c, n, name);
-		snprintf(path, sizeof(path), DIR_PATH "/%s", name);
-		if (make_file(a->c, n, &text) < 0)
-			return err_nomem(e);
-		rc = guest_write_own(a->g, path, buf_str(&text), 0600, e);
-		changed |= rc > 0;
+		if (network_wanted(&a->c->nics[i]))
+			rc = put_nic(a, &a->c->nics[i], &changed, e);
 	}
 	if (rc < 0)
 		return rc;
 	a->network_configured = true;
-	if (changed && guest_exists(a->g, "/run/NetworkManager/devices"))
-		network_run(a, reload);
+	tell_manager(a, gone, &changed);
 	return 0;
 }
 

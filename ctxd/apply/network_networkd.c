@@ -275,8 +275,8 @@ static int put_nic(struct apply *a, const struct nic *n, struct err *e)
 
 static int apply(struct apply *a, struct err *e)
 {
-	bool changed = false;
 	int rc = network_remove_others(a, DIR_PATH, PREFIX, a->c, is_current, e);
+	bool changed = rc > 0;
 
 	for (size_t i = 0; rc >= 0 && i < a->c->n_nics; i++) {
 		if (!network_wanted(&a->c->nics[i]))

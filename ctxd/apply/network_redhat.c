@@ -249,8 +249,8 @@ static int put_nic(struct apply *a, const struct nic *n, const char *name, struc
 {
 	AUTO_FREE char *ifcfg = str_format(DIR_PATH "/ifcfg-%s", name);
 	AUTO_BUF was = BUF_INIT, text = BUF_INIT, routes = BUF_INIT, routes6 = BUF_INIT;
-	const char *const up[] = {"ifup", name, NULL};
-	bool changed = false;
+	const char *const down[] = {"ifdown", name, NULL}, *const up[] = {"ifup", name, NULL};
+	bool changed = false, was_there = ifcfg && guest_exists(a->g, ifcfg);
 	int rc = ifcfg ? guest_original(a->g, ifcfg, &was, e) : err_nomem(e);
 
 	if (rc < 0)
@@ -267,6 +267,9 @@ static int put_nic(struct apply *a, const struct nic *n, const char *name, struc
 		rc = put_file(a, "route", name, &routes, &changed, e);
 	if (rc == 0)
 		rc = put_file(a, "route6", name, &routes6, &changed, e);
+	/* What was up has its former addresses until it is taken down. */
+	if (rc == 0 && changed && a->running && was_there)
+		network_run(a, down);
 	if (rc == 0 && changed && a->running)
 		network_run(a, up);
 	return rc < 0 ? rc : 1;

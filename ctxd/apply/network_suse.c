@@ -221,6 +221,7 @@ static int apply(struct apply *a, struct err *e)
 	}
 	if (rc >= 0)
 		rc = network_restore_others(a, DIR_PATH, prefixes, &names, e);
+	changed |= rc > 0;
 	if (rc >= 0)
 		rc = put_dns(a, e);
 	if (rc == 0 && changed && a->running && guest_exists(a->g, "/usr/sbin/wicked"))
@@ -232,7 +233,7 @@ static int leave(struct apply *a, struct err *e)
 {
 	int rc = network_restore_others(a, DIR_PATH, prefixes, NULL, e);
 
-	if (rc == 0 && guest_exists(a->g, CONFIG))
+	if (rc >= 0 && guest_exists(a->g, CONFIG))
 		rc = guest_write_block(a->g, CONFIG, "", 0644, false, e);
 	return rc < 0 ? rc : 0;
 }

@@ -44,6 +44,7 @@
 #define OFF_ENTRIES_CRC 88
 
 #define ENTRY_GUID 16
+#define NAME_UNITS 36u
 #define ENTRY_FIRST 32
 #define ENTRY_LAST 40
 #define ENTRY_ATTRIBUTES 48
@@ -311,5 +312,39 @@ struct gpt_slot gpt_table_slot(const struct gpt_table *t, uint32_t i)
 		.first = le64_get(x + ENTRY_FIRST),
 		.last = le64_get(x + ENTRY_LAST),
 		.attributes = le64_get(x + ENTRY_ATTRIBUTES),
+		.name = x + ENTRY_NAME,
 	};
+}
+
+/* A letter, from the unit at i on; *ret_units: how many it has. */
+static uint32_t utf16_letter(const uint8_t *name, unsigned i, unsigned *ret_units)
+{
+	uint32_t c = le16_get(name + (size_t)2 * i), next;
+
+	*ret_units = 1;
+	if (c < 0xd800 || c > 0xdfff)
+		return c;
+	next = i + 1 < NAME_UNITS ? le16_get(name + (size_t)2 * (i + 1)) : 0;
+	if (c > 0xdbff || next < 0xdc00 || next > 0xdfff)
+		return 0xfffd;
+	*ret_units = 2;
+	return 0x10000 + ((c - 0xd800) << 10) + (next - 0xdc00);
+}
+
+void gpt_slot_name(const struct gpt_slot *x, char out[GPT_NAME_ROOM])
+{
+	size_t n = 0;
+	unsigned units;
+
+	for (unsigned i = 0; i < NAME_UNITS; i += units) {
+		uint32_t c = utf16_letter(x->name, i, &units);
+		unsigned more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+
+		if (!c)
+			break;
+		out[n++] = (char)(more ? (0xff00u >> (more + 1) & 0xff) | c >> 6 * more : c);
+		while (more--)
+			out[n++] = (char)(0x80 | (c >> 6 * more & 0x3f));
+	}
+	out[n] = '\0';
 }

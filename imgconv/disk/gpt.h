@@ -70,7 +70,11 @@ struct gpt_slot {
 	const uint8_t *type, *guid; /* 16 bytes */
 	uint64_t first, last;       /* sectors */
 	uint64_t attributes;
+	const uint8_t *name; /* 36 letters of UTF-16, little-endian */
 };
+#define GPT_NAME_ROOM 112
+/* The name as UTF-8, up to a NUL; what is no letter becomes U+FFFD. */
+void gpt_slot_name(const struct gpt_slot *x, char out[GPT_NAME_ROOM]);
 struct gpt_slot gpt_table_slot(const struct gpt_table *t, uint32_t i);
 
 #endif

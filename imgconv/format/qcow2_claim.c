@@ -14,7 +14,8 @@
 /* 32 MiB for each bitmap: files of 16 TiB with clusters of 64 KiB. */
 #define CLUSTERS_MAX (1ull << 28)
 /* Remembered starts of compressed clusters; the table is never more than half full. */
-#define STARTS_SLOTS (1u << 20)
+#define STARTS_BITS 20
+#define STARTS_SLOTS (1u << STARTS_BITS)
 
 /* Deflate makes at most 1032 bytes of one; a zstd frame has 9 bytes at least. */
 #define DEFLATE_RATIO_MAX 1032
@@ -25,6 +26,7 @@ struct qcow2_claims {
 	uint8_t *whole;   /* a bit a cluster: table or data */
 	uint8_t *shared;  /* a bit a cluster: holds compressed data */
 	uint64_t *starts; /* hash table of offsets, 0: free */
+	uint64_t multiplier;
 	uint32_t n_starts;
 	uint64_t compressed; /* bytes, at least */
 	uint64_t tables;     /* L1 entries whose tables are claimed */
@@ -70,7 +72,7 @@ static int claim_whole(struct qcow2 *q, const char *what, uint64_t off, uint64_t
 /* False if the start was there before. */
 static bool remember_start(struct qcow2_claims *c, uint64_t off)
 {
-	uint64_t i = off * 0x9e3779b97f4a7c15ull >> 44;
+	uint64_t i = hash_slot(c->multiplier, off, STARTS_BITS);
 
 	for (; c->starts[i]; i = (i + 1) % STARTS_SLOTS) {
 		if (c->starts[i] == off)
@@ -154,6 +156,7 @@ static int claims_new(struct qcow2 *q, struct err *e)
 	if (!c)
 		return err_nomem(e);
 	q->claims = c;
+	c->multiplier = hash_multiplier();
 	c->n_clusters = div_up(q->file_end, q->cluster_size);
 	if (c->n_clusters > CLUSTERS_MAX)
 		return err_set(e, EFBIG, "the file has more than %llu clusters",

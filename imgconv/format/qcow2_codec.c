@@ -10,23 +10,17 @@
  * few of its bytes (docs/decisions/0005): ISA-L's level 2 is four times as fast as libdeflate's
  * level 4, and on half of the clusters of a system's disk nearly as good.
  */
-#include <isa-l/igzip_lib.h>
 #include <libdeflate.h>
 #include <zstd.h>
 
+#include "imgconv/deflate.h"
 #include "imgconv/format/qcow2.h"
 
 #define ZSTD_DEFAULT_LEVEL 3
-/* libdeflate's level for clusters that repay it, and for clusters of less than CHOICE_MIN, whose
+/* libdeflate's level for clusters that repay it, and for clusters too small for a choice, whose
  * codecs spend their time on beginning. */
 #define ZLIB_THOROUGH_LEVEL 4
 #define ZLIB_SMALL_LEVEL 6
-#define CHOICE_MIN (16 * KIB)
-
-/* What is looked at of a cluster. */
-#define SAMPLE_PIECES 8
-#define SAMPLE_PIECE 256
-#define SAMPLE (SAMPLE_PIECES * SAMPLE_PIECE)
 
 struct qcow2_decoder {
 	struct libdeflate_decompressor *deflate;
@@ -37,8 +31,7 @@ struct qcow2_encoder {
 	struct libdeflate_compressor *deflate;
 	ZSTD_CCtx *zstd;
 	unsigned level;
-	struct isal_zstream *fast; /* NULL: there is no choice */
-	uint8_t *fast_buffer;
+	struct deflate_fast *fast; /* NULL: there is no choice */
 };
 
 int qcow2_decoder_new(enum qcow2_compression c, struct qcow2_decoder **ret, struct err *e)
@@ -125,18 +118,17 @@ int qcow2_decode(struct qcow2_decoder *d, const void *in, size_t in_len, void *o
 	return 0;
 }
 
-static int new_deflate(struct qcow2_encoder *enc, unsigned level, size_t cluster_size)
+static int new_deflate(struct qcow2_encoder *enc, unsigned level, size_t cluster_size,
+		       struct err *e)
 {
-	bool choice = !level && cluster_size >= CHOICE_MIN;
+	bool choice = !level && cluster_size >= DEFLATE_LOOK_MIN;
 
 	if (!level)
 		level = choice ? ZLIB_THOROUGH_LEVEL : ZLIB_SMALL_LEVEL;
 	enc->deflate = libdeflate_alloc_compressor((int)level);
-	if (choice) {
-		enc->fast = malloc(sizeof(*enc->fast));
-		enc->fast_buffer = malloc(ISAL_DEF_LVL2_SMALL);
-	}
-	return enc->deflate && (!choice || (enc->fast && enc->fast_buffer)) ? 0 : -ENOMEM;
+	if (!enc->deflate)
+		return err_nomem(e);
+	return choice ? deflate_fast_new(&enc->fast, e) : 0;
 }
 
 int qcow2_encoder_new(enum qcow2_compression c, unsigned level, size_t cluster_size,
@@ -150,13 +142,13 @@ int qcow2_encoder_new(enum qcow2_compression c, unsigned level, size_t cluster_s
 	if (c == QCOW2_ZSTD) {
 		enc->level = level ? level : ZSTD_DEFAULT_LEVEL;
 		enc->zstd = ZSTD_createCCtx();
-		rc = enc->zstd ? 0 : -ENOMEM;
+		rc = enc->zstd ? 0 : err_nomem(e);
 	} else {
-		rc = new_deflate(enc, level, cluster_size);
+		rc = new_deflate(enc, level, cluster_size, e);
 	}
 	if (rc) {
 		qcow2_encoder_free(enc);
-		return err_nomem(e);
+		return rc;
 	}
 	*ret = enc;
 	return 0;
@@ -169,8 +161,7 @@ void qcow2_encoder_free(void *encoder)
 	ZSTD_freeCCtx(enc->zstd);
 	if (enc->deflate)
 		libdeflate_free_compressor(enc->deflate);
-	free(enc->fast);
-	free(enc->fast_buffer);
+	deflate_fast_free(enc->fast);
 	free(enc);
 }
 
@@ -181,37 +172,10 @@ void qcow2_encoder_free(void *encoder)
  */
 static bool repays_search(const uint8_t *in, size_t len)
 {
-	uint32_t count[256] = {0};
-	uint64_t squares = 0;
-	unsigned repeats = 0;
+	struct deflate_look l = deflate_look(in, len);
 
-	for (size_t piece = 0; piece < SAMPLE_PIECES; piece++) {
-		const uint8_t *p = in + len / SAMPLE_PIECES * piece + SAMPLE_PIECE;
-
-		for (size_t i = 0; i < SAMPLE_PIECE; i++) {
-			count[p[i]]++;
-			repeats += p[i] == (p - 8)[i];
-		}
-	}
-	for (size_t i = 0; i < 256; i++)
-		squares += (uint64_t)count[i] * count[i];
-	return repeats > SAMPLE / 16 * 3 || squares > (uint64_t)SAMPLE * SAMPLE / 20;
-}
-
-static size_t encode_fast(struct qcow2_encoder *enc, const void *in, size_t in_len, void *out)
-{
-	struct isal_zstream *s = enc->fast;
-
-	isal_deflate_stateless_init(s);
-	s->level = 2;
-	s->level_buf = enc->fast_buffer;
-	s->level_buf_size = ISAL_DEF_LVL2_SMALL;
-	s->end_of_stream = 1;
-	s->next_in = (uint8_t *)in; /* it is not written to */
-	s->avail_in = (uint32_t)in_len;
-	s->next_out = out;
-	s->avail_out = (uint32_t)in_len - 1;
-	return isal_deflate_stateless(s) == COMP_OK && !s->avail_in ? s->total_out : 0;
+	return l.repeats > DEFLATE_LOOK / 16 * 3 ||
+	       l.squares > (uint64_t)DEFLATE_LOOK * DEFLATE_LOOK / 20;
 }
 
 size_t qcow2_encode(struct qcow2_encoder *enc, const void *in, size_t in_len, void *out)
@@ -219,7 +183,7 @@ size_t qcow2_encode(struct qcow2_encoder *enc, const void *in, size_t in_len, vo
 	size_t n;
 
 	if (enc->fast && !repays_search(in, in_len))
-		return encode_fast(enc, in, in_len, out);
+		return deflate_fast(enc->fast, false, in, in_len, out, in_len - 1);
 	if (enc->deflate)
 		return libdeflate_deflate_compress(enc->deflate, in, in_len, out, in_len - 1);
 	n = ZSTD_compressCCtx(enc->zstd, out, in_len - 1, in, in_len, (int)enc->level);

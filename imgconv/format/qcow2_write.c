@@ -157,12 +157,29 @@ static uint64_t clusters_in_table(const struct qcow2_writer *w, uint64_t off)
 	return w->l2_entries - (off >> w->cluster_bits) % w->l2_entries;
 }
 
+/* Leaves clusters free until the next one lies in the file as off does on the disk: image_writer.align. */
+static int skip_to(struct qcow2_writer *w, uint64_t off, struct err *e)
+{
+	uint64_t n = w->common.align >> w->cluster_bits, skip = n;
+	int rc = 0;
+
+	while (rc == 0 && skip) {
+		/* Which may take the next one. */
+		rc = enter_block(w, e);
+		skip = ((off >> w->cluster_bits) - w->next_cluster) % n;
+		w->next_cluster += skip;
+	}
+	return rc;
+}
+
 /* Gives up to `want` clusters of the disk, from off on, neighbouring ones of the file. */
 static int map_clusters(struct qcow2_writer *w, uint64_t off, uint64_t want, uint64_t *ret_first,
 			uint64_t *ret_n, struct err *e)
 {
 	int rc = enter_l2(w, off, e);
 
+	if (rc == 0)
+		rc = skip_to(w, off, e);
 	if (rc == 0)
 		rc = take_clusters(w, MIN(want, clusters_in_table(w, off)), true, ret_first, ret_n,
 				   e);

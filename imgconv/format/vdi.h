@@ -120,8 +120,9 @@ static inline bool vdi_has_data(uint32_t entry)
 }
 /* A block that has data lies in the file. */
 bool vdi_entry_fits(const struct vdi *v, uint32_t entry);
-/* An entry of the map, by way of the window. */
-int vdi_entry(struct vdi *v, uint32_t block, uint32_t *ret, struct err *e);
+/* Entries of the map from a block's on, at least that one: up to the end of the window. */
+int vdi_entries(struct vdi *v, uint32_t block, uint32_t *ret_n, const uint32_t **ret,
+		struct err *e);
 int vdi_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err *e);
 int vdi_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e);
 

@@ -60,6 +60,14 @@ static bool use(struct vdi_claims *c, uint32_t entry)
 	return true;
 }
 
+static int claim_block(struct vdi *v, uint32_t block, uint32_t entry, struct err *e)
+{
+	if (!vdi_has_data(entry) || !vdi_entry_fits(v, entry) || use(v->claims, entry))
+		return 0;
+	return err_set(e, EBADMSG, "block %u at 0x%llx is in use twice", block,
+		       (unsigned long long)vdi_host(v, entry));
+}
+
 int vdi_claim(struct image *im, uint64_t off, uint64_t len, struct err *e)
 {
 	struct vdi *v = to_vdi(im);
@@ -71,14 +79,14 @@ int vdi_claim(struct image *im, uint64_t off, uint64_t len, struct err *e)
 		rc = claims_new(v, &v->claims, e);
 	}
 	while (rc == 0 && v->claims->next < end) {
-		uint32_t block = (uint32_t)v->claims->next++;
-		uint32_t entry;
+		uint32_t block = (uint32_t)v->claims->next, n = 0;
+		const uint32_t *entries = NULL;
 
-		rc = vdi_entry(v, block, &entry, e);
-		if (rc == 0 && vdi_has_data(entry) && vdi_entry_fits(v, entry) &&
-		    !use(v->claims, entry))
-			rc = err_set(e, EBADMSG, "block %u at 0x%llx is in use twice", block,
-				     (unsigned long long)vdi_host(v, entry));
+		rc = vdi_entries(v, block, &n, &entries, e);
+		n = (uint32_t)MIN((uint64_t)n, end - block);
+		for (uint32_t i = 0; rc == 0 && i < n; i++)
+			rc = claim_block(v, block + i, entries[i], e);
+		v->claims->next += n;
 	}
 	return rc;
 }
@@ -112,18 +120,19 @@ static int check_blocks(struct vdi *v, struct vdi_claims *claims, struct image_c
 	uint32_t allocated = 0;
 	int rc = 0;
 
-	for (uint32_t block = 0; rc == 0 && block < v->n_entries; block++) {
-		uint32_t entry = VDI_FREE;
+	for (uint32_t block = 0, n = 0; rc == 0 && block < v->n_entries; block += n) {
+		const uint32_t *entries = NULL;
 
-		rc = vdi_entry(v, block, &entry, e);
-		if (rc == 0 && vdi_has_data(entry)) {
+		rc = stop_check(e);
+		if (rc == 0)
+			rc = vdi_entries(v, block, &n, &entries, e);
+		for (uint32_t i = 0; rc == 0 && i < n; i++) {
+			if (!vdi_has_data(entries[i]))
+				continue;
 			allocated++;
-			rc = check_block(v, claims, block, entry, c, e);
+			rc = check_block(v, claims, block + i, entries[i], c, e);
 		}
-		if (rc == 0 && block % VDI_WINDOW == 0) {
-			rc = stop_check(e);
-			progress_set(p, MIN((uint64_t)block * v->block_size, v->common.size));
-		}
+		progress_set(p, MIN((uint64_t)block * v->block_size, v->common.size));
 	}
 	if (rc < 0 || allocated == said)
 		return rc;

@@ -8,8 +8,6 @@
 
 /* Map entries that a read looks up at once. */
 #define ENTRIES_AT_ONCE 128u
-/* Entries that next_extent goes through before it stops at what it has. */
-#define EXTENT_ENTRIES (1u << 22)
 
 bool vdi_entry_fits(const struct vdi *v, uint32_t entry)
 {
@@ -36,7 +34,7 @@ static int read_entries(const struct vdi *v, uint64_t first, uint32_t n, uint32_
 	return 0;
 }
 
-int vdi_entry(struct vdi *v, uint32_t block, uint32_t *ret, struct err *e)
+int vdi_entries(struct vdi *v, uint32_t block, uint32_t *ret_n, const uint32_t **ret, struct err *e)
 {
 	if (block - v->window_first >= v->window_n) {
 		uint32_t first = block - block % VDI_WINDOW;
@@ -50,7 +48,8 @@ int vdi_entry(struct vdi *v, uint32_t block, uint32_t *ret, struct err *e)
 		v->window_first = first;
 		v->window_n = n;
 	}
-	*ret = v->window[block - v->window_first];
+	*ret = v->window + (block - v->window_first);
+	*ret_n = (uint32_t)(v->window_first + v->window_n - block);
 	return 0;
 }
 
@@ -75,31 +74,31 @@ static int static_extent(const struct vdi *v, uint64_t host, struct extent *ret,
 	return rc;
 }
 
+/* It ends where the window does, so that vdi_claim finds the same entries there. */
 int vdi_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
 {
 	struct vdi *v = to_vdi(im);
 	uint32_t block = (uint32_t)(off / v->block_size);
-	uint32_t first = 0, before = 0;
-	uint32_t end = (uint32_t)MIN((uint64_t)block + EXTENT_ENTRIES, (uint64_t)v->n_blocks);
+	const uint32_t *entries = NULL;
+	uint32_t first, n = 0, i = 0;
+	int rc;
 
 	if (v->refusal.code)
 		return err_set(e, v->refusal.code, "%s", v->refusal.msg);
-	for (uint32_t i = block; i < end; i++) {
-		uint32_t entry;
-		int rc = vdi_entry(v, i, &entry, e);
-
-		if (rc == 0)
-			rc = check_entry(v, i, entry, e);
-		if (rc)
+	rc = vdi_entries(v, block, &n, &entries, e);
+	if (rc < 0)
+		return rc;
+	n = MIN(n, v->n_blocks - block);
+	first = entries[0];
+	do {
+		rc = check_entry(v, block + i, entries[i], e);
+		if (rc < 0)
 			return rc;
-		if (i == block)
-			first = entry;
-		else if (!continues(v, before, entry))
-			end = i;
-		before = entry;
-	}
-	*ret = (struct extent){
-		.start = off, .length = (uint64_t)end * v->block_size - off, .kind = EXTENT_DATA};
+		i++;
+	} while (i < n && continues(v, entries[i - 1], entries[i]));
+	*ret = (struct extent){.start = off,
+			       .length = ((uint64_t)block + i) * v->block_size - off,
+			       .kind = EXTENT_DATA};
 	if (first == VDI_FREE)
 		ret->kind = EXTENT_HOLE;
 	else if (first == VDI_ZERO)

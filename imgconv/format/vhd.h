@@ -158,8 +158,9 @@ static inline uint64_t vhd_block_bytes(const struct vhd *v)
 }
 /* What is wrong with a BAT entry that is not absent; NULL: nothing. */
 const char *vhd_entry_fault(const struct vhd *v, uint32_t entry);
-/* An entry of the BAT, by way of the window. */
-int vhd_entry(struct vhd *v, uint32_t block, uint32_t *ret, struct err *e);
+/* Entries of the BAT from a block's on, at least that one: up to the end of the window. */
+int vhd_entries(struct vhd *v, uint32_t block, uint32_t *ret_n, const uint32_t **ret,
+		struct err *e);
 int vhd_pread(struct image *im, void *buf, size_t len, uint64_t off, struct err *e);
 int vhd_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e);
 

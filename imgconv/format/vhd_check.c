@@ -65,6 +65,14 @@ static bool take_room(const struct vhd *v, struct vhd_claims *c, uint32_t entry)
 	return true;
 }
 
+static int claim_block(struct vhd *v, uint32_t block, uint32_t entry, struct err *e)
+{
+	if (entry == VHD_ABSENT || vhd_entry_fault(v, entry) || take_room(v, v->claims, entry))
+		return 0;
+	return err_set(e, EBADMSG, "block %u at 0x%llx overlaps another block", block,
+		       (unsigned long long)entry * VHD_SECTOR);
+}
+
 int vhd_claim(struct image *im, uint64_t off, uint64_t len, struct err *e)
 {
 	struct vhd *v = to_vhd(im);
@@ -82,14 +90,14 @@ int vhd_claim(struct image *im, uint64_t off, uint64_t len, struct err *e)
 	}
 	end = MIN(div_up(off + len, v->block_size), (uint64_t)v->n_blocks);
 	while (rc == 0 && v->claims->next < end) {
-		uint32_t block = (uint32_t)v->claims->next++;
-		uint32_t entry;
+		uint32_t block = (uint32_t)v->claims->next, n = 0;
+		const uint32_t *entries = NULL;
 
-		rc = vhd_entry(v, block, &entry, e);
-		if (rc == 0 && entry != VHD_ABSENT && !vhd_entry_fault(v, entry) &&
-		    !take_room(v, v->claims, entry))
-			rc = err_set(e, EBADMSG, "block %u at 0x%llx overlaps another block", block,
-				     (unsigned long long)entry * VHD_SECTOR);
+		rc = vhd_entries(v, block, &n, &entries, e);
+		n = (uint32_t)MIN((uint64_t)n, end - block);
+		for (uint32_t i = 0; rc == 0 && i < n; i++)
+			rc = claim_block(v, block + i, entries[i], e);
+		v->claims->next += n;
 	}
 	return rc;
 }
@@ -119,16 +127,17 @@ static int check_blocks(struct vhd *v, struct vhd_claims *claims, struct image_c
 {
 	int rc = 0;
 
-	for (uint32_t block = 0; rc == 0 && block < v->n_entries; block++) {
-		uint32_t entry = VHD_ABSENT;
+	for (uint32_t block = 0, n = 0; rc == 0 && block < v->n_entries; block += n) {
+		const uint32_t *entries = NULL;
 
-		rc = vhd_entry(v, block, &entry, e);
-		if (rc == 0 && entry != VHD_ABSENT)
-			rc = check_block(v, claims, block, entry, c, e);
-		if (rc == 0 && block % VHD_WINDOW == 0) {
-			rc = stop_check(e);
-			progress_set(p, MIN((uint64_t)block * v->block_size, v->common.size));
+		rc = stop_check(e);
+		if (rc == 0)
+			rc = vhd_entries(v, block, &n, &entries, e);
+		for (uint32_t i = 0; rc == 0 && i < n; i++) {
+			if (entries[i] != VHD_ABSENT)
+				rc = check_block(v, claims, block + i, entries[i], c, e);
 		}
+		progress_set(p, MIN((uint64_t)block * v->block_size, v->common.size));
 	}
 	return rc;
 }

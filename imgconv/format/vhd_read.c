@@ -10,8 +10,6 @@
 #define ENTRIES_AT_ONCE 128u
 /* Data that are read with one piece of the bitmap. */
 #define PIECE (512 * KIB)
-/* Entries that next_extent goes through before it stops at what it has. */
-#define EXTENT_ENTRIES (1u << 22)
 
 const char *vhd_entry_fault(const struct vhd *v, uint32_t entry)
 {
@@ -51,7 +49,7 @@ static int read_entries(const struct vhd *v, uint64_t first, uint32_t n, uint32_
 	return 0;
 }
 
-int vhd_entry(struct vhd *v, uint32_t block, uint32_t *ret, struct err *e)
+int vhd_entries(struct vhd *v, uint32_t block, uint32_t *ret_n, const uint32_t **ret, struct err *e)
 {
 	if (block - v->window_first >= v->window_n) {
 		uint32_t first = block - block % VHD_WINDOW;
@@ -65,7 +63,8 @@ int vhd_entry(struct vhd *v, uint32_t block, uint32_t *ret, struct err *e)
 		v->window_first = first;
 		v->window_n = n;
 	}
-	*ret = v->window[block - v->window_first];
+	*ret = v->window + (block - v->window_first);
+	*ret_n = (uint32_t)(v->window_first + v->window_n - block);
 	return 0;
 }
 
@@ -84,33 +83,33 @@ static int parent_extent(struct vhd *v, uint64_t off, struct extent *ret, struct
 	return rc;
 }
 
+/* It ends where the window does, so that vhd_claim finds the same entries there. */
 int vhd_next_extent(struct image *im, uint64_t off, struct extent *ret, struct err *e)
 {
 	struct vhd *v = to_vhd(im);
-	uint32_t first, end, block;
-	bool absent = false;
+	const uint32_t *entries = NULL;
+	uint32_t block, n = 0, i = 0;
+	bool absent;
+	int rc;
 
 	if (v->refusal.code)
 		return err_set(e, v->refusal.code, "%s", v->refusal.msg);
 	if (v->type == VHD_FIXED)
 		return image_file_extent(im, off, im->size, ret, e);
-	first = (uint32_t)(off / v->block_size);
-	end = (uint32_t)MIN((uint64_t)first + EXTENT_ENTRIES, (uint64_t)v->n_blocks);
-	for (block = first; block < end; block++) {
-		uint32_t entry;
-		int rc = vhd_entry(v, block, &entry, e);
-
-		if (rc == 0)
-			rc = check_entry(v, block, entry, e);
-		if (rc)
+	block = (uint32_t)(off / v->block_size);
+	rc = vhd_entries(v, block, &n, &entries, e);
+	if (rc < 0)
+		return rc;
+	n = MIN(n, v->n_blocks - block);
+	absent = entries[0] == VHD_ABSENT;
+	while (i < n && absent == (entries[i] == VHD_ABSENT)) {
+		rc = check_entry(v, block + i, entries[i], e);
+		if (rc < 0)
 			return rc;
-		if (block == first)
-			absent = entry == VHD_ABSENT;
-		else if (absent != (entry == VHD_ABSENT))
-			break;
+		i++;
 	}
 	*ret = (struct extent){.start = off,
-			       .length = (uint64_t)block * v->block_size - off,
+			       .length = ((uint64_t)block + i) * v->block_size - off,
 			       .kind = absent ? EXTENT_HOLE : EXTENT_DATA};
 	return absent ? parent_extent(v, off, ret, e) : 0;
 }

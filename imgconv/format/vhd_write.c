@@ -20,6 +20,7 @@
 
 #include "imgconv/format/vhd.h"
 #include "lib/fs.h"
+#include "lib/stop.h"
 
 #define GRAIN 4096u
 #define BLOCK_SIZE (2 * MIB)
@@ -309,8 +310,10 @@ static int write_zeros(struct vhd_writer *w, uint64_t end, struct err *e)
 	static const uint8_t zeros[64 * KIB];
 	int rc = 0;
 
-	while (rc == 0 && w->end < end)
+	while (rc == 0 && w->end < end) {
 		rc = write_next(w, zeros, (size_t)MIN(end - w->end, (uint64_t)sizeof(zeros)), e);
+		rc = rc ? rc : stop_check(e);
+	}
 	return rc;
 }
 

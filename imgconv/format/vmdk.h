@@ -302,6 +302,7 @@ int vmdk_info(struct image *im, struct image_info *ret, struct err *e);
 /* ---- codec (vmdk_codec.c) --------------------------------------------------------------------- */
 
 struct vmdk_decoder; /* of one thread at a time */
+struct vmdk_encoder;
 
 int vmdk_decoder_new(struct vmdk_decoder **ret, struct err *e);
 void vmdk_decoder_free(struct vmdk_decoder *d);
@@ -313,10 +314,11 @@ int vmdk_decode(struct vmdk_decoder *d, const void *in, size_t in_len, void *out
 		size_t least, struct err *e);
 /* The most that encoding makes of a grain of len bytes. */
 size_t vmdk_encoded_max(size_t len);
-int vmdk_encoder_new(unsigned level, void **ret, struct err *e);
+/* level 0: what is best for each grain. */
+int vmdk_encoder_new(unsigned level, struct vmdk_encoder **ret, struct err *e);
 void vmdk_encoder_free(void *encoder);
 /* The zlib stream of in; out has room for vmdk_encoded_max. */
-size_t vmdk_encode(void *encoder, const void *in, size_t in_len, void *out);
+size_t vmdk_encode(struct vmdk_encoder *enc, const void *in, size_t in_len, void *out);
 
 /* vmdk_stream.c */
 int vmdk_stream_open(int fd, const char *name, uint64_t size, struct image_stream **ret,

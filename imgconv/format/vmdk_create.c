@@ -8,7 +8,6 @@
 #include "lib/fs.h"
 #include "lib/str.h"
 
-#define LEVEL_DEFAULT 4u
 #define LEVEL_MAX 12u
 #define HWVERSION_DEFAULT 4u
 #define FLAT_GRAIN 4096u /* the unit in which zeros are left out: a block of most file systems */
@@ -89,8 +88,8 @@ static int take_options(struct vmdk_writer *w, const struct image_create_opts *o
 	}
 	w->adapter = adapters[adapter];
 	w->hwversion = (unsigned)version;
-	w->level = o && o->level ? o->level : LEVEL_DEFAULT;
-	if (w->level > LEVEL_MAX || (o && o->level && w->type != VMDK_STREAM_OPTIMIZED))
+	w->level = o ? o->level : 0;
+	if (w->level > LEVEL_MAX || (w->level && w->type != VMDK_STREAM_OPTIMIZED))
 		return err_set(e, EINVAL, "there is no compression level %u here", w->level);
 	return 0;
 }
@@ -369,7 +368,11 @@ void vmdk_writer_free(struct image_writer *iw)
 
 int vmdk_writer_encoder_new(const struct image_writer *iw, void **ret, struct err *e)
 {
-	return vmdk_encoder_new(((const struct vmdk_writer *)iw)->level, ret, e);
+	struct vmdk_encoder *encoder = NULL;
+	int rc = vmdk_encoder_new(((const struct vmdk_writer *)iw)->level, &encoder, e);
+
+	*ret = encoder;
+	return rc;
 }
 
 /*

@@ -105,7 +105,8 @@ int vmdk_map(struct vmdk *v, const struct vmdk_extent *x, uint64_t at, uint64_t 
 static int flat_extent(const struct vmdk_extent *x, uint64_t at, struct extent *ret, struct err *e)
 {
 	uint64_t start = ret->start;
-	int rc = image_fd_extent(x->fd, x->offset + at, x->offset + x->length, ret, e);
+	int rc =
+		image_fd_extent(x->fd, x->file_size, x->offset + at, x->offset + x->length, ret, e);
 
 	ret->start = start;
 	return rc < 0 ? vmdk_extent_wrap(x, e) : 0;

@@ -11,8 +11,8 @@
 #define BITS_MAX (1ull << 28)
 #define SECTORS_MAX (1ull << 32) /* all that grain tables can point to */
 #define BLOCK 4096u
-#define PARTS_MIN (1u << 10)
-#define PARTS_MAX (1u << 20) /* the table is never more than half full */
+#define PARTS_MIN_BITS 10
+#define PARTS_MAX_BITS 20 /* the table is never more than half full */
 
 struct vmdk_space {
 	unsigned unit_bits; /* sectors of a unit, log2 */
@@ -22,8 +22,10 @@ struct vmdk_space {
 		uint32_t key;  /* unit + 1; 0: free */
 		uint16_t mask; /* of its sectors */
 	} * parts;
-	uint32_t n_parts, cap_parts; /* cap is a power of two */
-	uint16_t *parts_near;        /* how many of them there are among BLOCK units */
+	uint32_t n_parts, cap_parts; /* cap is 2^cap_bits, or 0 */
+	unsigned cap_bits;
+	uint64_t multiplier;
+	uint16_t *parts_near; /* how many of them there are among BLOCK units */
 };
 
 int vmdk_space_new(uint64_t file_size, struct vmdk_space **ret, struct err *e)
@@ -32,6 +34,7 @@ int vmdk_space_new(uint64_t file_size, struct vmdk_space **ret, struct err *e)
 
 	if (!s)
 		return err_nomem(e);
+	s->multiplier = hash_multiplier();
 	s->n_sectors = MIN(div_up(file_size, SECTOR), SECTORS_MAX);
 	while (s->n_sectors >> s->unit_bits > BITS_MAX)
 		s->unit_bits++;
@@ -58,7 +61,7 @@ void vmdk_space_free(struct vmdk_space *s)
 
 static uint32_t slot_of(const struct vmdk_space *s, uint32_t key)
 {
-	return (uint32_t)(key * 0x9e3779b97f4a7c15ull >> 32) & (s->cap_parts - 1);
+	return (uint32_t)hash_slot(s->multiplier, key, s->cap_bits);
 }
 
 /* The slot that has the key, or the free one where it belongs. */
@@ -82,16 +85,18 @@ static int parts_grow(struct vmdk_space *s, struct err *e)
 {
 	struct vmdk_part *old = s->parts;
 	uint32_t n = s->cap_parts;
+	unsigned bits = n ? s->cap_bits + 1 : PARTS_MIN_BITS;
 
-	if (n == PARTS_MAX)
+	if (bits > PARTS_MAX_BITS)
 		return err_set(e, EFBIG,
 			       "the file's parts lie too scattered to be told from each other");
-	s->parts = calloc(n ? n * 2 : PARTS_MIN, sizeof(*s->parts));
+	s->parts = calloc((size_t)1 << bits, sizeof(*s->parts));
 	if (!s->parts) {
 		s->parts = old;
 		return err_nomem(e);
 	}
-	s->cap_parts = n ? n * 2 : PARTS_MIN;
+	s->cap_parts = 1u << bits;
+	s->cap_bits = bits;
 	for (uint32_t i = 0; i < n; i++) {
 		if (old[i].key)
 			*part_find(s, old[i].key) = old[i];

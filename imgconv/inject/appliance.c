@@ -247,6 +247,7 @@ void appliance_op_close(struct guest_fs *fs)
 
 	stop(a);
 	image_close(a->layer);
+	image_layout_release(&a->layout);
 	buf_release(&a->m);
 	free(a->common.volume);
 	free(a);
@@ -304,7 +305,9 @@ int appliance_open(struct image *im, unsigned wanted, const char *volume, bool b
 	fs->ops = &appliance_ops;
 	a->requests = a->disks = -1;
 	a->writable = flags & GUEST_FS_WRITE;
-	rc = image_layer_new(im, &a->layer, e);
+	rc = image_layout_read(im, &a->layout, e);
+	if (rc >= 0)
+		rc = image_layer_new(im, &a->layer, e);
 	if (rc >= 0)
 		rc = launch(a, e);
 	if (rc >= 0)

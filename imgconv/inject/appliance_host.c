@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "imgconv/inject/appliance_confine.h"
 #include "imgconv/inject/appliance_driver.h"
 #include "lib/fs.h"
 #include "lib/str.h"
@@ -102,8 +103,10 @@ static void run_process(const struct appliance_host *h, const struct ends *x, bo
 	struct driver_opts o = {.folder = h->folder, .disk = socket, .kvm = kvm};
 	pid_t acceptor;
 
+	struct err e;
+
 	settle(x);
-	if (getppid() != parent || !socket)
+	if (getppid() != parent || !socket || appliance_confine(h->folder, &e) < 0)
 		_exit(1);
 	acceptor = start_acceptor(5, 4);
 	close(4);

@@ -14,6 +14,7 @@
 struct appliance {
 	struct guest_fs common;
 	struct image *layer; /* the machine's disk */
+	struct image_layout layout;
 	int requests, disks;
 	bool serving; /* the thread that serves the disk runs */
 	pthread_t server;

@@ -75,6 +75,16 @@ static bool is_file_system(const struct volume *v)
 	return *v->type && strcmp(v->type, "swap") != 0 && strcmp(v->type, "unknown") != 0;
 }
 
+static void name_partition(struct volume *v, const struct image_layout *l)
+{
+	for (size_t i = 0; v->partition && i < l->n_partitions; i++) {
+		if (l->partitions[i].number == v->partition) {
+			v->part_uuid = l->partitions[i].uuid;
+			v->part_label = l->partitions[i].name;
+		}
+	}
+}
+
 static int find_all(struct appliance *a, struct found *f, struct err *e)
 {
 	struct wire_reader r;
@@ -96,6 +106,7 @@ static int find_all(struct appliance *a, struct found *f, struct err *e)
 		rc = split(v, e);
 		if (rc < 0)
 			return rc;
+		name_partition(v, &a->layout);
 	}
 	return 0;
 }
@@ -344,7 +355,7 @@ static int mount_entry(struct appliance *a, const struct found *f, const struct 
 	/* Small file systems for firmware are not what changes are for. */
 	if (!strcmp(v->type, "vfat") || !strcmp(v->type, "ntfs") || (v == root && !x->subvolume))
 		return 0;
-	options = x->subvolume ? str_format("%s%ssubvol=%s", using_options(a, v->type),
+	options = x->subvolume ? str_format("%s%s%s", using_options(a, v->type),
 					    *using_options(a, v->type) ? "," : "", x->subvolume)
 			       : strdup(using_options(a, v->type));
 	if (!options)
@@ -407,12 +418,15 @@ int appliance_mount_root(struct appliance *a, struct appliance_choice *c, struct
 	unsigned tries = 0;
 	int rc;
 
-	/* A busy machine now and then does not know all that there is when it is asked at once. */
+	/*
+	 * A busy machine now and then does not know all that there is when it is asked at once, or
+	 * cannot mount a Btrfs to list what is in it.
+	 */
 	do {
 		found_release(&f);
 		f = (struct found){0};
 		rc = find_root(a, &f, c, &root, e);
-	} while ((rc == -ENOENT || rc == -ENOTSUP) && again(rc, &tries));
+	} while ((rc == -ENOENT || rc == -ENOTSUP || rc == -EIO) && again(rc, &tries));
 	if (rc >= 0)
 		rc = umount_all(a, e);
 	if (rc < 0)

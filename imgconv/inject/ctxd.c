@@ -6,7 +6,6 @@
 #include "lib/fs.h"
 #include "lib/str.h"
 
-#define PROGRAM "/usr/sbin/ctxd"
 #define PROGRAM_NAME "ctxd"
 
 static const struct overlay_attr program_attr = {.mode = 0755};
@@ -38,7 +37,7 @@ static int add_program(struct guest_fs *fs, const struct overlay *files, struct 
 
 	if (rc < 0)
 		return rc;
-	return overlay_add_file(to, PROGRAM, program->data, program->len, &program_attr, e);
+	return overlay_add_file(to, CTXD_PROGRAM, program->data, program->len, &program_attr, e);
 }
 
 int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,

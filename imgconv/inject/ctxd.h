@@ -6,6 +6,8 @@
 #include "imgconv/inject/distro.h"
 #include "imgconv/inject/overlay.h"
 
+#define CTXD_PROGRAM "/usr/sbin/ctxd"
+
 /*
  * Puts what ctxd is made of into files: the program as "/ctxd", what starts it as "/systemd/NAME",
  * "/openrc/NAME", "/upstart/NAME", "/sysv/debian/NAME" and so on. It comes from
@@ -21,6 +23,15 @@ int ctxd_load(struct overlay *files, struct err *e);
  */
 int ctxd_expand(struct guest_fs *fs, const struct distro *d, const struct overlay *files,
 		struct overlay *to, struct err *e);
+
+/*
+ * Appends to `to` what takes out again what the guest's receipt (inject/receipt.h) says was put in.
+ * Errors: ENOENT ctxd is there without one.
+ */
+int ctxd_remove_expand(struct guest_fs *fs, struct overlay *to, struct err *e);
+/* The same for what ctxd wrote while the guest ran, by its list. Errors: EINVAL one that
+ * lies; EBADMSG one that is too long. */
+int ctxd_undo_expand(struct guest_fs *fs, struct overlay *to, struct err *e);
 
 /*
  * The units' names in WantedBy= and RequiredBy= of [Install] in a unit file (systemd.unit(5)), one

@@ -49,20 +49,39 @@ static bool has_option(const char *options, const char *wanted)
 	return false;
 }
 
-/* "@/home" of "rw,subvol=/@/home"; the caller's; NULL: there is none. */
-static char *subvolume_of(const char *options)
+/* What comes behind "KEY=" among the options; NULL: there is none. */
+static const char *option_of(const char *options, const char *key, size_t *ret_len)
 {
+	size_t len = strlen(key);
+
 	for (const char *s = options; *s; s += *s == ',') {
 		size_t n = strcspn(s, ",");
 
-		if (str_has_prefix(s, "subvol=")) {
-			const char *name = s + 7 + strspn(s + 7, "/");
-
-			return strndup(name, (size_t)(s + n - name));
+		if (!strncmp(s, key, len) && s[len] == '=') {
+			*ret_len = n - len - 1;
+			return s + len + 1;
 		}
 		s += n;
 	}
 	return NULL;
+}
+
+/* "subvol=@/home" of "rw,subvol=/@/home", else "subvolid=257"; 1; 0: neither is said. */
+static int subvolume_of(const char *options, char **ret)
+{
+	size_t len = 0, slashes;
+	const char *name = option_of(options, "subvol", &len);
+
+	if (name) {
+		slashes = strspn(name, "/");
+		*ret = str_format("subvol=%.*s", (int)(len - slashes), name + slashes);
+	} else {
+		name = option_of(options, "subvolid", &len);
+		if (!name || !len || strspn(name, "0123456789") != len)
+			return 0;
+		*ret = str_format("subvolid=%.*s", (int)len, name);
+	}
+	return *ret ? 1 : -ENOMEM;
 }
 
 static bool on_disk(const char *type)
@@ -106,8 +125,7 @@ static int parse_line(char *line, struct fstab_entry *ret, struct err *e)
 		return 0;
 	ret->spec = strdup(field[0]);
 	ret->dir = strdup(field[1]);
-	ret->subvolume = subvolume_of(field[3]);
-	if (!ret->spec || !ret->dir) {
+	if (!ret->spec || !ret->dir || subvolume_of(field[3], &ret->subvolume) < 0) {
 		entry_release(ret);
 		return err_nomem(e);
 	}
@@ -156,7 +174,7 @@ static bool same_value(const char *value, const char *with)
 	if (*value == '"')
 		value++;
 	n = strcspn(value, "\"");
-	return *with && strlen(with) == n && !strncasecmp(value, with, n);
+	return with && *with && strlen(with) == n && !strncasecmp(value, with, n);
 }
 
 /* The device mapper doubles the hyphens of a name. */
@@ -201,14 +219,24 @@ static unsigned partition_of(const char *spec)
 
 static bool means(const char *spec, const struct volume *v)
 {
+	const struct {
+		const char *prefix, *value;
+	} names[] = {
+		{"UUID=", v->uuid},
+		{"LABEL=", v->label},
+		{"PARTUUID=", v->part_uuid},
+		{"PARTLABEL=", v->part_label},
+		{"/dev/disk/by-uuid/", v->uuid},
+		{"/dev/disk/by-label/", v->label},
+		{"/dev/disk/by-partuuid/", v->part_uuid},
+		{"/dev/disk/by-partlabel/", v->part_label},
+	};
 	unsigned partition = partition_of(spec);
 
-	if (str_has_prefix(spec, "UUID="))
-		return same_value(spec + 5, v->uuid);
-	if (str_has_prefix(spec, "LABEL="))
-		return same_value(spec + 6, v->label);
-	if (str_has_prefix(spec, "/dev/disk/by-uuid/"))
-		return same_value(spec + 18, v->uuid);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (str_has_prefix(spec, names[i].prefix))
+			return same_value(spec + strlen(names[i].prefix), names[i].value);
+	}
 	return (partition && partition == v->partition) || !strcmp(spec, v->device) ||
 	       is_mapped(spec, v->device);
 }

@@ -12,13 +12,15 @@ struct volume {
 	char *subvolume; /* "" if it is none */
 	char *type, *uuid, *label;
 	unsigned partition; /* 0: none */
+	/* PARTUUID and PARTLABEL, not its own; NULL: none */
+	const char *part_uuid, *part_label;
 };
 void volume_release(struct volume *v);
 
 struct fstab_entry {
 	char *spec;      /* "UUID=...", "/dev/mapper/vg-home" */
 	char *dir;       /* absolute, not "/", no ".." */
-	char *subvolume; /* of Btrfs; NULL: not said */
+	char *subvolume; /* of Btrfs, as an option: "subvol=@home", "subvolid=257"; NULL: not said */
 };
 
 #define FSTAB_ENTRIES_MAX 64u

@@ -10,6 +10,7 @@
 #include "imgconv/inject/distro.h"
 #include "imgconv/inject/first_boot.h"
 #include "imgconv/inject/overlay.h"
+#include "imgconv/inject/receipt.h"
 #include "imgconv/inject/root.h"
 #include "imgconv/inject/selinux.h"
 #include "imgconv/inject/setup.h"
@@ -24,6 +25,7 @@ struct apply {
 	struct inject_report *report;
 	struct selinux *policy; /* NULL: the guest has none */
 	bool unlabeled;         /* something got no label although there is a policy */
+	struct receipt *made;   /* gets the folders that are made; NULL: they are of no interest */
 	struct err *e;
 };
 
@@ -99,6 +101,8 @@ static int make_dir(struct apply *a, const char *path, const struct overlay_attr
 
 	if (rc >= 0)
 		rc = give_label(a, path, S_IFDIR, true);
+	if (rc >= 0 && a->made)
+		rc = receipt_add_dir(a->made, path, a->e);
 	return rc < 0 ? rc : note(a, '+', path);
 }
 
@@ -193,12 +197,50 @@ static int apply_delete(struct apply *a, const struct overlay_entry *x)
 	return rc < 0 ? rc : note(a, '-', x->path);
 }
 
+static int apply_move(struct apply *a, const struct overlay_entry *x)
+{
+	AUTO_BUF target = BUF_INIT;
+	struct overlay_entry link = {.kind = OVERLAY_SYMLINK, .path = x->data};
+	int rc = guest_fs_readlink(a->fs, x->path, &target, a->e);
+
+	if (rc >= 0)
+		rc = apply_delete(a, x);
+	link.data = target.data;
+	link.len = target.len;
+	return rc < 0 ? rc : apply_symlink(a, &link);
+}
+
+static int see_anything(void *ctx, const char *name, const struct guest_stat *st)
+{
+	(void)ctx;
+	(void)name;
+	(void)st;
+	return 1;
+}
+
+static int apply_rmdir(struct apply *a, const struct overlay_entry *x)
+{
+	struct guest_stat st;
+	int rc = look(a, x->path, false, &st);
+
+	if (rc <= 0 || !S_ISDIR(st.mode))
+		return rc < 0 ? rc : 0;
+	rc = guest_fs_list(a->fs, x->path, see_anything, NULL, a->e);
+	return rc ? MIN(rc, 0) : apply_delete(a, x);
+}
+
 static int apply_entry(struct apply *a, const struct overlay_entry *x)
 {
-	int rc = 0;
+	int rc;
 
 	if (x->kind == OVERLAY_DELETE)
 		return apply_delete(a, x);
+	if (x->kind == OVERLAY_RMDIR)
+		return apply_rmdir(a, x);
+	if (x->kind == OVERLAY_MOVE)
+		return apply_move(a, x);
+	if (x->kind == OVERLAY_KEEP)
+		return note(a, '!', x->path);
 	rc = need_parents(a, x->path);
 	if (rc < 0)
 		return rc;
@@ -220,6 +262,8 @@ static int expand(struct apply *a, const struct overlay_entry *x, const struct d
 	switch (x->kind) {
 	case OVERLAY_CTXD:
 		return ctxd_expand(a->fs, d, x->files, to, a->e);
+	case OVERLAY_REMOVE_CTXD:
+		return ctxd_remove_expand(a->fs, to, a->e);
 	case OVERLAY_FIRST_BOOT:
 		return first_boot_expand(a->fs, d, x, to, a->e);
 	case OVERLAY_HOSTNAME:
@@ -242,6 +286,36 @@ static int apply_expanded(struct apply *a, const struct overlay_entry *x, const 
 	return rc < 0 ? rc : apply_all(a, to, d);
 }
 
+/* The same, and the guest gets a receipt of it. */
+static int apply_ctxd(struct apply *a, const struct overlay_entry *x, const struct distro *d)
+{
+	static const struct overlay_attr attr = {.mode = 0644};
+	AUTO(overlay_free) struct overlay *to = NULL;
+	AUTO(receipt_release) struct receipt receipt = {0};
+	AUTO_BUF text = BUF_INIT;
+	int rc = overlay_new(&to, a->e);
+
+	if (rc >= 0)
+		rc = receipt_read(a->fs, &receipt, a->e);
+	if (rc >= 0)
+		rc = expand(a, x, d, to);
+	if (rc < 0)
+		return rc;
+	a->made = &receipt;
+	rc = apply_all(a, to, d);
+	if (rc >= 0)
+		rc = need_parents(a, RECEIPT_PATH);
+	a->made = NULL;
+	if (rc >= 0)
+		rc = receipt_add_overlay(&receipt, to, a->e);
+	if (rc < 0)
+		return rc;
+	if (receipt_text(&receipt, &text) < 0)
+		return err_nomem(a->e);
+	rc = overlay_add_file(to, RECEIPT_PATH, buf_str(&text), text.len, &attr, a->e);
+	return rc < 0 ? rc : apply_entry(a, &to->entries[to->n - 1]);
+}
+
 static int apply_all(struct apply *a, const struct overlay *o, const struct distro *d)
 {
 	int rc = 0;
@@ -250,8 +324,13 @@ static int apply_all(struct apply *a, const struct overlay *o, const struct dist
 		const struct overlay_entry *x = &o->entries[i];
 
 		rc = stop_check(a->e);
-		if (rc >= 0)
-			rc = x->path ? apply_entry(a, x) : apply_expanded(a, x, d);
+		if (rc < 0)
+			break;
+		if (x->path)
+			rc = apply_entry(a, x);
+		else
+			rc = x->kind == OVERLAY_CTXD ? apply_ctxd(a, x, d)
+						     : apply_expanded(a, x, d);
 	}
 	return rc;
 }

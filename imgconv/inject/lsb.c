@@ -197,3 +197,52 @@ int lsb_depend_add(const char *text, const char *name, const char *after, const 
 	buf_release(&r.seen);
 	return rc < 0 ? -ENOMEM : 0;
 }
+
+/* A line behind its ':' or '=' without the word. Returns how many words were left, or an error. */
+static int copy_others(const char *words, const char *name, struct buf *out, bool *removed)
+{
+	const char *from = words, *word;
+	size_t len;
+	int n = 0;
+
+	while ((word = next_word(&words, &len))) {
+		if (len == strlen(name) && !memcmp(word, name, len)) {
+			*removed = true;
+		} else {
+			n++;
+			if (buf_add(out, from, (size_t)(words - from)) < 0)
+				return -ENOMEM;
+		}
+		from = words;
+	}
+	return buf_add(out, from, strcspn(from, "\n")) < 0 ? -ENOMEM : n;
+}
+
+int lsb_depend_remove(const char *text, const char *name, struct buf *out)
+{
+	int any = 0;
+
+	for (const char *s = text; *s; s = next_line(s)) {
+		size_t len = strcspn(s, "\n"), head = strcspn(s, ":=\n"), before = out->len;
+		bool rule = s[head] == ':', removed = false;
+		int n = 0;
+
+		if (rule && head == strlen(name) && !memcmp(s, name, head)) {
+			any = 1;
+			continue;
+		}
+		head += head < len;
+		if (buf_add(out, s, head) < 0)
+			return -ENOMEM;
+		n = copy_others(s + head, name, out, &removed);
+		if (n < 0 || (s[len] && buf_addc(out, '\n') < 0))
+			return -ENOMEM;
+		/* One that waited for nothing else had no line before. */
+		if (removed && rule && !n) {
+			out->len = before;
+			out->data[before] = '\0';
+		}
+		any |= removed;
+	}
+	return any;
+}

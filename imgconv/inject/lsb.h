@@ -28,5 +28,10 @@ bool lsb_has_word(const char *list, const char *word, size_t len);
  */
 int lsb_depend_add(const char *text, const char *name, const char *after, const char *before,
 		   struct buf *out);
+/*
+ * The same without a script: its own line, and its name in those of others. What else there is stays
+ * as it is. Returns 1 if there was anything, 0 if not (out is then a copy). Errors: ENOMEM.
+ */
+int lsb_depend_remove(const char *text, const char *name, struct buf *out);
 
 #endif

@@ -228,6 +228,21 @@ int overlay_add_delete(struct overlay *o, const char *path, struct err *e)
 	return overlay_add(o, OVERLAY_DELETE, path, NULL, 0, NULL, e);
 }
 
+int overlay_add_shared(struct overlay *o, const char *path, const void *data, size_t len,
+		       const struct overlay_attr *a, struct err *e)
+{
+	int rc = overlay_add_file(o, path, data, len, a, e);
+
+	if (rc == 0)
+		o->entries[o->n - 1].shared = true;
+	return rc;
+}
+
+int overlay_add_move(struct overlay *o, const char *path, const char *to, struct err *e)
+{
+	return overlay_add(o, OVERLAY_MOVE, path, to, strlen(to), NULL, e);
+}
+
 /* ---- what depends on the guest --------------------------------------------------------------- */
 
 /* What a service is made of, loaded by `load`. */
@@ -249,6 +264,11 @@ static int add_service(struct overlay *o, enum overlay_kind kind, const void *da
 int overlay_add_ctxd(struct overlay *o, struct err *e)
 {
 	return add_service(o, OVERLAY_CTXD, NULL, 0, ctxd_load, e);
+}
+
+int overlay_add_remove_ctxd(struct overlay *o, struct err *e)
+{
+	return overlay_add(o, OVERLAY_REMOVE_CTXD, NULL, NULL, 0, NULL, e);
 }
 
 int overlay_add_first_boot(struct overlay *o, const char *name, const void *data, size_t len,

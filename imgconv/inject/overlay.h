@@ -13,8 +13,12 @@ enum overlay_kind {
 	OVERLAY_DIR,
 	OVERLAY_SYMLINK,
 	OVERLAY_DELETE,
+	OVERLAY_RMDIR, /* a folder, if it is empty */
+	OVERLAY_MOVE,  /* a link, to the path in data */
+	OVERLAY_KEEP,  /* nothing is done, which is told */
 	/* Replaced by what fits the guest before they are applied; these have no path. */
 	OVERLAY_CTXD,
+	OVERLAY_REMOVE_CTXD,
 	OVERLAY_FIRST_BOOT, /* data: a script */
 	OVERLAY_HOSTNAME,   /* data: the name */
 	OVERLAY_SSH_KEY,    /* data: lines of authorized_keys */
@@ -29,8 +33,9 @@ struct overlay_xattr {
 struct overlay_entry {
 	enum overlay_kind kind;
 	char *path; /* absolute, no "." or "..", no double or trailing slash */
-	char *data; /* a file's bytes or a link's target, with a NUL behind them */
+	char *data; /* a file's bytes, a link's target or new path, with a NUL behind them */
 	size_t len;
+	bool shared; /* a file of the guest's own, with something of ours in it */
 	struct overlay_attr attr;
 	struct overlay_xattr *xattrs; /* n_xattrs */
 	size_t n_xattrs;
@@ -54,6 +59,11 @@ int overlay_add(struct overlay *o, enum overlay_kind kind, const char *path, con
 /* To the entry that was added last. Errors: ENOTSUP an attribute that means nothing offline. */
 int overlay_add_xattr(struct overlay *o, const char *key, const void *value, size_t len,
 		      struct err *e);
+/* A file of the guest's own, with other bytes. */
+int overlay_add_shared(struct overlay *o, const char *path, const void *data, size_t len,
+		       const struct overlay_attr *a, struct err *e);
+/* A symbolic link of the guest's gets another path. */
+int overlay_add_move(struct overlay *o, const char *path, const char *to, struct err *e);
 /* Gives the last entry with that path, which exists, other bytes. */
 int overlay_replace(struct overlay *o, const char *path, const void *data, size_t len,
 		    struct err *e);

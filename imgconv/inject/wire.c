@@ -4,8 +4,8 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/stop.h"
 
 #define HEAD 8
@@ -83,14 +83,6 @@ int wire_send(int fd, struct buf *m, struct err *e)
 
 /* ---- taking ---------------------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Bytes that are there, at most len; 0 at the end. */
 static int read_some(int fd, uint64_t until_ms, void *to, size_t len, size_t *ret, struct err *e)
 {
@@ -104,7 +96,7 @@ static int read_some(int fd, uint64_t until_ms, void *to, size_t len, size_t *re
 		rc = poll(&p, 1, LOOK_MS);
 		if (rc < 0 && errno != EINTR)
 			return err_errno(e, errno, "poll");
-		if (rc == 0 && now_ms() >= until_ms)
+		if (rc == 0 && clock_ms() >= until_ms)
 			return err_set(e, ETIMEDOUT, "libguestfs does not answer");
 		if (rc <= 0)
 			continue;
@@ -140,7 +132,7 @@ static int read_all(int fd, uint64_t until_ms, size_t len, struct buf *m, struct
 
 int wire_receive(int fd, unsigned timeout_s, struct buf *m, uint32_t *code, struct err *e)
 {
-	uint64_t until_ms = now_ms() + (uint64_t)timeout_s * 1000;
+	uint64_t until_ms = clock_ms() + (uint64_t)timeout_s * 1000;
 	size_t len, had = 0;
 	uint8_t head[HEAD];
 	int rc;

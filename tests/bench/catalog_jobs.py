@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import threading
 
+import static_ebs
+
 GIB = 1 << 30
 IMAGES = 100000
 SEARCH_SECONDS = 0.1
@@ -74,15 +76,18 @@ def search_jobs(b, job):
     shutil.rmtree(folder)
 
 
-def make_snapshot(b, state):
-    """A volume of 1 GiB with 256 MiB that do not compress, in a cloud on loopback; its snapshot's id."""
-    folder = b.path("in-ami")
-    os.makedirs(folder)
-    with open(os.path.join(folder, "disk.raw"), "wb") as disk:
+def make_disk(path):
+    """1 GiB with 256 MiB that do not compress."""
+    os.makedirs(os.path.dirname(path))
+    with open(path, "wb") as disk:
         disk.truncate(GIB)
         for piece in range(256):
             disk.seek(piece * 4 << 20)
             disk.write(os.urandom(1 << 20))
+
+
+def start_cloud(state, folder):
+    """The cloud on loopback with the folder's disk; its snapshot's id."""
     with open(os.path.join(folder, "image.json"), "w", encoding="ascii") as out:
         json.dump({"kind": "ebs", "name": "bench", "architecture": "x86_64", "root_device_name": "/dev/xvda",
                    "virtualization_type": "hvm"}, out)
@@ -94,40 +99,55 @@ def make_snapshot(b, state):
                 key, _, value = line[len("export "):].strip().partition("=")
                 os.environ[key] = value.strip("'")
     subprocess.run([CLOUD, "load", "--state", state, folder], check=True, stdout=subprocess.DEVNULL)
-    shutil.rmtree(folder)
     listed = subprocess.run([CLOUD, "snapshot", "--state", state, "list"], check=True, stdout=subprocess.PIPE).stdout
     return json.loads(listed)[0]["id"]
+
+
+def find_nginx():
+    """Unpacked from Debian's package by the bench of metadata-server; None: it cannot be had."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    fetch = subprocess.run([os.path.join(here, "fetch-imds-peers")], stdout=subprocess.PIPE, check=False, text=True)
+    return os.path.join(fetch.stdout.strip(), "root/usr/sbin/nginx") if fetch.returncode == 0 else None
 
 
 def snapshot_jobs(b, job):
     name, back = "EBS snapshot of 256 MiB", "EBS snapshot of 256 MiB, back"
     if not b.wants(name) and not b.wants(back):
         return
-    state, store, kept, raw = b.path("in-cloud"), b.path("in-store"), b.path("in-kept"), b.path("in-raw")
+    state, store, folder = b.path("in-cloud"), b.path("in-store"), b.path("in-ami")
+    disk = os.path.join(folder, "disk.raw")
     if not shutil.which("coldsnap"):
         print("note: coldsnap is not installed (cargo install coldsnap): nothing to compare with")
+
+    def peers(*args):
+        return {"coldsnap": ["coldsnap", "--region", "us-east-1", "--endpoint", os.environ["AWS_ENDPOINT_URL_EBS"],
+                             *args]} if shutil.which("coldsnap") else {}
+
+    def clean():
+        shutil.rmtree(store, ignore_errors=True)
+
+    make_disk(disk)
     try:
-        snapshot = make_snapshot(b, state)
-
-        def peers(*args):
-            return {"coldsnap": ["coldsnap", "--region", "us-east-1", "--endpoint", os.environ["AWS_ENDPOINT_URL_EBS"],
-                                 *args]} if shutil.which("coldsnap") else {}
-
-        def clean():
-            shutil.rmtree(store, ignore_errors=True)
-
-        bring = [b.catalog, "import", "-q", snapshot, "--name", "x", "--no-bootable", "--store"]
-        yield job(name, [*bring, store], peers("download", "--force", "--no-progress", snapshot, b.path("out")), 1.2,
-                  before=clean)
-        subprocess.run([*bring, kept], check=True)
-        disk = os.path.join(kept, "images", "x", "disk.qcow2")
-        subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", os.path.realpath(disk), raw], check=True)
-        yield job(back, [b.catalog, "export", "-q", "x", "--to", "ec2", "--no-register", "--store", kept],
-                  peers("upload", "--omit-zero-blocks", "--no-progress", raw), None)
+        snapshot = start_cloud(state, folder)
+        bring = [b.catalog, "import", "-q", snapshot, "--name", "x", "--no-bootable", "--store", store]
+        nginx = find_nginx()
+        if not nginx:
+            print("note: nginx cannot be had: no " + name)
+        elif b.wants(name):
+            cloud = os.environ["AWS_ENDPOINT_URL_EBS"]
+            with static_ebs.serve(nginx, b.path("in-nginx"), snapshot, disk) as os.environ["AWS_ENDPOINT_URL_EBS"]:
+                yield job(name, bring, peers("download", "--force", "--no-progress", snapshot, b.path("out")), 1.2,
+                          before=clean)
+            os.environ["AWS_ENDPOINT_URL_EBS"] = cloud
+        if b.wants(back):
+            clean()
+            subprocess.run(bring, check=True)
+            yield job(back, [b.catalog, "export", "-q", "x", "--to", "ec2", "--no-register", "--store", store],
+                      peers("upload", "--omit-zero-blocks", "--no-progress", disk), None)
     finally:
         subprocess.run([CLOUD, "stop", "--state", state], check=True)
-        for folder in (state, store, kept):
-            shutil.rmtree(folder, ignore_errors=True)
+        for each in (state, store, folder, b.path("in-nginx")):
+            shutil.rmtree(each, ignore_errors=True)
 
 
 def catalog_jobs(b, job):

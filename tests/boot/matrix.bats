@@ -33,6 +33,14 @@ cell() { # NUMBER: as expected, or what was not
 	cell 02
 }
 
+@test "both follow, while they run: another medium, a NIC that comes and goes, a disk that grows" {
+	cell 01
+	cell 02
+	for n in 01 02; do
+		[ "$(sed -n 's/^follows: //p' "$FOLDER/cell-$n/facts")" = "medium nic disk" ]
+	done
+}
+
 @test "every pair of what the matrix varies is in one of its machines" {
 	run tests/boot/matrix/pairs check
 	echo "$output"

@@ -10,14 +10,19 @@ headers() {
 	return $rc
 }
 first_comment() {
-	rc=0
-	for f in $(files '*.c' '*.h'); do
-		head -n 1 "$f" | grep -q '^/\* SPDX-License-Identifier: Apache-2.0 \*/$' ||
-			{ echo "$f: no SPDX line"; rc=1; }
-		case $f in lib/version.h) continue ;; esac
-		sed -n 2p "$f" | grep -q '^/\*' || { echo "$f: does not begin by saying its purpose"; rc=1; }
-	done
-	return $rc
+	files '*.c' '*.h' | xargs awk '
+		FNR == 1 && $0 != "/* SPDX-License-Identifier: Apache-2.0 */" {
+			print FILENAME ": no SPDX line"
+			bad = 1
+		}
+		FNR == 2 {
+			if (!/^\/\*/ && FILENAME != "lib/version.h") {
+				print FILENAME ": does not begin by saying its purpose"
+				bad = 1
+			}
+			nextfile
+		}
+		END { exit bad }'
 }
 check "each header compiles alone" headers
 check "each C file begins with its licence and purpose" first_comment

@@ -6,7 +6,9 @@
  *	             symlink, unlink; any: every one of them
  *	FAULT_NTH    which of these calls fails, from 1; 0: none
  *	FAULT_KIND   EIO, ENOSPC, EINTR; short: half of what was asked for is done; KILL: the
- *	             process ends there, as by kill -9
+ *	             process ends there, as by kill -9; CUT: the call is as ever, but before it a file
+ *	             becomes shorter
+ *	FAULT_FILE   that file, and FAULT_SIZE its bytes from then on
  *	FAULT_COUNT  a descriptor that is told at the end how many of these calls there were
  *
  * Calls are counted over all threads and over the processes that it starts, as long as they run no
@@ -15,6 +17,7 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,6 +27,8 @@
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
 enum what {
 	GO_ON,
@@ -35,8 +40,20 @@ static const char *fault_call;
 static unsigned long fault_nth;
 static int fault_errno; /* 0: short */
 static bool fault_once, fault_kill;
-static int count_fd = -1;
+static int count_fd = -1, cut_fd = -1;
+static off_t cut_size;
 static atomic_ulong *count; /* in memory that children share */
+
+/* Opened at the beginning: later it may not be possible. */
+static void fault_cut(void)
+{
+	const char *file = getenv("FAULT_FILE"), *size = getenv("FAULT_SIZE");
+
+	cut_fd = file ? open(file, O_WRONLY | O_CLOEXEC) : -1;
+	if (cut_fd < 0 || !size)
+		abort();
+	cut_size = strtoll(size, NULL, 10);
+}
 
 __attribute__((constructor)) static void fault_setup(void)
 {
@@ -58,6 +75,8 @@ __attribute__((constructor)) static void fault_setup(void)
 		fault_errno = EINTR;
 	else if (strcmp(kind, "KILL") == 0)
 		fault_kill = true;
+	else if (strcmp(kind, "CUT") == 0)
+		fault_cut();
 	fault_once = fault_errno == EINTR || !fault_errno;
 }
 
@@ -82,13 +101,17 @@ static enum what ask(const char *call, int fd)
 		return GO_ON;
 	if (fault_kill)
 		raise(SIGKILL);
+	if (cut_fd >= 0) {
+		if (REAL(ftruncate64)(cut_fd, cut_size) < 0)
+			abort();
+		return GO_ON;
+	}
 	if (!fault_errno)
 		return SHORT;
 	errno = fault_errno;
 	return FAIL;
 }
 
-#define REAL(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 #define HALF(len) ((len) > 1 ? (len) / 2 : (len))
 
 #define TRANSFER(name, call, ...)                                                                  \

@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char mountable[] = "/dev/vg/my-home", none[] = "", type[] = "xfs", label[] = "home",
 		    uuid[] = "6c9ef1a8-3f3e-4e0f-9e2f-0d8b4a1d2c3b", disk[] = "/dev/sda2";
 	const struct volume volumes[] = {
-		{mountable, mountable, none, type, uuid, label, 0},
-		{disk, disk, none, type, none, none, 2},
+		{mountable, mountable, none, type, uuid, label, 0, NULL, NULL},
+		{disk, disk, none, type, none, none, 2, "ac11a7e0-02", "home"},
 	};
 	AUTO(fstab_release) struct fstab t = {0};
 	AUTO_BUF text = BUF_INIT;

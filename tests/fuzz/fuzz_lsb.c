@@ -38,5 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (once.len != twice.len || (once.len && memcmp(once.data, twice.data, once.len) != 0))
 		abort();
+	/* Taken out it is gone. */
+	buf_clear(&twice);
+	if (lsb_depend_remove(buf_str(&once), "ctxd", &twice) >= 0) {
+		buf_clear(&once);
+		if (lsb_depend_remove(buf_str(&twice), "ctxd", &once) > 0 || once.len != twice.len)
+			abort();
+	}
 	return 0;
 }

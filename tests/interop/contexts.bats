@@ -176,6 +176,21 @@ vendor() { PYTHONPATH=$CLOUD_INIT /usr/bin/python3 "$TOP/tests/interop/cloud_ini
 	run ! grep -E 'passwd": "' vendor.json
 }
 
+@test "cloud-init takes the same from EC2's user-data, where its owner makes them of the vendor-data" {
+	all_of_it >all.yaml
+	echo 'dialects: [nocloud]' >>all.yaml
+	"$MS" get ./all.yaml nocloud/vendor-data >web1.user-data
+	sed 's/^user-data-base64:.*/user-data-file: web1.user-data/' "$BATS_FILE_TMPDIR/web1.yaml" >ec2.yaml
+	serve ec2.yaml
+	PYTHONPATH=$CLOUD_INIT /usr/bin/python3 "$TOP/tests/interop/cloud_init_ec2.py" "$URL" unknown >found.json
+	jq -r .userdata found.json | base64 -d >vendor-data
+	cmp web1.user-data vendor-data
+	vendor
+	jq -e '.users.joe.uid == 1500 and .config.locale == "en_US.UTF-8" and .config.packages == ["x"] and
+		.config.timezone == "Europe/Zurich" and (.scripts | length) == 2' vendor.json
+	run ! grep -E 'passwd": "' vendor.json
+}
+
 @test "vendor-data that cloud-init would not find again in a message stay alone, and the loss is named" {
 	sed '$a users: [{name: joe}]\nvendor-data: "for something else"' "$BATS_FILE_TMPDIR/web1.yaml" >other.yaml
 	"$MS" convert --to nocloud other.yaml seed 2>err

@@ -15,6 +15,7 @@ fact kernel "$(uname -r)"
 fact firmware "$([ -d /sys/firmware/efi ] && echo uefi || echo bios)"
 fact root-file-system "$(findmnt -n -o FSTYPE /)"
 fact root-device "$(findmnt -n -o SOURCE /)"
+fact root-mib "$(($(findmnt -n -b -o SIZE /) >> 20))"
 fact partition-table "$(blkid -p -o value -s PTTYPE "$(findmnt -n -o SOURCE / | sed 's/[0-9]*\(\[.*\)*$//')")"
 init=$(readlink /proc/1/exe)
 case $init in
@@ -31,6 +32,7 @@ fact fqdn "$(hostname -f)"
 fact hosts-has-name "$(getent hosts "$(hostname)" | awk '{print $1}')"
 fact keys "$(cat /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys | grep -oE '(ssh|ecdsa|sk)-[^ ]* AAAA[^ ]*' | sort -u)"
 fact user-data "$(cat /run/user-data-ran)"
+fact file "$(cat /etc/later)"
 
 # ---- network -------------------------------------------------------------------------------------
 
@@ -70,7 +72,13 @@ else
 	fact cloud-init none
 fi
 fact ctxd-detect "$(ctxd detect)"
-fact ctxd-serves "$(pidof ctxd >/dev/null && echo yes || echo no)"
+fact ctxd-has-context "$([ -e /run/ctxd/context ] && echo yes || echo no)"
+# What it would still do.
+fact ctxd-would "$([ ! -e /run/ctxd/context ] || ctxd update --quiet --dry-run)"
+fact resized-in-vain "$(dmesg | grep 'resizing filesystem from \([0-9]*\) to \1 blocks')"
+# Another of its processes may watch.
+fact ctxd-serves "$(for pid in $(pidof ctxd); do tr '\0' ' ' <"/proc/$pid/cmdline" | grep ' imds '; done |
+	grep -q . && echo yes || echo no)"
 fact address-on-lo "$(ip -4 -o addr show dev lo | grep -c '169\.254\.169\.254')"
 case $init in
 */systemd)
@@ -85,7 +93,7 @@ case $init in
 	;;
 esac
 # IMDSv2 by bash alone: what answers at 169.254.169.254.
-fact imds-instance-id "$(timeout 20 bash -c '
+answers=$(timeout 20 bash -c '
 	ask() {
 		exec 3<>/dev/tcp/169.254.169.254/80 || exit
 		printf "%s HTTP/1.0\r\nHost: 169.254.169.254\r\n%s\r\n\r\n" "$1" "$2" >&3
@@ -93,4 +101,8 @@ fact imds-instance-id "$(timeout 20 bash -c '
 		exec 3>&-
 	}
 	token=$(ask "PUT /latest/api/token" "X-aws-ec2-metadata-token-ttl-seconds: 60")
-	ask "GET /latest/meta-data/instance-id" "X-aws-ec2-metadata-token: $token"')"
+	for name in instance-id hostname; do
+		echo "$(ask "GET /latest/meta-data/$name" "X-aws-ec2-metadata-token: $token")"
+	done')
+fact imds-instance-id "$(printf '%s\n' "$answers" | sed -n 1p)"
+fact imds-host-name "$(printf '%s\n' "$answers" | sed -n 2p)"

@@ -171,6 +171,8 @@ class Ebs:
                 start = number_of(args["startingBlockIndex"], 0, 2 ** 32 - 1, "startingBlockIndex")
         if conduct is not None and conduct.empty_page:
             return [], self.tokens.make(purpose, start, PAGE_TOKEN_SECONDS)
+        if conduct is not None and conduct.short_page:
+            limit = 2
         first = bisect_left(indexes, start)
         part = indexes[first:first + limit]
         if first + limit >= len(indexes):

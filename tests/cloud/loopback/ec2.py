@@ -166,6 +166,11 @@ SNAPSHOT_FILTERS = {
 }
 
 
+def young(moment, conduct):
+    """Whether what happened then is not known everywhere yet."""
+    return conduct is not None and time.time() - (moment or 0) < conduct.lag
+
+
 class Ec2:
     def __init__(self, images, snapshots, region, secret, swift_port):
         self.images = images
@@ -242,11 +247,11 @@ class Ec2:
 
     # Images
 
-    def find_image(self, caller, image_id):
+    def find_image(self, caller, image_id, conduct=None):
         if not re.fullmatch("a[mkr]i-([0-9a-f]{8}|[0-9a-f]{17})", image_id):
             raise Failure("InvalidAMIID.Malformed", 'Invalid id: "%s" (expecting "ami-...")' % image_id)
         image = self.images.get(image_id)
-        if image is None:
+        if image is None or young(image.get("made"), conduct):
             raise Failure("InvalidAMIID.NotFound", "The image id '[%s]' does not exist" % image_id)
         if not visible(image, caller.account):
             raise Failure("AuthFailure", "Not authorized for images: [%s]" % image_id, 401)
@@ -286,9 +291,10 @@ class Ec2:
                 raise Failure("InvalidUserID.Malformed", 'Invalid user id: "%s"' % owner)
         self.end_of_params(params)
         if ids:
-            found = [self.find_image(caller, i) for i in dict.fromkeys(ids)]
+            found = [self.find_image(caller, i, conduct) for i in dict.fromkeys(ids)]
         else:
-            found = [i for i in self.images.all() if visible(i, caller.account) and i["state"] != "deregistered"]
+            found = [i for i in self.images.all() if visible(i, caller.account) and i["state"] != "deregistered"
+                     and not young(i.get("made"), conduct)]
             if not deprecated:
                 now = iso(time.time())
                 found = [i for i in found if i["owner-id"] == caller.account or not i["deprecation-time"]
@@ -431,12 +437,12 @@ class Ec2:
             raise Failure("InvalidManifest", "The manifest is too long")
         return answer.status, data
 
-    def deregister_image(self, caller, params, _conduct):
+    def deregister_image(self, caller, params, conduct):
         image_id = params.get("ImageId")
         self.end_of_params(params)
         if image_id is None:
             raise Failure("MissingParameter", "The request must contain the parameter imageId")
-        image = self.find_image(caller, image_id)
+        image = self.find_image(caller, image_id, conduct)
         if image["owner-id"] != caller.account:
             raise Failure("AuthFailure", "Not authorized for image:%s" % image_id, 401)
         self.images.change(image, state="deregistered")
@@ -489,12 +495,13 @@ class Ec2:
 
     # Snapshots
 
-    def delete_snapshot(self, caller, params, _conduct):
+    def delete_snapshot(self, caller, params, conduct):
         snapshot_id = params.get("SnapshotId") or ""
         self.end_of_params(params)
         snapshot = self.find_snapshot(caller, snapshot_id, own=True)
         for image in self.images.all():
-            if image["state"] != "deregistered" and any(m.get("snapshot-id") == snapshot_id for m in image["mapping"]):
+            there = image["state"] != "deregistered" or young(image.get("removed"), conduct)
+            if there and any(m.get("snapshot-id") == snapshot_id for m in image["mapping"]):
                 raise Failure("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s"
                               % (snapshot_id, image["id"]))
         self.snapshots.remove(snapshot)
@@ -525,7 +532,8 @@ class Ec2:
             found = [self.find_snapshot(caller, i) for i in dict.fromkeys(ids)]
         else:
             found = [s for s in self.snapshots.all()
-                     if s.meta["owner"] == caller.account or caller.account in s.meta["shared"]]
+                     if (s.meta["owner"] == caller.account or caller.account in s.meta["shared"])
+                     and not young(s.meta["start_time"], conduct)]
         views = []
         for snapshot in found:
             status = snapshot.status()

@@ -29,6 +29,8 @@ KINDS = {
     "wrong-region": (("s3",), ("region",), "400 AuthorizationHeaderMalformed naming REGION, unless signed for it"),
     "checksum": (("ebs",), (), "GetSnapshotBlock: a wrong x-amz-Checksum"),
     "empty-page": (("ec2", "ebs"), (), "lists: an empty page with a NextToken"),
+    "lag": (("ec2",), ("seconds",), "what was made or removed less than SECONDS (default 5) ago is not known yet"),
+    "short-page": (("ebs",), (), "lists: no more than two entries in a page"),
     "short-expiry": (("ebs",), ("seconds",), "lists: block and page tokens that expire after SECONDS (default 0)"),
 }
 NUMBERS = ("count", "skip", "bytes", "offset", "rate", "status", "seconds")
@@ -147,7 +149,7 @@ def concerns(fault, request):
         return scope is None or scope.group(1) != fault.spec["region"]
     if fault.kind == "checksum":
         return request.method == "GET" and "/blocks/" in request.path
-    if fault.kind in ("empty-page", "short-expiry"):
+    if fault.kind in ("empty-page", "short-page", "short-expiry"):
         label = request.label or request.path
         return label.partition("?")[0].endswith(("/blocks", "/changedblocks")) or "Action=Describe" in label
     return True
@@ -164,6 +166,8 @@ class Conduct:
         self.cut = fault.kind in ("drop", "short", "stall")
         self.reset = bool(fault.spec.get("reset"))
         self.empty_page = fault.kind == "empty-page"
+        self.lag = fault.number("seconds", 5) if fault.kind == "lag" else 0
+        self.short_page = fault.kind == "short-page"
         self.token_seconds = fault.number("seconds", 0) if fault.kind == "short-expiry" else None
 
     def shape(self, request, headers, chunks, length):

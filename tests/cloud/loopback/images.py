@@ -89,12 +89,15 @@ class Images:
             image = dict(json.loads(json.dumps(NEW)), **attributes)
             image["id"] = "ami-0" + secrets.token_hex(8)
             image["creation-date"] = iso(time.time())
+            image["made"] = time.time()
             self.by_id[image["id"]] = image
             self.save()
             return image
 
     def change(self, image, **attributes):
         with self.lock:
+            if attributes.get("state") == "deregistered":
+                image["removed"] = time.time()
             image.update(attributes)
             self.save()
 

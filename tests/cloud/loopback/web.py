@@ -5,6 +5,8 @@
     /.redirect/STATUS/URL where URL is percent-encoded: a redirect
     /.opaque/PATH         the file without ETag, date, ranges and HEAD
     /.private/TOKEN/PATH  only with the header X-Auth-Token: TOKEN
+
+Lines "Name: value" of a file PATH.headers are headers of PATH's answers.
 """
 
 import hashlib
@@ -50,7 +52,15 @@ class Web:
             fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return Response(404, [("Content-Type", "text/plain")], b"no such file\n")
-        return self.file(request, Closing(fd), opaque)
+        return self.file(request, Closing(fd), opaque, self.more_headers(name))
+
+    @staticmethod
+    def more_headers(name):
+        try:
+            with open(name + ".headers", encoding="ascii") as lines:
+                return [tuple(line.rstrip("\n").split(": ", 1)) for line in lines]
+        except FileNotFoundError:
+            return []
 
     @staticmethod
     def listing(name, path):
@@ -64,11 +74,11 @@ class Web:
             html.escape(path), "\n".join(rows))
         return Response(200, [("Content-Type", "text/html")], body.encode())
 
-    def file(self, request, source, opaque):
+    def file(self, request, source, opaque, more=()):
         stat = os.fstat(source.fd)
         tag = '"%s"' % hashlib.md5(("%d-%d-%d" % (stat.st_ino, stat.st_size, stat.st_mtime_ns)).encode()).hexdigest()
         headers = [] if opaque else [("ETag", tag), ("Last-Modified", formatdate(stat.st_mtime, usegmt=True)),
-                                     ("Accept-Ranges", "bytes")]
+                                     ("Accept-Ranges", "bytes"), *more]
         if request.headers.get("if-none-match") == tag and not opaque:
             return Response(304, headers)
         if request.headers.get("if-match", tag) != tag:

@@ -103,7 +103,7 @@ assert t.next() is None'
 	refuses "12 digits" create --for ec2 -u 12 --cert keys/user.cert.pem image no
 	refuses "account's number" create --for ec2 --cert keys/user.cert.pem image no
 	refuses "for whom" create --for ec2 -u 123456789012 image no
-	refuses "no certificate or public key" create --for ec2 -u 123456789012 --cert tiny image no
+	refuses "no certificate or public key" create --for ec2 -u 123456789012 --cert keys/said image no
 	refuses "no private key" create --for ec2 -u 123456789012 --cert keys/user.cert.pem -k keys/user.cert.pem image no
 	refuses "no plain file name" create --for ec2 -u 123456789012 --cert keys/user.cert.pem -p a/b image no
 	refuses "16 to 33554432 bytes" create --for ec2 -u 123456789012 --cert keys/user.cert.pem --part-size 1 image no

@@ -31,22 +31,6 @@ setup() { cd "$BATS_FILE_TMPDIR" || return; }
 	rm disk.raw
 }
 
-@test "gce: what GNU tar makes, with and without its blessing" {
-	truncate -s 1G disk.raw
-	dd if=image of=disk.raw conv=notrunc,sparse bs=4096 status=none
-	tar --format=oldgnu -Sczf theirs.tar.gz disk.raw
-	"$BUNDLE" verify theirs.tar.gz
-	"$BUNDLE" open theirs.tar.gz theirs.raw
-	cmp disk.raw theirs.raw
-	truncate -s 5M disk.raw
-	tar --format=oldgnu -Sczf odd.tar.gz disk.raw
-	refuses "no whole GiB" verify odd.tar.gz
-	tar --format=pax -czf pax.tar.gz ./disk.raw
-	"$BUNDLE" open pax.tar.gz pax.raw
-	cmp disk.raw pax.raw
-	rm disk.raw
-}
-
 @test "azure: a fixed VHD of whole MiB" {
 	"$BUNDLE" create --for azure big az.vhd
 	[ "$(stat -c %s az.vhd)" = $((29 * 1048576 + 512)) ]

@@ -74,3 +74,19 @@ setup() {
 	qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on small small.vhd
 	refuses "not 20 MiB" verify small.vhd
 }
+
+@test "gce: what GNU tar makes, with and without its blessing" {
+	truncate -s 1G disk.raw
+	dd if=image of=disk.raw conv=notrunc,sparse bs=4096 status=none
+	tar --format=oldgnu -Sczf theirs.tar.gz disk.raw
+	"$BUNDLE" verify theirs.tar.gz
+	"$BUNDLE" open theirs.tar.gz theirs.raw
+	cmp disk.raw theirs.raw
+	truncate -s 5M disk.raw
+	tar --format=oldgnu -Sczf odd.tar.gz disk.raw
+	refuses "no whole GiB" verify odd.tar.gz
+	tar --format=pax -czf pax.tar.gz ./disk.raw
+	"$BUNDLE" open pax.tar.gz pax.raw
+	cmp disk.raw pax.raw
+	rm disk.raw
+}

@@ -130,7 +130,7 @@ for f in os.listdir("b"):
 	"$BUNDLE" upload web.ova web.qcow2 web.json big.vhd s3://images/of/clouds
 	boto 'for f in "web.ova", "web.qcow2", "web.json", "big.vhd":
     assert s3.get_object(Bucket="images", Key="of/clouds/" + f)["Body"].read() == open(f, "rb").read(), f'
-	were PUT 5 # three files, two parts
+	were PUT 8 # three files, five parts
 	mark
 	"$BUNDLE" download -j 3 s3://images/of/clouds/big.vhd files
 	cmp big.vhd files/big.vhd
@@ -189,4 +189,30 @@ assert not [k for k in keys if "manifest" in k or "part.01" in k], keys'
 	refuses "NoSuchBucket" upload --acl private ../b/disk.manifest.xml s3://no-such-bucket-here
 	# Swift does not know EC2's.
 	refuses "HTTP 400" upload ../b/disk.manifest.xml s3://images/acl
+}
+
+@test "a signal leaves no parts behind that cost money" {
+	truncate -s 400M large
+	"$BUNDLE" upload -q -j 1 large s3://images/signal &
+	pid=$!
+	for _ in $(seq 200); do
+		since PUT >/dev/null && break
+		sleep 0.05
+	done
+	since PUT
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	[ "$status" = 143 ]
+	boto 'assert "Uploads" not in s3.list_multipart_uploads(Bucket="images"), "an upload is left behind"
+assert "Contents" not in s3.list_objects_v2(Bucket="images", Prefix="signal/")'
+	rm large
+}
+
+@test "what is fetched has the mode that the umask leaves it" {
+	(
+		umask 077
+		"$BUNDLE" download s3://images/path/to/disk.manifest.xml private
+	)
+	[ "$(stat -c %a private/* | sort -u)" = 600 ]
 }

@@ -2,6 +2,7 @@
 
 bats_require_minimum_version 1.5.0
 load sources
+load ../flip
 
 setup_file() {
 	cloud_up
@@ -21,6 +22,9 @@ setup() {
 }
 catalog_snapshot() { tests/cloud/cloud snapshot --state "$CLOUD" list | jq -r '.[0].id'; }
 snapshots() { tests/cloud/cloud snapshot --state "$CLOUD" list | jq length; }
+
+# How often CopyImage was answered.
+asked() { requests 'Action=CopyImage.* 200 ' || true; }
 
 # The test's AMI becomes that of somebody else, who shows it to all.
 not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
@@ -46,7 +50,7 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 	not_ours
 	make_disk "$BATS_TEST_TMPDIR/u.raw" 3
 	make_streams "$BATS_TEST_TMPDIR/u.raw" "$AMI_EBS"
-	printf 'xx' | dd of="$WEB/ubuntu/noble/noble-amd64.img" bs=1 seek=300000 conv=notrunc status=none
+	flip "$WEB/ubuntu/noble/noble-amd64.img" 300000
 	add ubuntu simplestreams url="$CLOUD_WEB/ubuntu"
 	refused "its sha256 is" import "$AMI_EBS"
 }
@@ -113,6 +117,39 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 	[[ $stderr == *"is there from an import before"* ]]
 	same_ebs "$AMI_EBS"
 	[ "$(snapshots)" -eq "$before" ]
+}
+
+@test "--copy where the cloud knows late what was made makes one copy, and removes all of it" {
+	not_ours
+	local before copies sig pid
+	before=$(snapshots)
+	copies=$(asked)
+	sleep 4 # the AMI itself is to be known
+	fault add lag --service ec2 --seconds 4
+	import --copy "$AMI_EBS"
+	same_ebs "$AMI_EBS"
+	[ "$(snapshots)" -eq "$before" ]
+	[ "$(asked)" -eq $((copies + 1)) ]
+	# Killed as soon as it was asked for, while no list shows it: the journal alone knows.
+	catalog rm "$AMI_EBS"
+	for sig in INT KILL; do
+		copies=$(asked)
+		interruptible catalog import -q --copy "$AMI_EBS" 3>&- &
+		pid=$!
+		for _ in $(seq 100); do
+			[ "$(asked)" -gt "$copies" ] && break
+			sleep 0.02
+		done
+		kill -$sig $pid
+		wait $pid || true
+		[ $sig = KILL ] || [ "$(snapshots)" -eq "$before" ]
+	done
+	[ "$(snapshots)" -eq $((before + 1)) ]
+	import --copy "$AMI_EBS"
+	same_ebs "$AMI_EBS"
+	[ "$(snapshots)" -eq "$before" ]
+	[ "$(tests/cloud/cloud image --state "$CLOUD" list |
+		jq '[.[] | select(.state != "deregistered" and (.name | startswith("acclimate-")))] | length')" -eq 0 ]
 }
 
 @test "--copy that the owner does not allow is refused, and nothing is left" {
@@ -200,7 +237,14 @@ s3_put() { aws s3api put-object --endpoint-url "$AWS_ENDPOINT_URL_S3" --bucket i
 	run catalog search debian --source bucket
 	[ "${#lines[@]}" -eq 3 ]
 	import "s3://images/deep/debian-12-arm64.qcow2" --name one
+	[ "$(catalog show one -o json | jq -r '.verified[0]')" = "file digest (MD5, ETag)" ]
 	same "$BATS_TEST_TMPDIR/a.raw" one
+	fault add corrupt --service s3 --match 'GET.*arm64.qcow2'
+	run -1 --separate-stderr import "s3://images/deep/debian-12-arm64.qcow2" --name other
+	[[ $stderr =~ "its md5 is "[0-9a-f]+", the ETag says "[0-9a-f]+" (where that is known to be none: --digest)" ]]
+	fault clear
+	run -1 --separate-stderr import "$AMI_EBS" --digest "sha256:$(sha256sum </dev/null | cut -c -64)"
+	[[ $stderr == *"is no file that has a digest"* ]]
 	fault add throttle --service s3 --match 'x%2By.raw' --count 2
 	fault add drop --service s3 --match 'GET.*x%2By.raw' --bytes 300000 --count 2
 	import "bucket:deep/debian-12 x+y.raw" --name two
@@ -251,7 +295,7 @@ openstack() {
 	same "$BATS_TEST_TMPDIR/a.raw" 0099
 	import os:0098
 	same "$BATS_TEST_TMPDIR/a.raw" 0098
-	printf x | dd of="$CLOUD/glance/0098" bs=1 seek=1500000 conv=notrunc status=none
+	flip "$CLOUD/glance/0098" 1500000
 	run -1 import os:0098 --name bad
 	[[ $output == *"its sha512 is"* ]]
 }

@@ -4,7 +4,7 @@
 
 tools() { PATH=$BINDIR:$PATH; }
 
-# An ext4 of 24 MiB with what a guest's root has, and 6 MiB that do not compress.
+# make_root DIR [SIZE RANDOM]: an ext4 with what a guest's root has, and bytes that do not compress.
 make_root() {
 	local tree=$1/tree
 	mkdir -p "$tree/boot/grub" "$tree/etc" "$tree/sbin" "$tree/lib/systemd/system" "$tree/usr/sbin"
@@ -27,42 +27,45 @@ make_root() {
 	printf 'PRETTY_NAME="Test GNU/Linux"\nID=debian\nVERSION_ID="12"\n' >"$tree/etc/os-release"
 	cp /bin/true "$tree/lib/systemd/systemd"
 	ln -s ../lib/systemd/systemd "$tree/sbin/init"
-	head -c 6M /dev/urandom >"$tree/data"
-	E2FSPROGS_FAKE_TIME=1700000000 mke2fs -q -t ext4 -L root -d "$tree" "$1/root.img" 24M
+	head -c "${3:-6M}" /dev/urandom >"$tree/data"
+	E2FSPROGS_FAKE_TIME=1700000000 mke2fs -q -t ext4 -L root -d "$tree" "$1/root.img" "${2:-24M}"
 }
 
+# make_amis DIR [small]: the small ones have parts of a quarter, and a quarter of the blocks.
 make_amis() {
-	local dir=$1
+	local dir=$1 sizes=(24M 6M 1048576 49152 30 40)
+	[ "${2:-}" != small ] || sizes=(8M 1792K 262144 16384 10 6)
 	mkdir -p "$dir/bundle" "$dir/ebs"
-	make_root "$dir"
+	make_root "$dir" "${sizes[@]:0:2}"
 	tests/cloud/mkbundle --image "$dir/root.img" --name root --out "$dir/bundle" \
-		--keys "$dir/keys" --part-size 1048576
+		--keys "$dir/keys" --part-size "${sizes[2]}"
 	echo '{"kind": "instance-store", "name": "test-bundle", "description": "d",
 		"architecture": "x86_64", "root_device_name": "/dev/sda1",
 		"virtualization_type": "paravirtual"}' >"$dir/bundle/image.json"
-	# A disk with one partition, 96 MiB, random bytes far apart so that there are many blocks.
+	# A disk with one partition, and random bytes behind it so that there are more blocks.
 	truncate -s 96M "$dir/ebs/disk.raw"
-	echo '2048,49152,83,*' | sfdisk -q "$dir/ebs/disk.raw"
+	echo "2048,${sizes[3]},83,*" | sfdisk -q --no-tell-kernel "$dir/ebs/disk.raw"
 	dd if="$dir/root.img" of="$dir/ebs/disk.raw" bs=1M seek=1 conv=notrunc,sparse status=none
-	dd if=/dev/urandom of="$dir/ebs/disk.raw" bs=1M seek=30 count=40 conv=notrunc status=none
+	dd if=/dev/urandom of="$dir/ebs/disk.raw" bs=1M seek="${sizes[4]}" \
+		count="${sizes[5]}" conv=notrunc status=none
 	truncate -s 1G "$dir/ebs/disk.raw"
 	echo '{"kind": "ebs", "name": "test-ebs", "description": "d", "architecture": "x86_64",
 		"root_device_name": "/dev/xvda", "virtualization_type": "hvm"}' >"$dir/ebs/image.json"
 }
 
-# For setup_file: the cloud, the AMIs in it, everything in $CLOUD; ends with bats.
+# cloud_up [small]: for setup_file: the cloud, the AMIs in it, everything in $CLOUD; ends with bats.
 cloud_up() {
 	cd "$BATS_TEST_DIRNAME/../../.." || return 1
 	export CLOUD AMI_BUNDLE AMI_EBS BINDIR EC2_PRIVATE_KEY EC2_CERT
 	BINDIR=${BINDIR:-$PWD/bin}
 	CLOUD=$BATS_FILE_TMPDIR/cloud
-	make_amis "$BATS_FILE_TMPDIR/ami"
+	make_amis "$BATS_FILE_TMPDIR/ami" "$@"
 	tests/cloud/cloud start --state "$CLOUD" --owner-pid $$ 3>&- || return 1
 	set -a
 	. "$CLOUD/env"
 	set +a
-	AMI_BUNDLE=$(tests/cloud/cloud load --state "$CLOUD" "$BATS_FILE_TMPDIR/ami/bundle") || return 1
-	AMI_EBS=$(tests/cloud/cloud load --state "$CLOUD" "$BATS_FILE_TMPDIR/ami/ebs") || return 1
+	{ read -r AMI_BUNDLE && read -r AMI_EBS; } < <(tests/cloud/cloud load --state "$CLOUD" \
+		"$BATS_FILE_TMPDIR/ami/bundle" "$BATS_FILE_TMPDIR/ami/ebs") || return 1
 	export ACCLIMATE_CATALOG_CONFIG=$BATS_FILE_TMPDIR/catalog.yaml
 	printf 'sources:\n  ec2:\n    type: ec2\n' >"$ACCLIMATE_CATALOG_CONFIG"
 	EC2_PRIVATE_KEY=$BATS_FILE_TMPDIR/ami/keys/user.key.pem
@@ -111,6 +114,17 @@ refused() {
 	store_is_empty
 }
 
+# wait_half AMI BYTES: until the disk of its import under way has so many.
+wait_half() {
+	local i size
+	for i in $(seq 400); do
+		size=$(stat -c %s "$ACCLIMATE_STORE/partial/$1/disk.qcow2" 2>/dev/null || echo 0)
+		[ "$size" -gt "$2" ] && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 store_is_empty() {
 	[ -z "$(ls "$ACCLIMATE_STORE/images" 2>/dev/null)" ] &&
 		[ -z "$(ls "$ACCLIMATE_STORE/partial" 2>/dev/null)" ]
@@ -119,8 +133,18 @@ store_is_empty() {
 import() { catalog import -q "$@"; }
 disk() { echo "$ACCLIMATE_STORE/images/$1/disk.qcow2"; }
 
+load by_hand
+
+# Its file is called by its digest, wherever that was made.
+named_by_digest() {
+	local file
+	file=$(readlink -f "$(disk "$1")")
+	[ "${file##*/}" = "pieces-$(digest_by_hand "$file").qcow2" ]
+}
+
 # The image in the store is the AMI's disk, bit for bit.
 same_ebs() {
+	named_by_digest "$1"
 	qemu-img check -q "$(disk "$1")"
 	qemu-img compare -q -f raw -F qcow2 "$AMI/ebs/disk.raw" "$(disk "$1")"
 }

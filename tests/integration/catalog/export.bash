@@ -13,7 +13,7 @@ export_up() {
 		dd if=/dev/urandom of="$RAW" bs=700K count=1 oflag=seek_bytes seek="${at}M" conv=notrunc status=none
 	done
 	printf 'end' | dd of="$RAW" bs=1 seek=1288491005 conv=notrunc status=none
-	echo '2048,40960,83' | sfdisk -q "$RAW" --wipe never
+	echo '2048,40960,83' | sfdisk -q --no-tell-kernel "$RAW" --wipe never
 	qemu-img convert -O qcow2 "$RAW" "$PRISTINE"
 	qemu-io -c "write 100M 1M" -c "write -P 0 100M 1M" "$PRISTINE" >/dev/null
 	tests/cloud/cloud start --state "$CLOUD" --owner-pid $$ 3>&- || return 1

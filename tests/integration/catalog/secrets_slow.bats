@@ -19,8 +19,8 @@ setup() {
 	truncate -s 40M "$RAW"
 	python3 -B tests/integration/catalog/elsewhere.py "$RAW" "$LOG" >"$BATS_TEST_TMPDIR/ports" 3>&- &
 	echo $! >"$BATS_TEST_TMPDIR/pid"
-	for _ in $(seq 200); do [ -s "$BATS_TEST_TMPDIR/ports" ] && break; sleep 0.05; done
-	read -r ONE TWO <"$BATS_TEST_TMPDIR/ports"
+	for _ in $(seq 1000); do read -r ONE TWO <"$BATS_TEST_TMPDIR/ports" && break; sleep 0.05; done
+	[ -n "$TWO" ]
 }
 teardown() { kill "$(cat "$BATS_TEST_TMPDIR/pid")"; }
 

@@ -34,7 +34,7 @@ add() { catalog source add "$@"; }
 # A disk of 3 MiB that begins as a disk does, with a partition; NAME SEED.
 make_disk() {
 	truncate -s 3M "$1"
-	echo '2048,,83,*' | sfdisk -q "$1"
+	echo '2048,,83,*' | sfdisk -q --no-tell-kernel "$1"
 	head -c 1500000 /dev/zero | openssl enc -aes-128-ctr -K "$(printf %032x "$2")" \
 		-iv "$(printf %032x 0)" | dd of="$1" bs=64K seek=20 conv=notrunc status=none
 }

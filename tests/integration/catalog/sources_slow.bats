@@ -2,6 +2,7 @@
 
 bats_require_minimum_version 1.5.0
 load sources
+load ../flip
 
 setup_file() { web_up; }
 teardown_file() { cloud_down; }
@@ -84,7 +85,7 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	same "$dir/debian-12-generic-amd64.raw" debian-12-generic-arm64
 	run catalog show debian-12-generic-arm64
 	[[ $output == *"file digest (SHA-512)"* ]]
-	printf 'x' | dd of="$dir/debian-12-generic-amd64.raw" bs=1 seek=2000000 conv=notrunc status=none
+	flip "$dir/debian-12-generic-amd64.raw" 2000000
 	run -1 import here:debian-12-generic-amd64.raw
 	[[ $output == *"its sha256 is"*"the catalog says"* ]]
 	[ ! -e "$ACCLIMATE_STORE/images/debian-12-generic-amd64" ]
@@ -120,7 +121,7 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	[[ ${lines[1]} == *ami-0aaaaaaaaaaaaaaa1* ]]
 	import ubuntu:com.ubuntu.cloud:server:24.04:amd64/20240423/disk1.img
 	same "$BATS_TEST_TMPDIR/u.raw" ubuntu-noble-24.04-amd64-20240423
-	printf 'xx' | dd of="$WEB/ubuntu/noble/noble-amd64.img" bs=1 seek=300000 conv=notrunc status=none
+	flip "$WEB/ubuntu/noble/noble-amd64.img" 300000
 	run -1 import ubuntu:com.ubuntu.cloud:server:24.04:amd64/20240423/disk1.img --name again
 	[[ $output == *"its sha256 is"* ]]
 	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
@@ -221,6 +222,8 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	xz -c0 "$raw" >"$WEB/xz.img.xz"
 	zstd -qc "$raw" >"$WEB/zst.raw.zst"
 	bzip2 -c1 "$WEB/qcow2.qcow2" >"$WEB/bz.qcow2.bz2"
+	# A raw disk takes no file in between.
+	mkdir -p "$ACCLIMATE_STORE"/partial/{gz,zst}/source.unpacked
 	for format in a.img gz.raw.gz xz.img.xz zst.raw.zst bz.qcow2.bz2; do
 		import "$CLOUD_WEB/$format"
 		same "$raw" "${format%%.*}"
@@ -281,4 +284,120 @@ refused_keeping() {
 	refused_keeping "cut.qcow2|source" import "$CLOUD_WEB/cut.qcow2"
 	refused_keeping "404" import "$CLOUD_WEB/none.qcow2"
 	refused_keeping "No such file" import /nowhere/none.qcow2
+}
+
+@test "a packed raw disk: odd sizes, several members, archives and other formats in it" {
+	local raw=$BATS_TEST_TMPDIR/a.raw
+	make_disk "$raw" 5
+	# Half a sector behind the end of a cluster; a hole at the end.
+	head -c 2000100 "$raw" | gzip -c >"$WEB/odd.raw.gz"
+	(head -c 1000 "$raw" | gzip -c; tail -c +1001 "$raw" | gzip -c) >"$WEB/two.raw.gz"
+	(cat "$raw"; head -c 40M /dev/zero) | gzip -c >"$WEB/hole.raw.gz"
+	for name in odd two hole; do
+		import "$CLOUD_WEB/$name.raw.gz"
+		qemu-img check "$(disk $name)"
+	done
+	[ "$(qemu-img info --output=json "$(disk odd)" | jq '."virtual-size"')" -eq 2000384 ]
+	qemu-img convert -O raw "$(disk odd)" "$BATS_TEST_TMPDIR/odd.raw"
+	cmp -n 2000100 "$raw" "$BATS_TEST_TMPDIR/odd.raw"
+	same "$raw" two
+	truncate -s +40M "$raw"
+	same "$raw" hole
+	# A tar archive by the name of a raw disk is bundle's; a QCOW2 is none.
+	truncate -s -40M "$raw"
+	cp "$raw" "$BATS_TEST_TMPDIR/disk.raw"
+	tar -C "$BATS_TEST_TMPDIR" -czf "$WEB/gce.raw.gz" --format=gnu disk.raw
+	import "$CLOUD_WEB/gce.raw.gz"
+	same "$raw" gce
+	qemu-img convert -O qcow2 "$raw" "$BATS_TEST_TMPDIR/q" && gzip -c "$BATS_TEST_TMPDIR/q" >"$WEB/q.raw.gz"
+	refused_here() { run --separate-stderr import "$2"; echo "$stderr"; [ "$status" -eq 1 ]; [[ $stderr =~ $1 ]]; }
+	refused_here "is qcow2, the catalog says raw" "$CLOUD_WEB/q.raw.gz"
+	gzip -c </dev/null >"$WEB/none.raw.gz"
+	refused_here "unpacking" "$CLOUD_WEB/none.raw.gz"
+	head -c 100000 "$WEB/two.raw.gz" >"$WEB/cut.raw.gz"
+	refused_here "unpacking" "$CLOUD_WEB/cut.raw.gz"
+	[ -z "$(ls "$ACCLIMATE_STORE/partial")" ]
+}
+
+@test "what unpacks to more than is likely is refused, unless it is allowed" {
+	head -c 80M /dev/zero | tr '\0' x | zstd -q >"$WEB/x.raw.zst"
+	cp "$WEB/x.raw.zst" "$WEB/x.qcow2.zst"
+	for name in x.raw.zst x.qcow2.zst; do
+		refused "more than its size makes likely .*--max-output" import "$CLOUD_WEB/$name"
+	done
+	import "$CLOUD_WEB/x.raw.zst" --max-output 80M --no-bootable
+	qemu-img check "$(disk x)"
+	make_disk "$WEB/s.raw" 5
+	catalog rm x
+	refused "over the limit of 1000 bytes" import "$CLOUD_WEB/s.raw" --max-output 1000
+}
+
+# ---- digests of servers ------------------------------------------------------------------------------
+
+b64() { openssl dgst "-$1" -binary "$2" | base64 -w 0; }
+# told LINE...: the server's headers of a.qcow2
+told() { printf '%s\n' "$@" >"$WEB/a.qcow2.headers"; }
+# checked BY: it is imported, and the record says so
+checked() {
+	run --separate-stderr import "$CLOUD_WEB/a.qcow2" --name a
+	echo "$stderr"
+	[ "$status" -eq 0 ]
+	[ "$(catalog show a -o json | jq -r '.verified[0]')" = "$1" ]
+	[ -z "$stderr" ]
+	catalog rm a
+}
+
+@test "a file by its address is held against the digest that its server tells" {
+	make_disk "$BATS_TEST_TMPDIR/a.raw" 4
+	qemu-img convert -O qcow2 "$BATS_TEST_TMPDIR/a.raw" "$WEB/a.qcow2"
+	local f=$WEB/a.qcow2
+	told "Content-MD5: $(b64 md5 "$f")"
+	checked "file digest (MD5, Content-MD5)"
+	told "x-goog-hash: crc32c=AAAAAA==" "x-goog-hash: md5=$(b64 md5 "$f")"
+	checked "file digest (MD5, x-goog-hash)"
+	told "x-goog-hash: crc32c=AAAAAA==,md5=$(b64 md5 "$f")" "Content-MD5: AAAA"
+	checked "file digest (MD5, x-goog-hash)"
+	told "Repr-Digest: unixsum=:AAA=:, sha-256=:$(b64 sha256 "$f"):" "Content-MD5: $(b64 md5 /dev/null)"
+	checked "file digest (SHA-256, Repr-Digest)"
+	told "Digest: SHA-512=$(b64 sha512 "$f")"
+	checked "file digest (SHA-512, Digest)"
+	# Beside it, and that goes before what the head says.
+	told "Content-MD5: $(b64 md5 /dev/null)"
+	(cd "$WEB" && sha256sum a.qcow2 >SHA256SUMS)
+	checked "file digest (SHA-256, SHA256SUMS)"
+	rm "$WEB/SHA256SUMS"
+	refused "its md5 is .*the Content-MD5 says d41d8cd98f00b204e9800998ecf8427e" import "$CLOUD_WEB/a.qcow2"
+	told "Digest: sha-256=$(b64 sha256 /dev/null)"
+	refused "its sha256 is .*the Digest says" import "$CLOUD_WEB/a.qcow2"
+	# Who knows better says so.
+	import "$CLOUD_WEB/a.qcow2" --name a --digest "sha1:$(sha1sum <"$f" | cut -c -40)"
+	[ "$(catalog show a -o json | jq -r '.verified[0]')" = "file digest (SHA-1, --digest)" ]
+	catalog rm a
+	refused "its sha256 is .*the --digest says" import "$f" --digest "sha256:$(sha256sum </dev/null | cut -c -64)"
+	for wrong in sha256:1 md4:1 "$(sha256sum </dev/null | cut -c -64)"; do
+		run --separate-stderr import "$f" --digest "$wrong"
+		[ "$status" -eq 2 ]
+		[[ $stderr == *"'$wrong' is no digest"* ]]
+	done
+	# A raw one as it comes, too.
+	cp "$BATS_TEST_TMPDIR/a.raw" "$WEB/r.raw"
+	cp "$WEB/a.qcow2.headers" "$WEB/r.raw.headers"
+	refused "its sha256 is .*the Digest says" import "$CLOUD_WEB/r.raw"
+}
+
+@test "where nobody tells a digest a warning says so; of bytes that were packed for the way it is none" {
+	make_disk "$BATS_TEST_TMPDIR/a.raw" 4
+	qemu-img convert -O qcow2 "$BATS_TEST_TMPDIR/a.raw" "$WEB/a.qcow2"
+	(cd "$BATS_TEST_TMPDIR" && sha256sum a.raw) >"$WEB/SHA256SUMS"
+	for line in "X-None: x" "Digest: sha-256=AAAA, md5=" "x-goog-hash: md5" "x-goog-hash: =,,md5=!" \
+		"Repr-Digest: sha-256=:$(b64 sha256 /dev/null):x" \
+		"x-goog-stored-content-encoding: gzip
+x-goog-hash: md5=$(b64 md5 /dev/null)"; do
+		told "$line"
+		run --separate-stderr import "$CLOUD_WEB/a.qcow2" --name a
+		echo "$line: $stderr"
+		[ "$status" -eq 0 ]
+		[[ $stderr == *"was not checked: neither a catalog nor its server tells a digest"* ]]
+		catalog rm a
+	done
 }

@@ -1,5 +1,7 @@
 # What the tests of the store share: images without a cloud, in a store of their own.
 
+load by_hand
+
 # For setup_file: one disk to make images of.
 store_up() {
 	cd "$BATS_TEST_DIRNAME/../../.." || return 1
@@ -27,6 +29,18 @@ new_image() {
 	old_image old-one
 	catalog tag old-one "$1"
 	catalog rm old-one
+}
+
+# An image whose disk is named by the SHA-256 of its file, as stores had them.
+sha256_image() {
+	local file
+	file=sha256-$(sha256sum <"$PRISTINE" | cut -c -64).qcow2
+	mkdir -p "$ACCLIMATE_STORE/images/$1" "$ACCLIMATE_STORE/disks"
+	cp "$PRISTINE" "$ACCLIMATE_STORE/disks/$file"
+	chmod 444 "$ACCLIMATE_STORE/disks/$file"
+	ln -s "../../disks/$file" "$ACCLIMATE_STORE/images/$1/disk.qcow2"
+	printf '{"name": "%s", "disks": [{"file": "%s", "sha256": "%s"}], "virtual-size": 67108864}' \
+		"$1" "$file" "${file:7:64}" >"$ACCLIMATE_STORE/images/$1/image.json"
 }
 
 # The path of an image's disk, in disks/.

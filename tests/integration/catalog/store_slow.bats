@@ -4,6 +4,7 @@
 
 bats_require_minimum_version 1.5.0
 load store
+load ../flip
 
 setup_file() { store_up; }
 setup() { store_fresh; }
@@ -29,12 +30,58 @@ fails() {
 	catalog clone debian web
 	whole
 	disk=$(path_of debian)
-	[ "$(basename "$disk")" = "sha256-$(sha256sum <"$disk" | cut -c -64).qcow2" ]
+	[ "$(basename "$disk")" = "pieces-$(digest_by_hand "$disk").qcow2" ]
 	[ "$(stat -c %a "$disk")" = 444 ]
 	qemu-img compare -q "$PRISTINE" "$ACCLIMATE_STORE/images/debian/disk.qcow2"
 	run catalog show debian -o json
-	[[ $output == *"\"sha256\": \"$(sha256sum <"$disk" | cut -c -64)\""* ]]
+	[[ $output == *"\"digest\": \"pieces:$(digest_by_hand "$disk")\""* ]]
 	[[ $output == *'"ratio": 1.5'* ]]
+	run catalog images -o json
+	[[ $output == *"\"digest\": \"pieces:$(digest_by_hand "$disk")\""* ]]
+}
+
+@test "disks that are named by the SHA-256 of their file stay so: cloned, tagged, checked, removed" {
+	sha256_image debian
+	disk=$(path_of debian)
+	run catalog images -o json
+	[[ $output == *"\"digest\": \"sha256:$(sha256sum <"$PRISTINE" | cut -c -64)\""* ]]
+	whole
+	catalog tag debian other
+	run catalog show other -o json
+	[[ $output == *"\"digest\": \"sha256:$(sha256sum <"$PRISTINE" | cut -c -64)\""* ]]
+	catalog clone debian web
+	change web 3
+	catalog commit web web-1
+	[ "$(basename "$(path_of web-1)")" = "pieces-$(digest_by_hand "$(path_of web-1)").qcow2" ]
+	catalog rm debian other
+	catalog gc
+	whole
+	holds web-1 3
+	holds web 3
+	chmod u+w "$disk"
+	flip "$disk" 1000000
+	run catalog verify
+	[ "$status" -eq 3 ]
+	[[ $output == *"$disk' has the digest sha256:$(sha256sum <"$disk" | cut -c -64)"* ]]
+	catalog rm web web-1
+	[ "$(disks)" -eq 0 ]
+}
+
+@test "verify finds a byte that changed in the first piece, in a middle one, in the last" {
+	new_image debian
+	disk=$(path_of debian)
+	size=$(stat -c %s "$disk")
+	# The last piece is a short one.
+	[ $((size % 524288)) -ne 0 ]
+	chmod u+w "$disk"
+	for at in 131072 $((size / 2)) $((size - 1)); do
+		flip "$disk" "$at"
+		run catalog verify
+		[ "$status" -eq 3 ]
+		[[ $output == *"$disk' has the digest pieces:$(digest_by_hand "$disk")"* ]]
+		flip "$disk" "$at"
+		whole
+	done
 }
 
 @test "a clone changes and its image does not; what it stands on stays as long as it does" {
@@ -173,13 +220,13 @@ fails() {
 	catalog clone debian web
 	base=$(path_of debian)
 	chmod u+w "$base"
-	printf X | dd of="$base" bs=1 seek=1000000 conv=notrunc status=none
+	flip "$base" 1000000
 	run catalog verify --quick
 	[ "$status" -eq 0 ]
 	run catalog verify -o json
 	[ "$status" -eq 3 ]
 	[[ $output == *'"faults": 1'* ]]
-	[[ $output == *"has the SHA-256"* ]]
+	[[ $output == *"has the digest pieces:"* ]]
 	printf 'XXXX' | dd of="$base" bs=1 seek=0 conv=notrunc status=none
 	run catalog verify debian --quick
 	[ "$status" -eq 3 ]

@@ -138,6 +138,19 @@ system_image() {
 		grep -q -e '-cpu max' "$BATS_TEST_TMPDIR/run.sh"
 		run ! grep -q cx16 "$BATS_TEST_TMPDIR/run.sh"
 	done
+	# A root that cannot be read here: by the record.
+	local x=$ACCLIMATE_STORE/images/xfs
+	mkdir "$x"
+	qemu-img create -q -f qcow2 "$x/disk.qcow2" 24M
+	for told in '"source": {"os": "debian", "name": "x"}' '"source": {"name": "Ubuntu-24.04"}' \
+		'"injected": {"distribution": "debian"}, "source": {"os": "other"}'; do
+		echo "{\"name\": \"xfs\", $told}" >"$x/image.json"
+		catalog template xfs --for qemu --accel tcg --firmware bios -q >"$BATS_TEST_TMPDIR/run.sh"
+		grep -q -e '-cpu max,cx16=off' "$BATS_TEST_TMPDIR/run.sh"
+	done
+	echo '{"name": "xfs", "source": {"os": "rocky", "name": "debian-like"}}' >"$x/image.json"
+	catalog template xfs --for qemu --accel tcg --firmware bios -q >"$BATS_TEST_TMPDIR/run.sh"
+	run ! grep -q cx16 "$BATS_TEST_TMPDIR/run.sh"
 	run ! grep -q cx16 <(catalog template debian --for qemu --accel kvm -q)
 	run ! grep -q cx16 <(catalog template debian --for libvirt -q)
 	catalog template debian --for libvirt --accel tcg -q >"$BATS_TEST_TMPDIR/x.xml"

@@ -72,3 +72,7 @@ teardown_file() {
 	[ "$status" != 0 ]
 	[[ $output == *SignatureDoesNotMatch* ]]
 }
+
+@test "CopyImage makes one copy for a token, with tags; DeleteSnapshot spares what is in use" {
+	prove copying
+}

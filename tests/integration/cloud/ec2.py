@@ -7,7 +7,8 @@ import re
 import subprocess
 from unittest import mock
 
-from client import (CLOUD, OTHER, OWNER, STATE, block, client, cloud, fetch, main, make_snapshot, refused, send, signed)
+from client import (CLOUD, OTHER, OWNER, STATE, block, client, cloud, fault, fetch, main, make_snapshot, refused, send,
+                    signed)
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 BODY = b"Action=DescribeImages&Version=2016-11-15"
@@ -250,6 +251,41 @@ def register():
     assert image["ImageLocation"] == "manifests/a b/x.manifest.xml" and image["VirtualizationType"] == "paravirtual"
     refused("AuthFailure", 401, client("ec2", "other").register_image, Name="theft",
             ImageLocation="manifests/a b/x.manifest.xml")
+
+
+def copying():
+    ec2 = client("ec2")
+    image = add_image("to be copied")
+    ask = dict(SourceImageId=image, SourceRegion="us-east-1", Name="the copy", Description="about", ClientToken="token")
+    # Debian 12's botocore does not know them yet.
+    tagged = "TagSpecifications" in ec2.meta.service_model.operation_model("CopyImage").input_shape.members
+    if tagged:
+        ask["TagSpecifications"] = [{"ResourceType": kind, "Tags": [{"Key": "of", "Value": kind}]}
+                                    for kind in ("image", "snapshot")]
+    copy = ec2.copy_image(**ask)["ImageId"]
+    assert copy != image and ec2.copy_image(**ask)["ImageId"] == copy
+    refused("InvalidAMIName.Duplicate", 400, ec2.copy_image, **dict(ask, ClientToken="another"))
+    found = ec2.describe_images(ImageIds=[copy])["Images"][0]
+    assert found["Name"] == "the copy" and found["Description"] == "about"
+    snapshot = found["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    if tagged:
+        listed = ec2.describe_snapshots(Filters=[{"Name": "tag:of", "Values": ["snapshot"]}])["Snapshots"]
+        assert [s["SnapshotId"] for s in listed] == [snapshot]
+        assert ids(ec2.describe_images(Filters=[{"Name": "tag:of", "Values": ["image"]}])) == [copy]
+    refused("InvalidSnapshot.InUse", 400, ec2.delete_snapshot, SnapshotId=snapshot)
+    fault("lag", "ec2", "--seconds", "100")
+    assert copy not in ids(ec2.describe_images(Owners=["self"]))
+    assert snapshot not in [s["SnapshotId"] for s in ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]]
+    refused("InvalidAMIID.NotFound", 400, ec2.describe_images, ImageIds=[copy])
+    refused("InvalidAMIID.NotFound", 400, ec2.deregister_image, ImageId=copy)
+    cloud("fault", "clear")
+    ec2.deregister_image(ImageId=copy)
+    fault("lag", "ec2", "--seconds", "100")
+    refused("InvalidSnapshot.InUse", 400, ec2.delete_snapshot, SnapshotId=snapshot)
+    cloud("fault", "clear")
+    ec2.delete_snapshot(SnapshotId=snapshot)
+    refused("InvalidSnapshot.NotFound", 400, ec2.delete_snapshot, SnapshotId=snapshot)
+    ec2.deregister_image(ImageId=image)
 
 
 def switches():

@@ -3,6 +3,7 @@
 # The loopback cloud starts, keeps what it holds, takes AMIs, and leaves nothing running.
 
 load helper
+load ../flip
 
 setup_file() {
 	export SAMPLE=$BATS_FILE_TMPDIR/sample
@@ -107,7 +108,7 @@ pids() {
 	diff -x image.json "$SAMPLE/instance-store" "$BATS_TEST_TMPDIR/bundle"
 	# What is changed is another image, which takes the place of the first.
 	cp -r "$SAMPLE/ebs" "$BATS_TEST_TMPDIR/changed"
-	printf x | dd of="$BATS_TEST_TMPDIR/changed/disk.raw" bs=1 seek=1000 conv=notrunc status=none
+	flip "$BATS_TEST_TMPDIR/changed/disk.raw" 1000
 	run "$CLOUD" load --state "$STATE" "$BATS_TEST_TMPDIR/changed" "$SAMPLE/instance-store"
 	[[ ${lines[0]} =~ ^ami- && ${lines[0]} != "${ami[1]}" && ${lines[1]} == "${ami[0]}" ]]
 }

@@ -8,12 +8,13 @@ METADATA_SERVER=${BINDIR:-$TOP/bin}/metadata-server
 
 has() { [[ $1 == *"$2"* ]]; } # TEXT PART
 
-# context < TEXT: a new folder "media" with an image of that context.sh, as OpenNebula makes it
+# context < TEXT: a new folder "media" with an image of that context.sh, as older releases of OpenNebula make
+# it; those of now do so by xorriso, which waits for the disk
 context() {
 	rm -rf media ctx
 	mkdir media ctx
 	cat >ctx/context.sh
-	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx 2>xorriso.log || cat xorriso.log
+	genisoimage -quiet -V CONTEXT -J -R -o media/context.iso ctx
 }
 
 # tree KIND: a new folder "tree" with what ctxd looks at in a guest that uses
@@ -76,9 +77,12 @@ nic() {
 	echo "INTERFACE=$1" >"tree/sys/class/net/$1/uevent"
 }
 
+# cloud_init: the tree has it, and its init system starts it
 cloud_init() {
-	mkdir -p tree/usr/bin tree/etc/cloud/cloud.cfg.d
+	mkdir -p tree/usr/bin tree/etc/cloud/cloud.cfg.d tree/etc/systemd/system/cloud-init.target.wants
 	touch tree/usr/bin/cloud-init
+	ln -s /lib/systemd/systemd tree/sbin/init
+	ln -s x tree/etc/systemd/system/cloud-init.target.wants/cloud-init.service
 }
 
 local_() { "$CTXD" local --root tree --dev media "$@"; }
@@ -130,4 +134,78 @@ both() {
 	kill $pid
 	wait $pid
 	/usr/bin/python3 "$BATS_TEST_DIRNAME/oracle.py" ctx tree user-data "$@"
+}
+
+# seed < USER-DATA: a NoCloud medium
+seed() {
+	rm -rf media seed
+	mkdir media seed
+	printf 'instance-id: %s\nlocal-hostname: web1\n' "${ID:-i-1}" >seed/meta-data
+	cat >seed/user-data
+	xorriso -as mkisofs -quiet -V cidata -J -R -o media/seed.iso seed 2>xorriso.log || cat xorriso.log
+}
+
+# accounts: the tree's files as a distribution has them
+accounts() {
+	tree none
+	cat >tree/etc/passwd <<-END
+	root:x:0:0:root:/root:/bin/sh
+	nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
+	END
+	printf 'root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n' >tree/etc/shadow
+	printf 'root:x:0:\nsudo:x:27:\nnogroup:x:65534:\n' >tree/etc/group
+	printf 'root:*::\nsudo:*::\nnogroup:!::\n' >tree/etc/gshadow
+	rmdir tree/home/ops
+	mkdir -p tree/etc/sudoers.d tree/nonexistent tree/bin tree/usr/sbin
+	touch tree/bin/sh tree/bin/bash tree/usr/sbin/nologin
+}
+
+# Contexts.
+web1() {
+	cat <<-'END'
+	ETH0_DNS='192.168.0.1'
+	ETH0_GATEWAY='192.168.0.254'
+	ETH0_IP='192.168.0.5'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH0_MASK='255.255.255.0'
+	ETH0_SEARCH_DOMAIN='example.org'
+	SET_HOSTNAME='web1.example.org'
+	SSH_PUBLIC_KEY='ssh-ed25519 AAAA one
+	ssh-rsa BBBB two'
+	USER_DATA='hello'
+	END
+}
+
+# One NIC with all there is, one for DHCP and SLAAC, one that is not there.
+many() {
+	cat <<-'END'
+	ETH0_ALIAS0_IP='192.168.0.6'
+	ETH0_ALIAS0_MASK='255.255.255.255'
+	ETH0_DNS='192.168.0.1 2001:db8::53'
+	ETH0_GATEWAY='10.9.9.9'
+	ETH0_IP='192.168.0.5'
+	ETH0_IP6='2001:db8::5'
+	ETH0_IP6_GATEWAY='fe80::1'
+	ETH0_IP6_ULA='fd00::5'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH0_METRIC='7'
+	ETH0_MTU='1450'
+	ETH0_ROUTES='10.0.0.0/8 via 192.168.0.9, 2001:db8:8::/48 via 2001:db8::9'
+	ETH0_SEARCH_DOMAIN='a.example b.example'
+	ETH1_IP6_METHOD='auto'
+	ETH1_MAC='02:00:c0:a8:01:05'
+	ETH1_METHOD='dhcp'
+	ETH2_IP='192.168.2.5'
+	ETH2_MAC='02:00:c0:a8:02:05'
+	END
+}
+
+nics() {
+	nic eth0 02:00:c0:a8:00:05
+	nic eth1 02:00:c0:a8:01:05
+}
+
+plain() {
+	printf '%s\n' "ETH0_MAC='02:00:c0:a8:00:05'" "ETH0_IP='192.168.0.5'" \
+		"ETH0_GATEWAY='192.168.0.1'" "ETH0_DNS='192.168.0.1'"
 }

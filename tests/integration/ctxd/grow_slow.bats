@@ -20,7 +20,7 @@ live() {
 	mkdir -p /run/etc /run/lib /run/m
 	cp /etc/passwd /etc/group /run/etc
 	echo x >/run/etc/hostname
-	cp -r media "$CTXD" /run
+	cp -rL media "$CTXD" /run
 	mv /run/ctxd /run/program
 	. ./script
 	END
@@ -44,5 +44,57 @@ live() {
 	echo "grown: $((after - before > 20000))"
 	END
 	has "$output" "file system at /run/m grows"
+	has "$output" "grown: 1"
+}
+
+@test "the kernel is asked to resize a mounted ext4 if there is room, and not for the size that it has" {
+	command -v strace >/dev/null || skip "no strace here"
+	printf '%s\n' "GROW_ROOTFS='NO'" "GROW_FS='/run/m'" | context
+	run -0 live <<-'END'
+	truncate -s 300M /run/image
+	mkfs.ext4 -q /run/image
+	dev=$(losetup --show -f /run/image)
+	trap 'umount /run/m; losetup -d $dev' EXIT
+	mount "$dev" /run/m
+	mount --bind /run/lib /var/lib
+	mount --bind /run/etc /etc
+	# Where the kernel grants it to nobody here, the asking fails.
+	look() { strace -o /run/calls -e trace=ioctl /run/program local -q --dev /run/media || true; }
+	asked() { echo "$1: $(grep -cE 'EXT4_IOC_RESIZE_FS|0x66, 0x10' /run/calls)"; }
+	look
+	asked full
+	truncate -s 400M /run/image
+	losetup -c "$dev"
+	look
+	asked room
+	END
+	echo "$output"
+	has "$output" "full: 0"
+	has "$output" "room: 1"
+}
+
+@test "a disk that becomes larger is a reason to look, and what is on it grows, once" {
+	command -v mkfs.xfs >/dev/null || skip "no mkfs.xfs here"
+	printf '%s\n' "GROW_ROOTFS='NO'" "GROW_FS='/run/m'" | context
+	run -0 live <<-'END'
+	truncate -s 320M /run/image
+	mkfs.xfs -q /run/image
+	dev=$(losetup --show -f /run/image)
+	trap 'umount /run/m; losetup -d $dev' EXIT
+	mount "$dev" /run/m
+	mount --bind /run/lib /var/lib
+	mount --bind /run/etc /etc
+	/run/program local -q --dev /run/media
+	/run/program final -q
+	rm -r /run/media # what was said on it stays
+	/run/program watch -q --background
+	size() { stat -f -c %b /run/m; }
+	before=$(size)
+	truncate -s 400M /run/image
+	losetup -c "$dev"
+	for i in $(seq 500); do [ "$(size)" = "$before" ] || break; sleep 0.02; done
+	/run/program watch -q --down
+	echo "grown: $(($(size) - before > 10000))"
+	END
 	has "$output" "grown: 1"
 }

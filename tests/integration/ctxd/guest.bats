@@ -7,21 +7,6 @@ load common
 
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
-# accounts: the tree's files as a distribution has them
-accounts() {
-	tree none
-	cat >tree/etc/passwd <<-END
-	root:x:0:0:root:/root:/bin/sh
-	nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
-	END
-	printf 'root:*:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n' >tree/etc/shadow
-	printf 'root:x:0:\nsudo:x:27:\nnogroup:x:65534:\n' >tree/etc/group
-	printf 'root:*::\nsudo:*::\nnogroup:!::\n' >tree/etc/gshadow
-	rmdir tree/home/ops
-	mkdir -p tree/etc/sudoers.d tree/nonexistent tree/bin tree/usr/sbin
-	touch tree/bin/sh tree/bin/bash tree/usr/sbin/nologin
-}
-
 hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 
 @test "an account is made as the guest's own tools would, and they find no fault" {
@@ -76,15 +61,6 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	[ ! -e tree/etc/sudoers.d/90-ctxd ]
 }
 
-# seed < USER-DATA: a NoCloud medium
-seed() {
-	rm -rf media seed
-	mkdir media seed
-	printf 'instance-id: %s\nlocal-hostname: web1\n' "${ID:-i-1}" >seed/meta-data
-	cat >seed/user-data
-	xorriso -as mkisofs -quiet -V cidata -J -R -o media/seed.iso seed 2>xorriso.log || cat xorriso.log
-}
-
 @test "#cloud-config is done where there is no cloud-init: files, users, time zone" {
 	[ "$(id -u)" = 0 ] || skip "needs root"
 	accounts
@@ -92,7 +68,6 @@ seed() {
 	touch tree/usr/share/zoneinfo/Europe/Zurich
 	echo UTC >tree/etc/timezone
 	echo mine >tree/etc/x
-	tree_before=$(snapshot)
 	seed <<-'END'
 	#cloud-config
 	timezone: Europe/Zurich
@@ -132,13 +107,11 @@ seed() {
 
 @test "scripts are run once for each machine, with the medium's files, and not with its variables' harm" {
 	[ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null || skip "needs root and mount namespaces"
-	mkdir state
 	cat >run.sh <<-'END'
 	set -e
-	mkdir -p /run/ctxd
-	mount -t tmpfs none /run/ctxd
-	mkdir -p /var/lib/ctxd
-	mount --bind state /var/lib/ctxd
+	mount -t tmpfs none /run
+	mount -t tmpfs none /var/lib
+	mkdir /run/ctxd
 	"$CTXD" local --root tree --dev media -q
 	cp tree/run/ctxd/context /run/ctxd/context
 	for i in 1 2; do "$CTXD" final 2>&1; done
@@ -163,7 +136,6 @@ seed() {
 	grep -qx "script: web it's /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin none of the medium" <<<"$output"
 	has "$output" "from a file: /var/lib/ctxd/scripts/init.py"
 	has "$output" "init.py ended with status 3"
-	[ ! -e /var/lib/ctxd/scripts ]
 }
 
 @test "before the end of the boot an update does nothing" {
@@ -176,6 +148,31 @@ seed() {
 	echo "SET_HOSTNAME='web2'" | context
 	"$CTXD" update --root tree --dev media
 	[ "$(cat tree/etc/hostname)" = web2 ]
+}
+
+@test "a medium that is exchanged is the new context; one that is taken out changes nothing" {
+	tree networkd
+	two() { printf '%s\n' "SET_HOSTNAME='$1'" "SSH_PUBLIC_KEY='ssh-rsa $2'" "$3" | context; }
+	two web1 AAAA "$(printf '%s\n' "ETH0_MAC='02:00:c0:a8:00:05'" "ETH0_IP='192.168.0.5'")"
+	local_ -q
+	"$CTXD" final --root tree
+	network=tree/run/systemd/network/05-ctxd-02-00-c0-a8-00-05.network
+	rm media/*
+	rm tree/etc/hosts # what else there is to do is done
+	run -0 "$CTXD" update --root tree --dev media
+	has "$output" "stays"
+	grep -q web1 tree/etc/hosts
+	[ -e "$network" ]
+	[ -e tree/run/ctxd/context ]
+	echo no medium >media/context.iso # nor does one that cannot be read
+	"$CTXD" update -q --root tree --dev media
+	[ -e "$network" ]
+	two web2 BBBB ''
+	"$CTXD" update -q --root tree --dev media
+	[ "$(cat tree/etc/hostname)" = web2 ]
+	[ ! -e "$network" ]
+	[ "$(grep -c ssh-rsa tree/root/.ssh/authorized_keys)" = 1 ]
+	grep -qx 'ssh-rsa BBBB' tree/root/.ssh/authorized_keys
 }
 
 @test "mounts are a block in fstab that keeps no boot from succeeding" {

@@ -139,3 +139,49 @@ guest() {
 		! grep -rl 'ctxd' tree/etc tree/run --exclude-dir=ctxd || false
 	done
 }
+
+@test "who owns a folder on the way to a file does not lead root elsewhere" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	accounts
+	mkdir -p tree/home/ops/{real,under} tree/srv
+	echo 'ops:x:1000:1000::/home/ops:/bin/sh' >>tree/etc/passwd
+	echo 'ops:x:1000:' >>tree/etc/group
+	echo secret >tree/etc/secret
+	ln -s ../../etc tree/home/ops/folder
+	ln -s ../../etc/secret tree/home/ops/link
+	ln tree/etc/secret tree/home/ops/hard
+	ln -s ../etc/secret tree/srv/mine
+	chown -hR 1000:1000 tree/home/ops/{folder,link,real,under}
+	chown 1000:1000 tree/home/ops
+	seed <<-'END'
+	#cloud-config
+	write_files:
+	- {path: /home/ops/folder/new, content: x}
+	- {path: /home/ops/link, content: x, append: true, permissions: '0644', owner: ops}
+	- {path: /home/ops/hard, content: x, append: true, permissions: '0644', owner: ops}
+	- {path: /home/ops/real/new, content: "theirs", permissions: '0640', owner: 'ops:ops'}
+	- {path: /home/ops/under/a/b, content: "deep"}
+	- {path: /srv/mine, content: x, append: true}
+	END
+	run -1 local_
+	has "$output" "/home/ops/folder/new"
+	has "$output" "the folder 'folder' on the way is a symbolic link of user 1000's"
+	has "$output" "/home/ops/link' is a symbolic link of user 1000's"
+	has "$output" "/home/ops/hard' has another name elsewhere"
+	[ "$(cat tree/etc/secret)" = secret ]
+	[ "$(stat -c %u tree/etc/secret)" = 0 ]
+	[ ! -e tree/etc/new ]
+	[ -L tree/home/ops/link ]
+	[ "$(stat -c '%u %g %a' tree/home/ops/real/new) $(cat tree/home/ops/real/new)" = '1000 1000 640 theirs' ]
+	[ "$(cat tree/home/ops/under/a/b)" = deep ]
+	[ "$(cat tree/srv/mine)" = $'secret\nx' ] # root's own link leads where it leads
+	# Nor when it is taken away.
+	echo mine >tree/etc/b
+	rm -r tree/home/ops/under/a
+	ln -s ../../../etc tree/home/ops/under/a
+	chown -h 1000 tree/home/ops/under/a
+	run -1 "$CTXD" undo --root tree
+	has "$output" "symbolic link of user 1000's"
+	[ "$(cat tree/etc/b)" = mine ]
+	[ ! -e tree/home/ops/real/new ]
+}

@@ -5,14 +5,19 @@
 bats_require_minimum_version 1.5.0
 load common
 
-setup() {
-	[ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null || skip "needs root and network namespaces"
-	cd "$BATS_TEST_TMPDIR" || return
+setup_file() {
+	cd "$BATS_FILE_TMPDIR" || return
 	tree none
 	printf '%s\n' "SET_HOSTNAME='web1.example.org'" "SSH_PUBLIC_KEY='ssh-rsa BBBB two'" \
 		"USER_DATA='AAH/Cg=='" "USER_DATA_ENCODING=base64" "PASSWORD='secret'" \
 		"ETH0_MAC='02:00:c0:a8:00:05'" "ETH0_IP='192.168.0.5'" "VMID=7" | context
 	"$CTXD" local -q --root tree --dev media
+}
+
+setup() {
+	[ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null || skip "needs root and network namespaces"
+	cd "$BATS_TEST_TMPDIR" || return
+	cp -a "$BATS_FILE_TMPDIR"/{tree,media} .
 }
 
 # guest < SCRIPT: runs it in a network of its own, where ctxd serves as $PID

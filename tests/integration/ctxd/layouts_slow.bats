@@ -174,3 +174,69 @@ same() {
 	grep -qx 'Metric=10' ./*02-05.network
 	grep -qx 'Destination=172.16.0.0/12' ./*02-05.network
 }
+
+@test "all of it together, and NICs that only one of the two takes" {
+	n=0
+	check() { # EXPECTED-NICS, context on stdin
+		run -0 both 02:00:c0:a8:00:05=eth0 02:00:c0:a8:01:05=eth1 02:00:c0:a8:02:05=eth7
+		[ "$output" = "$1 NIC(s) compared" ] || { echo "$output"; return 1; }
+		n=$((n + 1))
+	}
+	check 1 <<-'END'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH0_IP='192.168.0.5'
+	END
+	check 1 <<-'END'
+	DNS='9.9.9.9 1.1.1.1'
+	ETH0_DNS='1.1.1.1'
+	ETH0_GATEWAY='192.168.0.1'
+	ETH0_IP='192.168.0.5'
+	ETH0_MAC='02:00:C0:A8:00:05'
+	ETH0_MASK='255.255.0.0'
+	ETH0_MTU='1450'
+	ETH0_SEARCH_DOMAIN='a.example b.example'
+	SET_HOSTNAME='web1'
+	SSH_PUBLIC_KEY='ssh-rsa AAAA one
+	# comment
+
+	ssh-rsa BBBB two'
+	USER_DATA='#cloud-config
+	x: "y"
+	'
+	END
+	check 1 <<-'END'
+	ETH0_IP='192.168.0.5'
+	ETH0_IP6='2001:db8::5'
+	ETH0_IP6_ULA='fd00::5'
+	ETH0_IP6_PREFIX_LENGTH='56'
+	ETH0_IP6_GATEWAY='2001:db8::1'
+	ETH0_GATEWAY6='2001:db8::2'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	END
+	check 1 <<-'END'
+	ETH0_IP='192.168.0.5'
+	ETH0_IP6='2001:db8::5'
+	ETH0_GATEWAY6='2001:db8::2'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH0_MASK=''
+	ETH0_GATEWAY=''
+	END
+	check 3 <<-'END'
+	ETH0_IP='192.168.0.5'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH0_GATEWAY='192.168.0.1'
+	ETH1_IP='192.168.2.5'
+	ETH1_MAC='02:00:c0:a8:02:05'
+	ETH1_MASK='255.255.255.240'
+	ETH12_IP='192.168.1.5'
+	ETH12_MAC='02:00:c0:a8:01:05'
+	ETH12_IP6='2001:db8:1::5'
+	DNS='192.168.0.1'
+	END
+	check 1 <<-'END'
+	ETH0_IP='192.168.0.5'
+	ETH0_MAC='02:00:c0:a8:00:05'
+	ETH1_MAC='02:00:c0:a8:01:05'
+	END
+	[ $n = 6 ]
+}

@@ -8,21 +8,6 @@ load common
 
 setup() { cd "$BATS_TEST_TMPDIR" || return; }
 
-web1() {
-	cat <<-'END'
-	ETH0_DNS='192.168.0.1'
-	ETH0_GATEWAY='192.168.0.254'
-	ETH0_IP='192.168.0.5'
-	ETH0_MAC='02:00:c0:a8:00:05'
-	ETH0_MASK='255.255.255.0'
-	ETH0_SEARCH_DOMAIN='example.org'
-	SET_HOSTNAME='web1.example.org'
-	SSH_PUBLIC_KEY='ssh-ed25519 AAAA one
-	ssh-rsa BBBB two'
-	USER_DATA='hello'
-	END
-}
-
 @test "a context is applied once, and nothing is rewritten" {
 	tree netplan
 	cloud_init
@@ -191,20 +176,6 @@ web1() {
 	grep -qx 'search example.org' tree/etc/resolv.conf
 }
 
-@test "where netplan drives NetworkManager, or nothing is known, the network is left alone" {
-	tree netplan
-	cloud_init
-	printf 'network:\n  renderer: NetworkManager\n' >tree/etc/netplan/01.yaml
-	web1 | context
-	run -0 local_
-	has "$output" "left to the guest"
-	[ ! -e tree/run/systemd/network ]
-	run ! grep -q 'config: disabled' tree/etc/cloud/cloud.cfg.d/91-ctxd.cfg
-	tree none
-	run -0 local_
-	has "$output" "left to the guest"
-}
-
 @test "with ifupdown the interfaces are named by their hardware address" {
 	tree ifupdown
 	nic eth0 02:00:c0:a8:00:05
@@ -266,26 +237,6 @@ web1() {
 	run ! grep -q disabled tree/etc/cloud/cloud.cfg.d/91-ctxd.cfg
 }
 
-@test "what cloud-init once wrote for ifupdown is set aside, and comes back" {
-	tree ifupdown
-	nic eth0 02:00:c0:a8:00:05
-	printf 'auto eth0\niface eth0 inet dhcp\n' >tree/etc/network/interfaces.d/50-cloud-init
-	cp tree/etc/network/interfaces.d/50-cloud-init was
-	for _ in 1 2; do
-		web1 | context
-		local_
-		grep -q 192.168.0.5 tree/etc/network/interfaces.d/ctxd
-		run ! grep -q dhcp tree/etc/network/interfaces.d/50-cloud-init
-		rm media/*
-		local_
-		cmp was tree/etc/network/interfaces.d/50-cloud-init
-	done
-	web1 | context
-	local_
-	"$CTXD" undo --root tree
-	cmp was tree/etc/network/interfaces.d/50-cloud-init
-}
-
 @test "cloud-init is told in a file of its own, while there is a context" {
 	tree netplan
 	cloud_init
@@ -345,29 +296,6 @@ web1() {
 	[ -z "$("$CTXD" undo --root tree)" ]
 }
 
-@test "an account that puts something in a file's place keeps nothing else from being undone" {
-	[ "$(id -u)" = 0 ] || skip "needs root"
-	tree none
-	reachable
-	sed -i 's/^ops:.*/ops:x:12345:23456::\/home\/ops:\/bin\/sh/' tree/etc/passwd
-	chown 12345:23456 tree/home/ops
-	(web1 && echo "USERNAME=ops") | context
-	local_
-	mkdir hidden
-	mv tree/home/ops/.ssh/authorized_keys keys
-	cp keys hidden/authorized_keys
-	chmod 700 hidden
-	rmdir tree/home/ops/.ssh
-	ln -s "$PWD/hidden" tree/home/ops/.ssh
-	run -1 "$CTXD" undo --root tree
-	has "$output" "authorized_keys"
-	cmp keys hidden/authorized_keys # what it may not write itself
-	[ ! -e tree/etc/hostname ]
-	rm tree/home/ops/.ssh
-	"$CTXD" undo --root tree
-	[ ! -e tree/var/lib/ctxd ]
-}
-
 @test "a dry run tells all and changes nothing" {
 	tree netplan
 	cloud_init
@@ -399,48 +327,4 @@ write /etc/cloud/cloud.cfg.d/91-ctxd.cfg" ]
 	[ ! -e ran ]
 	has "$output" "1:3: skipped"
 	[ "$(cat tree/etc/hostname)" = touch-ran ]
-}
-
-@test "a damaged medium is one clear line, and leaves the guest as it is" {
-	tree netplan
-	snapshot >before
-	web1 | context
-	for at in 0 32768 33000; do
-		truncate -s $at media/context.iso
-		run -0 local_
-		has "$output" "no context"
-		web1 | context
-	done
-	truncate -s 40000 media/context.iso
-	run -1 local_
-	[ "${#lines[@]}" = 1 ]
-	has "$output" "media/context.iso"
-	web1 | context
-	printf '\377\377\377\377' | dd of=media/context.iso bs=1 seek=$((32768 + 158)) conv=notrunc status=none
-	run -1 local_
-	has "$output" "is no sound ISO 9660 image"
-	rm ctx/context.sh
-	touch ctx/other
-	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx
-	run -1 local_
-	has "$output" "there is no 'context.sh'"
-	printf 'A=\000' >ctx/context.sh
-	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx
-	run -1 local_
-	has "$output" "NUL"
-	snapshot | diff before -
-}
-
-@test "every way of naming files on an image is read" {
-	tree none
-	web1 >c
-	mkdir -p ctx media
-	cp c ctx/context.sh
-	for how in "-J -R" -R -J "" "-R -D -l" "-J -joliet-long"; do
-		# shellcheck disable=SC2086
-		genisoimage -quiet -V CONTEXT $how -o media/context.iso ctx
-		rm -f tree/etc/hostname
-		local_
-		[ "$(cat tree/etc/hostname)" = web1 ]
-	done
 }

@@ -113,11 +113,38 @@ dmi() { echo "$2" >"tree/sys/class/dmi/id/$1"; } # FILE TEXT
 
 @test "a service that is not there is no end of the boot" {
 	dmi product_name 'Google Compute Engine'
-	# No route: known at once, asked again some times, and told in a line.
-	run -1 timeout 60 unshare -n "$CTXD" network --root tree
+	# Refused: known at once, asked again some times, and told in a line.
+	run -1 timeout 60 unshare -n sh -c \
+		'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && "$CTXD" network --root tree'
 	has "$output" "'http://169.254.169.254/': 'computeMetadata/v1/?recursive=true&alt=json': connecting"
 	[ ! -e tree/run/ctxd/context ]
 	[ "${#lines[@]}" = 1 ]
+}
+
+@test "a network that comes late is waited for, before a session token is asked for" {
+	dmi sys_vendor 'Amazon EC2'
+	cat >late.sh <<-'END'
+	"$CTXD" network --root tree 2>told &
+	ctxd=$!
+	# It has asked for a way, and there is none: its reader sleeps.
+	for i in $(seq 200); do
+		reader=$(cat /proc/$ctxd/task/$ctxd/children) && [ -n "$reader" ] &&
+			grep -q nanosleep /proc/${reader% }/wchan && break
+		sleep 0.05
+	done
+	ip link set lo up
+	ip addr add 169.254.169.254/32 dev lo
+	"$METADATA_SERVER" serve --as instance.yaml --listen 169.254.169.254:80 --access-log log 2>server.log &
+	server=$!
+	wait $ctxd
+	status=$?
+	kill $server
+	wait $server
+	exit $status
+	END
+	timeout 120 unshare -n bash late.sh || { cat told server.log; return 1; }
+	[ "$(cat tree/etc/hostname)" = web1 ]
+	has "$(head -n 1 log)" /latest/api/token
 }
 
 # alone: ctxd runs in a chroot without a library

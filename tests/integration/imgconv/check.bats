@@ -18,7 +18,7 @@ setup() {
 }
 
 @test "images that imgconv or qemu-img made are sound" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
 		"$IMGCONV" check -o json out.img | jq -e --arg f "$f" '.format == $f and
 			.errors == 0 and .leaks == 0 and ."leaked-bytes" == 0 and .findings == []'
@@ -34,7 +34,7 @@ setup() {
 }
 
 @test "an image that does not even open is a finding" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		[ "$f" != raw ] || continue
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
 		head -c 100 out.img >in.img

@@ -35,7 +35,7 @@ setup() {
 			cat out
 			return 1
 		}
-	done < <("$HERE/craft" list)
+	done < <("$HERE/craft" list | one_in 4)
 }
 
 @test "leaks are told from errors, in the same number as qemu-img tells" {
@@ -56,7 +56,7 @@ setup() {
 @test "a truncated image has errors wherever it ends" {
 	qemu-img create -q -f qcow2 in.qcow2 64M
 	qemu-io -f qcow2 -c "write -P 1 0 8M" in.qcow2 >/dev/null
-	for n in 100000 200000 262144 300000 400000 1000000; do
+	for n in $(few 100000 1000000 200000 262144 300000 400000); do
 		head -c $n in.qcow2 >in.cut
 		run -3 "$IMGCONV" check -f qcow2 in.cut
 	done

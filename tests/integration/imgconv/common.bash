@@ -24,6 +24,27 @@ formats() {
 	"$IMGCONV" --version | sed -n 's/^formats: //p'
 }
 
+# few WORD...: the first two of what a test goes through; in *_all_slow.bats, which are links to the
+# quick tests, all of it.
+few() {
+	case $BATS_TEST_FILENAME in
+	*_slow.bats) ;;
+	*) set -- "${@:1:2}" ;;
+	esac
+	printf '%s\n' "$@"
+}
+
+# shellcheck disable=SC2046 # they are words
+few_formats() { few $(formats); }
+
+# one_in N: of the lines of a list, likewise.
+one_in() {
+	case $BATS_TEST_FILENAME in
+	*_slow.bats) cat ;;
+	*) sed -n "1~$1p" ;;
+	esac
+}
+
 # What qemu-img calls a format; a fixed VHD is raw to it.
 qemu_name() { [ "$1" = vhd ] && echo vpc || echo "$1"; }
 

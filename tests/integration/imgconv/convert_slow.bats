@@ -44,3 +44,20 @@ setup() {
 		done
 	done
 }
+
+@test "what would take hours ends when it is asked to" {
+	truncate -s 2040G in.raw
+	for args in "--digest sha512 -O raw in.raw out.raw" "--digest sha512 -O qcow2 in.raw out.qcow2" \
+		"-O vhd -o subformat=fixed in.raw -" "-O raw in.raw -"; do
+		# shellcheck disable=SC2086 # words are wanted
+		env --default-signal=INT "$IMGCONV" convert -f raw $args >/dev/null 2>err 3>&- &
+		sleep 0.5
+		kill -INT $!
+		status=0
+		timeout 30 tail --pid=$! -f /dev/null || return 1
+		wait $! || status=$?
+		[ "$status" = 130 ]
+		[ -z "$(find . -name "*out*")" ]
+	done
+	rm err
+}

@@ -10,7 +10,7 @@ teardown() { remove_work; }
 
 @test "every format's empty disk is what qemu-img takes for one" {
 	truncate -s 20M zeros.raw
-	for f in $(formats); do
+	for f in $(few_formats); do
 		"$IMGCONV" create -O "$f" a.img 20M
 		"$IMGCONV" check -f "$f" a.img
 		"$IMGCONV" info -f "$f" -o json a.img | jq -e '."virtual-size" == 20971520'
@@ -22,7 +22,7 @@ teardown() { remove_work; }
 }
 
 @test "it takes no space, whatever the size" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		# 2040 GiB is the most that a VHD can have.
 		"$IMGCONV" create -O "$f" a.img 2040G
 		[ "$(stat -c %b a.img)" -lt 40960 ]

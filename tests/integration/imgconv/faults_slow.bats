@@ -41,7 +41,25 @@ right() {
 
 @test "a reader whose disk is broken leaves nothing" {
 	for format in $(formats); do
-		all_faults pread EIO "$IMGCONV" convert -q -j 2 -f "$format" -O raw "in.$format" out
+		# With a digest a raw source, too, is read and not mapped.
+		all_faults pread EIO "$IMGCONV" convert -q -j 2 --digest sha256 -f "$format" -O raw "in.$format" out
+	done
+}
+
+@test "a raw source that becomes shorter is an error, wherever that happens" {
+	# Before a block of noise, in its middle, and at the last byte but one.
+	for size in 0 4096 3000000 6144511; do
+		for format in $(formats); do
+			for n in 1 2 4; do
+				cp disk.raw cut.raw
+				FAULT_FILE=cut.raw FAULT_SIZE=$size fault pwrite $n CUT \
+					"$IMGCONV" convert -q -j 1 -f raw -O "$format" cut.raw out && return 1
+				[ "$(stat -c %s cut.raw)" = $size ]
+				[ "$(wc -l <err)" = 1 ]
+				grep -q "reading 'cut.raw': the file \(ends at\|became shorter\)" err
+				[ -z "$(find . -name "*out*")" ]
+			done
+		done
 	done
 }
 

@@ -45,7 +45,7 @@ make_fs() { # TREE IMAGE SIZE MKE2FS-OPTION...
 
 make_disk() { # FS-IMAGE DISK [LABEL]: the file system as the second partition of a disk
 	truncate -s 64M "$2"
-	sfdisk -q "$2" <<-EOT
+	sfdisk -q --no-tell-kernel "$2" <<-EOT
 		label: ${3:-dos}
 		start=2048, size=2048
 		start=8192, size=$(($(stat -c %s "$1") / 512))
@@ -57,8 +57,31 @@ clean() { # FS-IMAGE: e2fsck has nothing to say
 	e2fsck -fn "$1"
 }
 
+# Every path with its type, mode, owner, size, link or digest.
+all() { # FS-IMAGE
+	local out
+	out=$(mktemp -d -p .)
+	debugfs -R "rdump / $out" "$1" 2>/dev/null
+	(cd "$out" && find . -name lost+found -prune -o \( -type f -printf '%P %M %U %s ' -exec sha256sum {} + \) \
+		-o -printf '%P %M %U %l\n' | sort)
+	rm -r "$out"
+}
+
 has() { [[ $1 == *"$2"* ]]; } # TEXT PART
 
 inside() { # FS-IMAGE DEBUGFS-COMMAND
 	debugfs -R "$2" "$1" 2>/dev/null
+}
+
+# One line that says why, status 1, and the file "image" as it was.
+refused() { # WORD ARGUMENT...
+	local word=$1
+	shift
+	cp image image.before
+	run --separate-stderr "$IMGCONV" inject "$@" image
+	[ "$status" -eq 1 ]
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	has "$stderr" "$word"
+	[ -z "$output" ]
+	cmp image image.before
 }

@@ -56,7 +56,7 @@ boot() { "$IMGCONV" info -o json "$2" | jq -e ".boot | $1"; }
 		>root/lib/modules/9.9/modules.builtin
 	make_fs apart part 8M -t ext2
 	truncate -s 64M disk
-	sfdisk -q disk <<<$'label: gpt\nstart=2048, size=16384\nstart=32768, size=32768'
+	sfdisk -q --no-tell-kernel disk <<<$'label: gpt\nstart=2048, size=16384\nstart=32768, size=32768'
 	dd if=part of=disk bs=1M seek=1 conv=notrunc status=none
 	make_fs root part 16M -t ext4
 	dd if=part of=disk bs=1M seek=16 conv=notrunc status=none

@@ -14,7 +14,7 @@ setup() {
 }
 
 inject() {
-	make_fs tree image 8M -t ext4
+	make_fs tree image 16M -t ext4
 	run --separate-stderr "$IMGCONV" inject --ctxd image
 	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	clean image
@@ -22,6 +22,13 @@ inject() {
 	cp image image.once
 	[ -z "$("$IMGCONV" inject -q --ctxd image)" ]
 	cmp image image.once
+	# It comes out again, and all that is left is as it was.
+	"$IMGCONV" inject -q --remove-ctxd image.once
+	clean image.once
+	# An administrator's link goes with what it starts.
+	rm -f tree/etc/rcS.d/S??ctxd-local
+	make_fs tree before 8M -t ext4
+	diff <(all before) <(all image.once)
 }
 
 links() { "$IMGCONV" inject -o json --list "$1" image | jq -r '.[] | select(.type == "l") | .name + " " + .target' | sort; }
@@ -94,14 +101,14 @@ S40networking ../init.d/networking" ]
 	debian
 	ln -sf ../init.d/networking tree/etc/rcS.d/S01networking
 	rm tree/etc/rcS.d/S03networking
-	make_fs tree image 8M -t ext4
+	make_fs tree image 16M -t ext4
 	cp image image.before
 	run --separate-stderr "$IMGCONV" inject --ctxd image
 	[ "$status" -eq 1 ]
 	has "$stderr" "'/etc/rcS.d' starts 'mountall.sh' at 2 and 'networking' at 1: 'ctxd-local' cannot be between"
 	cmp image image.before
 	rm tree/etc/rcS.d/*mountall*
-	make_fs tree image 8M -t ext4
+	make_fs tree image 16M -t ext4
 	run --separate-stderr "$IMGCONV" inject --ctxd image
 	[ "$status" -eq 1 ]
 	has "$stderr" "nothing in the guest's '/etc/rcS.d' is \$local_fs, which 'ctxd-local' needs"
@@ -139,7 +146,7 @@ K92ctxd-imds ../init.d/ctxd-imds
 K93ctxd-local ../init.d/ctxd-local" ]
 	has "$(cat_ /etc/rc.d/init.d/ctxd-imds | sed -n 2p)" "# chkconfig: 2345 08 92"
 	mv tree/etc/rc.d/rc3.d/S10network tree/etc/rc.d/rc3.d/S08network
-	make_fs tree image 8M -t ext4
+	make_fs tree image 16M -t ext4
 	run --separate-stderr "$IMGCONV" inject --ctxd image
 	[ "$status" -eq 1 ]
 	has "$stderr" "network starts at number 8 of runlevel 3"

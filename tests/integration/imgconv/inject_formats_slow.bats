@@ -104,3 +104,24 @@ same() { # FORMAT FILE: the guest's disk is what it is to be
 	[ "$status" -eq 2 ]
 	has "$stderr" "through a pipe"
 }
+
+@test "the root is found on MBR and GPT disks, in raw and qcow2, compressed too" {
+	for label in dos gpt; do
+		rm -f labelled
+		make_disk fs labelled $label
+		for args in "-O raw" "-O qcow2" "-c -O qcow2 -o compression_type=zlib"; do
+			rm -f image part
+			# shellcheck disable=SC2086
+			qemu-img convert $args labelled image
+			run --separate-stderr "$IMGCONV" inject -o json --overlay overlay --hostname new-host --ctxd image
+			[ "$status" -eq 0 ]
+			[ "$(jq .partition <<<"$output")" = 2 ]
+			[[ $args == *raw* ]] || qemu-img check image
+			qemu-img convert -O raw image image.raw
+			dd if=image.raw of=part bs=4096 skip=1024 count=6144 status=none
+			clean part
+			has "$(inside part 'cat /etc/hostname')" new-host
+			cmp -n 4194304 image.raw labelled
+		done
+	done
+}

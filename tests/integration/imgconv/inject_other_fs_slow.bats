@@ -38,7 +38,8 @@ protofile() {
 		'$' \
 		'usr d--755 0 0' ' sbin d--755 0 0' '  init l--777 0 0 ../lib/systemd/systemd' '$' \
 		' bin d--755 0 0' "  sh ---755 0 0 $PWD/tree/usr/bin/sh" '$' \
-		' lib d--755 0 0' '  systemd d--755 0 0' '   system d--755 0 0' '   $' \
+		' lib d--755 0 0' '  systemd d--755 0 0' '   system d--755 0 0' \
+		"    basic.target ---644 0 0 $PWD/tree/usr/lib/systemd/system/basic.target" '   $' \
 		"   systemd ---755 0 0 $PWD/tree/usr/lib/systemd/systemd" '  $' ' $' '$' \
 		'sbin l--777 0 0 usr/sbin' 'bin l--777 0 0 usr/bin' 'root d--700 0 0' '$' '$'
 }
@@ -50,8 +51,8 @@ make_in_machine() {
 	cp xfs mounted
 	tar -C tree -cf tree.tar .
 	printf '/dev/vg/root / xfs defaults 0 0\n/dev/mapper/vg-my--home /home ext4 defaults 0 2\n' >fstab.lvm
-	printf 'LABEL=guest / btrfs subvol=@ 0 0\nLABEL=guest /home btrfs rw,subvol=/@home 0 0\n' \
-		>fstab.btrfs
+	printf '%s\n' 'LABEL=guest / btrfs subvol=@ 0 0' 'PARTLABEL=system /home btrfs rw,subvolid=257 0 0' \
+		'PARTUUID=ac11a7e0-0b00-4a7e-8000-000000000001 /boot ext4 ro 0 0' >fstab.btrfs
 	fish --format=raw -a lvm --format=raw -a btrfs --format=raw -a mounted --format=raw -a xfs <<-'EOT'
 		run
 		part-disk /dev/sda mbr
@@ -68,6 +69,8 @@ make_in_machine() {
 		part-init /dev/sdb gpt
 		part-add /dev/sdb p 2048 67583
 		part-add /dev/sdb p 67584 -2048
+		part-set-name /dev/sdb 2 system
+		part-set-gpt-guid /dev/sdb 1 ac11a7e0-0b00-4a7e-8000-000000000001
 		mkfs ext4 /dev/sdb1
 		mkfs btrfs /dev/sdb2 label:guest
 		mount /dev/sdb2 /
@@ -136,14 +139,18 @@ inject() {
 
 @test "XFS in a QCOW2: files, owners, modes, removal, host name, key; a second run changes nothing" {
 	truncate -s 330M disk
-	printf 'label: gpt\nstart=2048, size=2048\nstart=8192\n' | sfdisk -q disk
+	printf 'label: gpt\nstart=2048, size=2048\nstart=8192\n' | sfdisk -q --no-tell-kernel disk
 	dd if=xfs of=disk bs=1M seek=4 conv=notrunc,sparse status=none
 	qemu-img convert -f raw -O qcow2 disk xfs.qcow2
 	echo data >file
-	inject --overlay overlay --overlay attributes.tar --file file:/opt/x/file:4750:70000:8 --hostname web1 \
+	inject --ctxd --remove-ctxd --overlay overlay --overlay attributes.tar \
+		--file file:/opt/x/file:4750:70000:8 --hostname web1 \
 		--ssh-key key.pub --delete /usr/bin/sh xfs.qcow2
 	[ "$status" -eq 0 ]
-	[ "$output" = "+ /etc/app
+	# ctxd goes in and comes out again: all that was made is removed, and no more.
+	diff <(sed -n 's/^+ //p' <<<"$output" | sed '/^\/etc\/app$/,$d' | sort) <(sed -n 's/^- //p' <<<"$output" | grep -vx /usr/bin/sh | sort)
+	grep -qx -- '- /usr/sbin/ctxd' <<<"$output"
+	[ "$(sed -n '/^+ .etc.app$/,$p' <<<"$output")" = "+ /etc/app
 + /etc/app/conf
 + /home
 + /home/user
@@ -180,7 +187,7 @@ systemd
 }
 
 @test "a root in a subvolume of Btrfs is found, and no snapshot is taken for it" {
-	inject -o json --overlay overlay btrfs
+	inject -o json --overlay overlay --file key.pub:/boot/key btrfs
 	[ "$status" -eq 0 ]
 	[ "$(jq -r '.partition, .volume' <<<"$output")" = "2
 @" ]
@@ -224,6 +231,9 @@ systemd
 		umount-all
 		mount-options subvol=@home /dev/sdc2 /
 		cat /user/file
+		umount-all
+		mount /dev/sdc1 /
+		filesize /key
 	EOT
 	[ "$status" -eq 0 ]
 	grep -q 'st_mode: 35304' <<<"$output" # 0104750
@@ -235,6 +245,7 @@ systemd
 	[ "$(grep -ac etc_t <<<"$output")" -eq 1 ]
 	[ "$(grep -c ^web1$ <<<"$output")" -eq 1 ]
 	[ "$(grep -c ^setting$ <<<"$output")" -eq 2 ]
+	[ "$(tail -n 1 <<<"$output")" = "$(stat -c %s key.pub)" ]
 	# In the file systems that are mounted there, not in the folders below.
 	[ "$(grep -c ^mine$ <<<"$output")" -eq 2 ]
 	run ! grep -q ^user$ <<<"$output"

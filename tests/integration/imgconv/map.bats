@@ -26,7 +26,7 @@ theirs() {
 }
 
 @test "--scan finds exactly the blocks that are not zero" {
-	for f in $(formats); do map_kind "$f"; done
+	for f in $(few_formats); do map_kind "$f"; done
 }
 
 @test "raw and qcow2 are mapped as qemu-img maps them" {

@@ -22,11 +22,11 @@ setup() {
 }
 
 @test "an image of every format grows and shrinks" {
-	for f in $(formats); do resize_kind "$f"; done
+	for f in $(few_formats); do resize_kind "$f"; done
 }
 
 @test "nothing is lost: a tail with data stays, and the file is as it was" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
 		before=$(sha256sum out.img)
 		fails "which a smaller disk would lose" resize -f "$f" out.img 1M
@@ -36,7 +36,7 @@ setup() {
 }
 
 @test "what qemu-img made is resized as qemu-img does it" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		q=$(qemu_name "$f")
 		qemu-img create -q -f "$q" in.img 32M
 		qemu-io -f "$q" -c "write -P 1 1M 3M" -c "write -P 2 30M 64k" in.img >/dev/null
@@ -61,7 +61,7 @@ setup() {
 }
 
 @test "mode and symbolic links stay" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
 		chmod 640 out.img
 		ln -s out.img outlink
@@ -74,7 +74,7 @@ setup() {
 }
 
 @test "a full disk leaves the image as it was" {
-	for f in $(formats); do
+	for f in $(few_formats); do
 		"$IMGCONV" convert -q -O "$f" disk.raw out.img
 		before=$(sha256sum out.img)
 		(

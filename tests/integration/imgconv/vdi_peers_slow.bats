@@ -6,43 +6,14 @@ bats_require_minimum_version 1.5.0
 load common
 load vdi
 
-setup_file() {
-	make_work
-	make_disk disk.raw 9M
-}
-
-teardown_file() { remove_work; }
-
-setup() {
-	cd "$WORK" || return
-	rm -rf out* in* crafted
-}
-
 @test "what imgconv writes others read, to the byte" {
-	for o in dynamic static; do
-		"$IMGCONV" convert -q --verify -O vdi -o subformat=$o disk.raw out.vdi
-		same_vdi disk.raw out.vdi
-		"$IMGCONV" compare -q -s disk.raw out.vdi
-		[ "$(fact '."format-specific".subformat' out.vdi)" = $o ]
-		rm out.vdi
-	done
+	others_read vdi dynamic static
 	"$IMGCONV" convert -q -O vdi -o subformat=fixed disk.raw out.vdi
 	[ "$(fact '."format-specific".subformat' out.vdi)" = static ]
 }
 
 @test "sizes from a sector on, exactly" {
-	for size in 512 1049088; do
-		make_disk in.raw $size
-		for o in dynamic static; do
-			"$IMGCONV" convert -q -O vdi -o subformat=$o in.raw out.vdi
-			same_vdi in.raw out.vdi
-			"$IMGCONV" convert -q -O raw out.vdi out.raw
-			cmp in.raw out.raw
-			rm out.*
-		done
-	done
-	: >in.raw
-	fails "would be a disk of 0 bytes" convert -O vdi in.raw out.vdi
+	any_size vdi 1049088 same_vdi dynamic static
 }
 
 @test "a disk that is all zeros takes no block, and a full one all" {
@@ -74,7 +45,7 @@ setup() {
 		cmp disk.raw out.raw
 		"$IMGCONV" convert -q --force -O raw - out.raw <in.vdi
 		cmp disk.raw out.raw
-		[ "$(fact '."virtual-size"' in.vdi)" = "$(virtual_size in.vdi)" ]
+		[ "$(fact '."virtual-size"' in.vdi)" = "$(virtual_size vdi in.vdi)" ]
 		rm in.* out.*
 	done
 	qemu-img create -q -f vdi in.vdi 0
@@ -94,7 +65,7 @@ setup() {
 
 @test "a disk of odd size has zeros up to the next sector, and says so" {
 	"$HERE/craft_vdi" sound odd in.vdi in.raw
-	[ "$(fact '."virtual-size"' in.vdi)" = "$(virtual_size in.vdi)" ]
+	[ "$(fact '."virtual-size"' in.vdi)" = "$(virtual_size vdi in.vdi)" ]
 	[ "$(fact '."format-specific"."disk-size"' in.vdi)" = $((7 * 1048576 + 100)) ]
 	"$IMGCONV" info in.vdi | grep "warning: *the disk has 7340132 bytes, no multiple of 512"
 }
@@ -106,23 +77,7 @@ setup() {
 }
 
 @test "the same disk gives the same bytes; the UUID follows from it, or is given" {
-	for o in dynamic static; do
-		for j in 1 2 5; do
-			"$IMGCONV" convert -q -j $j -O vdi -o subformat=$o disk.raw out$j.vdi
-		done
-		cmp out1.vdi out2.vdi
-		cmp out1.vdi out5.vdi
-		"$IMGCONV" convert -q -O qcow2 -o cluster_size=512 disk.raw out.qcow2
-		"$IMGCONV" convert -q -O vdi -o subformat=$o out.qcow2 out3.vdi
-		cmp out1.vdi out3.vdi
-		cp disk.raw in.raw
-		for at in 1000000 9437183; do
-			printf '\1' | dd of=in.raw bs=1 seek=$at conv=notrunc status=none
-		done
-		"$IMGCONV" convert -q -O vdi -o subformat=$o in.raw out4.vdi
-		[ "$(fact '."format-specific".uuid' out4.vdi)" != "$(fact '."format-specific".uuid' out1.vdi)" ]
-		rm out*
-	done
+	same_bytes vdi dynamic static
 	uuid=01234567-89ab-cdef-0123-456789abcdef
 	"$IMGCONV" convert -q -O vdi -o uuid=$uuid disk.raw out.vdi
 	[ "$(fact '."format-specific".uuid' out.vdi)" = $uuid ]
@@ -132,13 +87,7 @@ setup() {
 }
 
 @test "crafted images are refused, each with its line; info shows them nevertheless" {
-	mkdir crafted
-	"$HERE/craft_vdi" all crafted
-	refuses_all vdi crafted < <("$HERE/craft_vdi" list)
-	status=0
-	"$IMGCONV" info -f vdi -o json crafted/*.vdi >out 2>/dev/null || status=$?
-	[ "$status" = 1 ]
-	jq -e 'length > 10 and all(.format == "vdi")' out
+	crafted_are_refused vdi 10
 	jq -e 'any(.warnings | any(contains("extra bytes before each block")))' out
 	jq -e 'any(."format-specific".subformat == "differencing")' out
 	run "$IMGCONV" check -f vdi crafted/block_twice.vdi
@@ -147,13 +96,5 @@ setup() {
 }
 
 @test "an empty disk of 8 TiB takes no time" {
-	truncate -s 8T in.raw
-	"$IMGCONV" convert -q -O vdi in.raw out.vdi
-	[ "$(virtual_size out.vdi)" = $((8 << 40)) ]
-	if [ "${MODE:-}" != asan ]; then
-		prlimit --as=$((256 << 20)) --cpu=2 "$IMGCONV" convert -q -j 2 -O raw out.vdi out.raw
-	else
-		"$IMGCONV" convert -q -O raw out.vdi out.raw
-	fi
-	[ "$(stat -c %s:%b out.raw)" = $((8 << 40)):0 ]
+	nothing_is_quick vdi 8T
 }

@@ -6,18 +6,6 @@ bats_require_minimum_version 1.5.0
 load common
 load vdi
 
-setup_file() {
-	make_work
-	make_disk disk.raw 9M
-}
-
-teardown_file() { remove_work; }
-
-setup() {
-	cd "$WORK" || return
-	rm -rf out* in*
-}
-
 @test "sizes around a block and a page, exactly" {
 	for size in 1536 4096 4608 1044480 1048064 1048576 1052672 2098176; do
 		make_disk in.raw $size

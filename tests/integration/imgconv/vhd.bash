@@ -1,15 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # What the tests of VHD share.
+load peers
 
 craft() { "$HERE/craft_vhd" "$@"; }
-# fact JQ FILE
-fact() { "$IMGCONV" info -o json "$2" | jq -r "$1"; }
-bytes() { stat -c %s "$1"; }
-virtual_size() { qemu-img info -f "$1" --output=json "$2" | jq '."virtual-size"'; }
 # same_vpc RAW VHD: qemu-img sees the size and the bytes of RAW.
 same_vpc() {
-	[ "$(virtual_size vpc "$2")" = "$(bytes "$1")" ] && qemu-img compare -q -f raw -F vpc "$1" "$2"
+	[ "$(virtual_size vhd "$2")" = "$(bytes "$1")" ] && qemu-img compare -q -f raw -F vpc "$1" "$2"
 }
 # same_vhd RAW VHD: and so do 7-Zip and libvhdi.
 same_vhd() {

@@ -6,41 +6,12 @@ bats_require_minimum_version 1.5.0
 load common
 load vhd
 
-setup_file() {
-	make_work
-	make_disk disk.raw 9M
-}
-
-teardown_file() { remove_work; }
-
-setup() {
-	cd "$WORK" || return
-	rm -rf out* in* crafted
-}
-
 @test "what imgconv writes others read, to the byte" {
-	for o in subformat=dynamic subformat=fixed; do
-		"$IMGCONV" convert -q --verify -O vhd -o $o disk.raw out.vhd
-		same_vhd disk.raw out.vhd
-		"$IMGCONV" compare -q -s disk.raw out.vhd
-		[ "$(fact '."format-specific".subformat' out.vhd)" = "${o#*=}" ]
-		rm out.vhd
-	done
+	others_read vhd dynamic fixed
 }
 
 @test "sizes from a sector on, exactly" {
-	for size in 512 2097664; do
-		make_disk in.raw $size
-		for o in dynamic fixed; do
-			"$IMGCONV" convert -q -O vhd -o subformat=$o in.raw out.vhd
-			same_vpc in.raw out.vhd
-			"$IMGCONV" convert -q -O raw out.vhd out.raw
-			cmp in.raw out.raw
-			rm out.*
-		done
-	done
-	: >in.raw
-	fails "would be a disk of 0 bytes" convert -O vhd in.raw out.vhd
+	any_size vhd 2097664 same_vpc dynamic fixed
 }
 
 @test "a disk that is all zeros takes no block, and a full one all" {
@@ -91,7 +62,7 @@ setup() {
 	[ "$status" = 0 ]
 	# shellcheck disable=SC2154 # run sets it
 	[[ $stderr == *"has 9469952: zeros are added" ]]
-	[ "$(virtual_size vpc out.vhd)" = "$(virtual_size vpc in.vhd)" ]
+	[ "$(virtual_size vhd out.vhd)" = "$(virtual_size vhd in.vhd)" ]
 	qemu-img compare -q -f raw -F vpc disk.raw out.vhd
 	# Header fields as those of qemu-img, but for creator, time stamp, UUID and checksum.
 	cmp <(dd if=in.vhd bs=1 skip=40 count=24 status=none) <(dd if=out.vhd bs=1 skip=40 count=24 status=none)
@@ -129,23 +100,7 @@ setup() {
 }
 
 @test "the same disk gives the same bytes; the UUID follows from it, or is given" {
-	for o in dynamic fixed; do
-		for j in 1 2 5; do
-			"$IMGCONV" convert -q -j $j -O vhd -o subformat=$o disk.raw out$j.vhd
-		done
-		cmp out1.vhd out2.vhd
-		cmp out1.vhd out5.vhd
-		"$IMGCONV" convert -q -O qcow2 -o cluster_size=512 disk.raw out.qcow2
-		"$IMGCONV" convert -q -O vhd -o subformat=$o out.qcow2 out3.vhd
-		cmp out1.vhd out3.vhd
-		cp disk.raw in.raw
-		for at in 1000000 9437183; do
-			printf '\1' | dd of=in.raw bs=1 seek=$at conv=notrunc status=none
-		done
-		"$IMGCONV" convert -q -O vhd -o subformat=$o in.raw out4.vhd
-		[ "$(fact '."format-specific".uuid' out4.vhd)" != "$(fact '."format-specific".uuid' out1.vhd)" ]
-		rm out*
-	done
+	same_bytes vhd dynamic fixed
 	uuid=01234567-89ab-cdef-0123-456789abcdef
 	"$IMGCONV" convert -q -O vhd -o uuid=$uuid disk.raw out.vhd
 	[ "$(fact '."format-specific".uuid' out.vhd)" = $uuid ]
@@ -200,13 +155,7 @@ setup() {
 }
 
 @test "crafted images are refused, each with its line; info shows them nevertheless" {
-	mkdir crafted
-	craft all crafted
-	refuses_all vhd crafted < <(craft list)
-	status=0
-	"$IMGCONV" info -f vhd -o json crafted/*.vhd >out 2>/dev/null || status=$?
-	[ "$status" = 1 ]
-	jq -e 'length > 40 and all(.format == "vhd")' out
+	crafted_are_refused vhd 40
 	jq -e 'any(.warnings | any(contains("differ in the current size")))' out
 	jq -e 'any(.warnings | any(contains("cut off")))' out
 	run "$IMGCONV" check -f vhd crafted/other_size.vhd
@@ -231,14 +180,5 @@ setup() {
 }
 
 @test "2040 GiB of nothing take no time" {
-	truncate -s 2040G in.raw
-	"$IMGCONV" convert -q -O vhd in.raw out.vhd
-	[ "$(virtual_size vpc out.vhd)" = $((2040 << 30)) ]
-	if [ "${MODE:-}" != asan ]; then
-		prlimit --as=$((256 << 20)) --cpu=2 "$IMGCONV" convert -q -j 2 -O raw out.vhd out.raw
-	else
-		"$IMGCONV" convert -q -O raw out.vhd out.raw
-	fi
-	[ "$(bytes out.raw)" = $((2040 << 30)) ]
-	[ "$(stat -c %b out.raw)" = 0 ]
+	nothing_is_quick vhd 2040G
 }

@@ -30,7 +30,7 @@ reads_as() {
 }
 
 @test "others read every subformat that imgconv writes" {
-	for s in $SUBFORMATS; do
+	for s in $(few $SUBFORMATS); do
 		"$IMGCONV" convert -q -O vmdk -o subformat=$s disk.raw out.vmdk
 		qemu-img compare -q -f raw -F vmdk disk.raw out.vmdk
 		7zz x -so out.vmdk 2>/dev/null | cmp - disk.raw
@@ -42,7 +42,7 @@ reads_as() {
 }
 
 @test "imgconv reads every subformat that qemu-img writes" {
-	for s in $SUBFORMATS; do
+	for s in $(few $SUBFORMATS); do
 		qemu-img convert -f raw -O vmdk -o subformat=$s disk.raw in.vmdk
 		reads_as disk.raw in.vmdk
 		rm in*
@@ -206,7 +206,7 @@ reads_as() {
 	run ! grep in-flat trace
 	grep "extents: *in-flat.vmdk" out
 	rm trace out
-	for name in /etc/hostname "$PWD/sub/in-flat.vmdk" ../disk.raw sub/../in-flat.vmdk ./in-flat.vmdk . ..; do
+	for name in $(few ../disk.raw "$PWD/sub/in-flat.vmdk" /etc/hostname sub/../in-flat.vmdk ./in-flat.vmdk . ..); do
 		sed "s|in-flat.vmdk|$name|" sub/in.vmdk >sub/bad.vmdk
 		fails "is not a plain file name" convert --allow-extents -O raw sub/bad.vmdk out.raw
 	done

@@ -119,6 +119,22 @@ same_as() {
 	done
 }
 
+@test "streams of text, of programs and of noise are at most 1.02 times as large as QEMU's" {
+	mapfile -t text < <(find /usr/share/perl /usr/include /usr/lib/python3* -type f \( -name '*.p[lmy]' -o -name '*.h' \) | sort | head -2500)
+	cat "${text[@]}" | head -c 16M >in.text
+	find /usr/bin -type f -size +100k | sort | xargs cat | head -c 16M >in.programs
+	head -c 4M /dev/urandom >in.noise
+	for kind in text programs noise; do
+		echo "case: $kind"
+		truncate -s %64K in.$kind
+		"$IMGCONV" convert -q -f raw -O vmdk -o subformat=streamOptimized in.$kind out.vmdk
+		qemu-img compare -q -f raw -F vmdk in.$kind out.vmdk
+		qemu-img convert -f raw -O vmdk -o subformat=streamOptimized in.$kind out.qemu
+		[ $(($(stat -c %s out.vmdk) * 100)) -le $(($(stat -c %s out.qemu) * 102)) ]
+		rm out*
+	done
+}
+
 @test "streams written by several threads of qemu-img are read back and forth" {
 	make_disk in.raw 40M
 	qemu-img convert -W -m 16 -f raw -O vmdk -o subformat=streamOptimized in.raw inq.vmdk

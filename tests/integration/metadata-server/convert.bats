@@ -52,6 +52,10 @@ setup() {
 	[[ $output == *"several documents"* ]]
 	run "$MS" convert --to yaml seed
 	[[ $output == *"no dialect that is known"* ]]
+	"$MS" convert --to nocloud web1.yaml new/ 2>/dev/null
+	[ -s new/meta-data ]
+	"$MS" convert --to ovf web1.yaml one/ 2>/dev/null
+	[ -s one/ovf-env.xml ]
 }
 
 @test "convert: malformed documents end in one line that says where" {

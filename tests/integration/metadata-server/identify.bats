@@ -190,7 +190,7 @@ ask() {
 			-H "$TTL: 60" http://169.254.169.254/latest/api/token
 	}
 	[ "$(ask f)" = i-f ]
-	run token 3 # one hop is the router: its answer never comes
+	run token 1 # one hop is the router: its answer never comes
 	[ "$output" = 000 ]
 	define f 'identify: {interface: br0, address: 10.0.2.2}' 'imds: {hop-limit: 2}'
 	kill -HUP "$PID"

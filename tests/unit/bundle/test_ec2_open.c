@@ -246,7 +246,7 @@ static void more_data_than_all_buffers_hold_goes_through(void **state)
 	AUTO(release) struct made x;
 
 	(void)state;
-	make_all(&x, 9 * MIB + 123, 300000);
+	make_all(&x, 5 * MIB + 123, 300000);
 	expect_good(&x);
 }
 
@@ -457,11 +457,11 @@ static void errors_of_source_and_sink_come_through(void **state)
 	AUTO(release) struct made x;
 
 	(void)state;
-	make_all(&x, 9 * MIB, 100000);
-	x.fail_part = 40;
-	expect_bad(&x, ECONNRESET, "part 40 'disk.part.40': connection lost");
+	make_all(&x, 2 * MIB, 50000);
+	x.fail_part = 20;
+	expect_bad(&x, ECONNRESET, "part 20 'disk.part.20': connection lost");
 	x.fail_part = SIZE_MAX;
-	x.fail_at = 3 * MIB;
+	x.fail_at = MIB;
 	expect_bad(&x, ENOSPC, "disk full");
 }
 

@@ -196,31 +196,30 @@ static void other_files_are_no_images(void **state)
 	}
 }
 
-/* Cut anywhere, or with any byte of its structures changed: an answer, never a crash. */
+/* Any byte of its structures changed, or cut anywhere: an answer, never a crash. */
 static void a_damaged_image_gives_an_error_or_an_answer(void **state)
 {
 	AUTO_BUF image = BUF_INIT;
+	AUTO_FD int fd = -1;
 	struct err e;
 
 	(void)state;
 	build(&image, files, ARRAY_SIZE(files));
-	for (size_t len = 0; len < 60 * SECTOR; len += SECTOR / 2) {
-		AUTO_BUF out = BUF_INIT;
-		struct buf cut = {image.data, len, len + 1};
-		AUTO_FD int fd = open_image(&cut);
-
-		assert_int_not_equal(iso_read_file(fd, "memory", "context.sh", 1000, &out, &e), 1);
-	}
+	fd = open_image(&image);
 	for (size_t at = 16 * SECTOR; at < 40 * SECTOR; at += 13) {
 		AUTO_BUF out = BUF_INIT;
-		char old = image.data[at];
-		AUTO_FD int fd = -1;
+		char changed = (char)(image.data[at] ^ 0xff);
 
-		image.data[at] ^= (char)0xff;
-		fd = open_image(&image);
+		assert_int_equal(pwrite(fd, &changed, 1, (off_t)at), 1);
 		(void)iso_read_file(fd, "memory", "context.sh", 1000, &out, &e);
 		assert_in_range(out.len, 0, 1000 + 32 * KIB);
-		image.data[at] = old;
+		assert_int_equal(pwrite(fd, image.data + at, 1, (off_t)at), 1);
+	}
+	for (size_t len = 60 * SECTOR; len; len -= SECTOR / 2) {
+		AUTO_BUF out = BUF_INIT;
+
+		assert_return_code(ftruncate(fd, (off_t)(len - SECTOR / 2)), errno);
+		assert_int_not_equal(iso_read_file(fd, "memory", "context.sh", 1000, &out, &e), 1);
 	}
 }
 

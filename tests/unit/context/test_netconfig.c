@@ -194,6 +194,32 @@ static void what_cannot_be_used_is_told_and_the_rest_is_taken(void **state)
 	assert_int_equal(notes.n, ARRAY_SIZE(told));
 }
 
+/* A definition takes so many of each, so that any can be written as one. */
+static void lists_have_an_end(void **state)
+{
+	AUTO(context_free) struct context *c = NULL;
+	AUTO(strlist_release) struct strlist notes = {0};
+	AUTO_BUF docs = BUF_INIT;
+
+	(void)state;
+	assert_return_code(buf_add(&docs, "meta-data\0instance-id: i-1\n\0network-config\0", 43),
+			   0);
+	assert_return_code(buf_adds(&docs, "version: 2\nethernets: {eth0: {addresses: ["), 0);
+	for (unsigned i = 0; i < 5000; i++)
+		assert_return_code(
+			buf_addf(&docs, "%s10.0.%u.%u/8", i ? ", " : "", i / 250, i % 250 + 1), 0);
+	assert_return_code(buf_adds(&docs, "], routes: ["), 0);
+	for (unsigned i = 0; i < 5000; i++)
+		assert_return_code(buf_addf(&docs, "%s{to: 10.%u.%u.0/24, via: 10.0.0.1}",
+					    i ? ", " : "", i / 250, i % 250),
+				   0);
+	assert_return_code(buf_add(&docs, "]}}\n\0", 6), 0);
+	c = read_docs(&dialect_nocloud, docs.data, &notes);
+	assert_int_equal(c->nics[0].addresses.n, 4096);
+	assert_int_equal(c->nics[0].routes.n, 4096);
+	assert_int_equal(notes.n, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -201,6 +227,7 @@ int main(void)
 		cmocka_unit_test(version_2_is_read_as_netplan_has_it),
 		cmocka_unit_test(nova_is_read),
 		cmocka_unit_test(what_cannot_be_used_is_told_and_the_rest_is_taken),
+		cmocka_unit_test(lists_have_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

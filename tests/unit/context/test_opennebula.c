@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "context/dialects.h"
 #include "context/opennebula.h"
 
 static struct context *read_notes(const char *text, struct strlist *notes)
@@ -331,6 +332,28 @@ static void what_cannot_be_said_is_refused(void **state)
 	assert_int_equal(out.len, 0);
 }
 
+static void an_init_script_is_taken_once(void **state)
+{
+	AUTO(context_free) struct context *c = NULL;
+	AUTO(tree_free) struct tree *t = NULL;
+	AUTO(strlist_release) struct strlist notes = {0};
+	struct err e;
+
+	(void)state;
+	assert_int_equal(tree_new(&t, &e), 0);
+	assert_int_equal(tree_adds(t, 0, "context.sh", "INIT_SCRIPTS='b a b none b'\n", &e), 0);
+	assert_int_equal(tree_adds(t, 0, "a", "#!/bin/sh\n", &e), 0);
+	assert_int_equal(tree_adds(t, 0, "b", "#!/bin/sh\ntrue\n", &e), 0);
+	assert_int_equal(tree_seal(t, &e), 0);
+	assert_int_equal(dialect_read(&dialect_opennebula, t, "test", &notes, &c, &e), 0);
+	assert_int_equal(c->n_scripts, 2);
+	assert_string_equal(c->scripts[0].name, "b");
+	assert_string_equal(c->scripts[1].name, "a");
+	assert_int_equal(c->n_files, 0);
+	assert_int_equal(notes.n, 1);
+	assert_string_equal(notes.v[0], "INIT_SCRIPTS: there is no file 'none'");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -342,6 +365,7 @@ int main(void)
 		cmocka_unit_test(the_instance_id_changes_with_the_machine_alone),
 		cmocka_unit_test(what_is_written_is_read_back),
 		cmocka_unit_test(what_cannot_be_said_is_refused),
+		cmocka_unit_test(an_init_script_is_taken_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

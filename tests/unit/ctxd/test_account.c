@@ -117,6 +117,30 @@ static void a_new_account_gets_all_that_it_needs(void **state)
 	set(&f->g, &u, 0);
 }
 
+static void a_line_that_lacks_fields_gets_them(void **state)
+{
+	struct fixture *f = *state;
+	char *groups[] = {T("wheel")};
+	struct user u = {.name = T("alice"), .gecos = T("A"), .groups = {groups, 1}};
+	AUTO(accounts_close) struct accounts *db = NULL;
+	AUTO_BUF shadow = BUF_INIT;
+	struct err e;
+
+	put(&f->g, "/etc/passwd", "alice:x:1000:1000\n", 0644);
+	put(&f->g, "/etc/shadow", "alice:!\n", 0640);
+	put(&f->g, "/etc/group", "wheel:x:10\n", 0644);
+	put(&f->g, "/etc/gshadow", "wheel:!\n", 0640);
+	set(&f->g, &u, 1);
+	has(&f->g, "/etc/passwd", "alice:x:1000:1000:A\n");
+	has(&f->g, "/etc/group", "wheel:x:10:alice\n");
+	has(&f->g, "/etc/gshadow", "wheel:!::alice\n");
+	assert_return_code(accounts_open(&f->g, &db, &e), 0);
+	assert_int_equal(accounts_set_hash(db, "alice", "$6$b", &e), 0);
+	assert_int_equal(accounts_commit(db, &e), 0);
+	assert_int_equal(guest_read(&f->g, "/etc/shadow", &shadow, NULL), 1);
+	assert_true(str_has_prefix(buf_str(&shadow), "alice:$6$b:"));
+}
+
 static void an_account_that_is_there_keeps_its_numbers_and_home(void **state)
 {
 	struct fixture *f = *state;
@@ -198,6 +222,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_new_account_gets_all_that_it_needs, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_line_that_lacks_fields_gets_them, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(an_account_that_is_there_keeps_its_numbers_and_home,
 						setup, teardown),

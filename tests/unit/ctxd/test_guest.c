@@ -131,6 +131,10 @@ static void what_stands_around_a_block_stays(void **state)
 	put("/f", "a\n" BEGIN "old\n" END "z\n", 0600);
 	assert_int_equal(guest_write_block(&g, "/f", "new\n", 0600, true, &e), 1);
 	assert_content("/f", "a\n" BEGIN "new\n" END "z\n");
+	/* An editor took the file's last line feed. */
+	put("/f", "before\n" BEGIN "old\n# ctxd: end", 0600);
+	assert_int_equal(guest_write_block(&g, "/f", "", 0600, false, &e), 1);
+	assert_content("/f", "before\n");
 	/* A block whose end is gone: only the line that is ours is taken away. */
 	put("/f", "a\n" BEGIN "theirs\n", 0600);
 	assert_int_equal(guest_write_block(&g, "/f", "new\n", 0600, false, &e), 1);

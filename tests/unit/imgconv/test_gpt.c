@@ -168,6 +168,28 @@ static void what_a_gpt_cannot_say_is_not_written(void **state)
 	assert_fails(try_write(128 * MIB, e), EINVAL, "name");
 }
 
+static void a_name_is_read_as_utf8(void **state)
+{
+	static const uint8_t full[72] = {'f', 0};
+	static const uint8_t mixed[72] = {'l',  0,    0xf6, 0,    0xe5, 0x65, 0x3d,
+					  0xd8, 0x00, 0xde, 0x3d, 0xd8, 'x',  0};
+	uint8_t longest[72];
+	struct gpt_slot x = {.name = full};
+	char text[GPT_NAME_ROOM];
+
+	(void)state;
+	gpt_slot_name(&x, text);
+	assert_string_equal(text, "f");
+	/* Two, three and four bytes, and half of a pair. */
+	x.name = mixed;
+	gpt_slot_name(&x, text);
+	assert_string_equal(text, "l\303\266\346\227\245\360\237\230\200\357\277\275x");
+	memset(longest, 0xff, sizeof(longest));
+	x.name = longest;
+	gpt_slot_name(&x, text);
+	assert_int_equal(strlen(text), 108);
+}
+
 static void guids_follow_from_their_seed(void **state)
 {
 	uint8_t a[16], b[16];
@@ -198,6 +220,7 @@ int main(void)
 		cmocka_unit_test_setup(both_ends_say_the_same, each),
 		cmocka_unit_test_setup(damage_is_found, each),
 		cmocka_unit_test_setup(what_a_gpt_cannot_say_is_not_written, each),
+		cmocka_unit_test_setup(a_name_is_read_as_utf8, each),
 		cmocka_unit_test_setup(guids_follow_from_their_seed, each),
 	};
 

@@ -27,8 +27,8 @@ static const char *make_disk(const char *script, const char *size)
 
 	unlink(path);
 	run_ok("truncate", "-s", size, path);
-	if (proc_run((const char *const[]){"sfdisk", "-q", path, NULL}, script, strlen(script),
-		     NULL, 0, 30, &e) < 0)
+	if (proc_run((const char *const[]){"sfdisk", "-q", "--no-tell-kernel", path, NULL}, script,
+		     strlen(script), NULL, 0, 30, &e) < 0)
 		fail_msg("%s", e.msg);
 	return path;
 }
@@ -55,6 +55,7 @@ static void assert_partition(size_t i, unsigned number, uint64_t start, uint64_t
 static void reads_mbr_with_logical_partitions(void **state)
 {
 	const char *path = make_disk("label: dos\n"
+				     "label-id: 0xac11a7e0\n"
 				     "start=2048, size=2048, type=83, bootable\n"
 				     "start=4096, size=2048, type=82\n"
 				     "start=6144, size=20480, type=5\n"
@@ -73,6 +74,8 @@ static void reads_mbr_with_logical_partitions(void **state)
 	assert_partition(3, 5, 4 * MIB, MIB, "83");
 	assert_partition(4, 6, 6 * MIB, 2 * MIB, "8e");
 	assert_false(layout.partitions[4].bootable);
+	/* As blkid has it. */
+	assert_string_equal(layout.partitions[4].uuid, "ac11a7e0-06");
 }
 
 static void reads_gpt_and_its_copy_when_it_is_damaged(void **state)
@@ -81,7 +84,8 @@ static void reads_gpt_and_its_copy_when_it_is_damaged(void **state)
 		make_disk("label: gpt\n"
 			  "start=2048, size=2048, type=21686148-6449-6E6F-744E-656564454649\n"
 			  "start=4096, size=8192, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, "
-			  "attrs=\"LegacyBIOSBootable\"\n",
+			  "attrs=\"LegacyBIOSBootable\", name=\"my root\", "
+			  "uuid=AC11A7E0-0B00-4A7E-8000-000000000002\n",
 			  "16M");
 
 	(void)state;
@@ -93,6 +97,10 @@ static void reads_gpt_and_its_copy_when_it_is_damaged(void **state)
 		assert_partition(1, 2, 2 * MIB, 4 * MIB, "0fc63daf-8483-4772-8e79-3d69d8477de4");
 		assert_false(layout.partitions[0].bootable);
 		assert_true(layout.partitions[1].bootable);
+		assert_string_equal(layout.partitions[0].name, "");
+		assert_string_equal(layout.partitions[1].name, "my root");
+		assert_string_equal(layout.partitions[1].uuid,
+				    "ac11a7e0-0b00-4a7e-8000-000000000002");
 		poke(path, "\xff", 1, 512 + 72);
 	}
 	poke(path, "\xff", 1, 16 * MIB - 512 + 72);

@@ -16,8 +16,9 @@ static const char *make_disk(const char *script)
 
 	unlink(path);
 	run_ok("truncate", "-s", "16M", path);
-	if (*script && proc_run((const char *const[]){"sfdisk", "-q", path, NULL}, script,
-				strlen(script), NULL, 0, 30, &e) < 0)
+	if (*script &&
+	    proc_run((const char *const[]){"sfdisk", "-q", "--no-tell-kernel", path, NULL}, script,
+		     strlen(script), NULL, 0, 30, &e) < 0)
 		fail_msg("%s", e.msg);
 	return path;
 }

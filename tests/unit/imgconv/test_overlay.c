@@ -295,7 +295,9 @@ static void ctxd_is_put_where_the_guest_has_its_units(void **state)
 			    "+ /etc/systemd\n"
 			    "+ /etc/systemd/system\n"
 			    "+ /etc/systemd/system/sysinit.target.wants\n"
-			    "+ /etc/systemd/system/sysinit.target.wants/ctxd-x.service\n");
+			    "+ /etc/systemd/system/sysinit.target.wants/ctxd-x.service\n"
+			    "+ /etc/acclimate\n"
+			    "+ /etc/acclimate/ctxd\n");
 	apply(o, &again);
 	assert_int_equal(again.changes.len, 0);
 	make_guest("mkdir -p lib/systemd/system; elf lib/systemd/systemd; "

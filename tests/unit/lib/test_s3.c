@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* URLs of S3. The requests are tested against a server: tests/integration/bundle/s3_slow.bats. */
 #include "lib/s3.h"
+
+#include <stdio.h>
+
 #include "tests/unit/cmocka.h"
 
 static void parses(const char *text, const char *bucket, const char *key)
@@ -47,11 +50,29 @@ static void refuses_what_is_none(void **state)
 	refuses(long_key);
 }
 
+/* By whoever else has it: nothing is sent then, so no server is asked. */
+static void a_file_that_became_shorter_is_an_error(void **state)
+{
+	FILE *f = tmpfile();
+	struct err e = {0};
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(fputs("short", f) >= 0 && fflush(f) == 0);
+	assert_int_equal(
+		s3_put_file(NULL, NULL, "bucket", "key", NULL, NULL, fileno(f), 6, 0, NULL, &e),
+		-EBADMSG);
+	assert_non_null(strstr(e.msg, "s3://bucket/key"));
+	assert_non_null(strstr(e.msg, "the file ends at 0x5"));
+	fclose(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_a_url_apart),
 		cmocka_unit_test(refuses_what_is_none),
+		cmocka_unit_test(a_file_that_became_shorter_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include "tests/unit/cmocka.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -587,6 +588,13 @@ static int crash(void *ctx, struct err *e)
 	return ctx != NULL;
 }
 
+static int say_nonsense(void *ctx, struct err *e)
+{
+	(void)ctx;
+	err_set(e, EIO, "nonsense");
+	return INT_MIN;
+}
+
 static int leave(void *ctx, struct err *e)
 {
 	(void)ctx;
@@ -605,6 +613,8 @@ static void errors_and_deaths_are_told(void **state)
 	assert_string_equal(e.msg, "the confined process died of signal 11 (Segmentation fault)");
 	assert_int_equal(confined(leave, NULL, &e), -EOWNERDEAD);
 	assert_string_equal(e.msg, "the confined process ended with status 3");
+	/* What has no counterpart among the positive numbers is no error's. */
+	assert_int_equal(confined(say_nonsense, NULL, &e), -EBADMSG);
 }
 
 static int wait_to_be_stopped(void *ctx, struct err *e)

@@ -90,6 +90,7 @@ static void sizes_take_one_unit(void **state)
 	assert_true(str_to_size("1KB", &v, NULL) < 0);
 	assert_true(str_to_size("G", &v, NULL) < 0);
 	assert_true(str_to_size("1 G", &v, NULL) < 0);
+	assert_true(str_to_size("1 ", &v, NULL) < 0);
 	assert_int_equal(str_to_size("16777216T", &v, NULL), -ERANGE);
 }
 
@@ -211,6 +212,24 @@ static void ranges_do_not_wrap(void **state)
 	assert_true(range_within(10, 0, 10));
 }
 
+static void keys_that_meet_under_one_multiplier_part_under_another(void **state)
+{
+	const uint64_t known = UINT64_C(0x9e3779b97f4a7c15), m = hash_multiplier();
+	unsigned count[1 << 10] = {0}, most = 0;
+	size_t n = 0;
+
+	(void)state;
+	assert_true(m & 1);
+	assert_true(hash_multiplier() != m);
+	for (uint64_t key = 0; n < 4096; key++) {
+		if (hash_slot(known, key, 10) != 7)
+			continue;
+		n++;
+		most = MAX(most, ++count[hash_slot(m, key, 10)]);
+	}
+	assert_true(most < n / 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -228,6 +247,7 @@ int main(void)
 		cmocka_unit_test(wildcards_match_the_whole),
 		cmocka_unit_test(zero_is_found_at_every_place),
 		cmocka_unit_test(ranges_do_not_wrap),
+		cmocka_unit_test(keys_that_meet_under_one_multiplier_part_under_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

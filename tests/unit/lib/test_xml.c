@@ -161,6 +161,46 @@ static void limits_hold(void **state)
 	}
 }
 
+/* A few MiB are read in a moment, whatever they consist of: another program dies of them. */
+static void nothing_takes_more_than_its_length(void **state)
+{
+	AUTO(xml_free) struct xml_node *root = NULL;
+	AUTO_BUF text = BUF_INIT;
+	struct err e;
+	size_t i;
+
+	(void)state;
+	alarm(60);
+	/* Comments behind blanks. */
+	assert_int_equal(buf_addf(&text, "<a>%1500000s", ""), 0);
+	for (i = 0; i < 200000; i++)
+		assert_int_equal(buf_adds(&text, "<!---->"), 0);
+	assert_int_equal(buf_adds(&text, "</a>"), 0);
+	root = parse(buf_str(&text));
+	assert_int_equal(root->text_len, 1500000);
+	/* What only looks like namespaces. */
+	buf_clear(&text);
+	assert_int_equal(buf_adds(&text, "<a>"), 0);
+	for (i = 0; i < 400000; i++)
+		assert_int_equal(buf_adds(&text, "xmlns"), 0);
+	assert_int_equal(buf_adds(&text, "</a>"), 0);
+	xml_free(root);
+	root = parse(buf_str(&text));
+	/* Names that would be copied for each element. */
+	static const char *const forms[] = {"xmlns='", "xmlns:p=\"", "xmlns:p \n=\t'"};
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct xml_node *none = NULL;
+
+		buf_clear(&text);
+		assert_int_equal(
+			buf_addf(&text, "<a><b %s%0257d%c/></a>", forms[i], 0, i == 1 ? '"' : '\''),
+			0);
+		assert_int_equal(xml_parse("t", text.data, text.len, NULL, &none, &e), -EFBIG);
+		assert_string_equal(e.msg, "t: byte 6: a namespace's name of more than 256 bytes");
+	}
+	alarm(0);
+}
+
 static void strict_getters_want_exactly_one(void **state)
 {
 	AUTO(xml_free)
@@ -216,6 +256,7 @@ int main(void)
 		cmocka_unit_test(text_is_joined_over_comments_and_sections),
 		cmocka_unit_test(hostile_documents_are_refused_with_their_place),
 		cmocka_unit_test(limits_hold),
+		cmocka_unit_test(nothing_takes_more_than_its_length),
 		cmocka_unit_test(strict_getters_want_exactly_one),
 		cmocka_unit_test(escaped_text_reads_back),
 	};

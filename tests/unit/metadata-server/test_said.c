@@ -78,7 +78,7 @@ static void what_is_said_outlives_the_server_and_not_its_machine(void **state)
 		assert_null(of(&s, other, SAID_ATTRIBUTES "n/a"));
 		if (restarted)
 			say(&s, other, SAID_ATTRIBUTES "n/a", "new");
-		assert_int_equal(s.n, 1);
+		assert_int_equal(s.table.n, 1);
 		assert_true(of(&s, restarted ? other : a, SAID_ATTRIBUTES "n/a") != NULL);
 	}
 	assert_int_equal(said_open(&(struct said){0}, "/nowhere", &e), -ENOENT);
@@ -160,7 +160,7 @@ static void machines_that_are_gone_make_room(void **state)
 	assert_int_equal(said_set(&s, c, SAID_PASSWORD, "v", NULL), -ENOSPC);
 	s.bytes -= SAID_MAX_ALL;
 	said_forget(&s, is_b, NULL);
-	assert_int_equal(s.n, 1);
+	assert_int_equal(s.table.n, 1);
 	assert_string_equal(of(&s, b, SAID_PASSWORD), "v");
 	assert_int_equal(stat(file, &st), -1);
 }

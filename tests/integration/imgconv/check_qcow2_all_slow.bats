@@ -1,0 +1,1 @@
+check_qcow2.bats
