@@ -180,6 +180,18 @@ static int append(struct config *c, struct source *s)
 }
 
 /* One member of `sources`; `type` was taken out of what is bound. */
+/* What is not to be said is left out. */
+static int check_texts(const struct value *map, struct err *e)
+{
+	value_foreach (v, map) {
+		const char *text;
+
+		if (v->kind == VALUE_STRING && value_string(v, &text, NULL) == 0 && !*text)
+			return value_err(v, e, EINVAL, "the value is empty");
+	}
+	return 0;
+}
+
 static int take_source(struct config *c, const struct value *map, struct err *e)
 {
 	AUTO(source_free) struct source *s = NULL;
@@ -197,6 +209,8 @@ static int take_source(struct config *c, const struct value *map, struct err *e)
 
 	if (rc == 0 && check_name(map->key, e) < 0)
 		return value_err(map, e, EINVAL, "it cannot be the name of a source");
+	if (rc == 0)
+		rc = check_texts(map, e);
 	if (rc == 0 && !type)
 		return value_err(map, e, EBADMSG, "'type' is missing");
 	if (rc == 0)
@@ -355,6 +369,8 @@ static int take_setting(struct source *s, const char *setting, struct err *e)
 			continue;
 		if (!type_has_key(s->type, f->key, &needed))
 			break;
+		if (!eq[1])
+			return err_set(e, EINVAL, "'%s': the value is empty", setting);
 		if (f->type == FIELD_U64) {
 			rc = str_to_u64(eq + 1, (uint64_t)f->min, (uint64_t)f->max, at, e);
 			return rc < 0 ? err_wrap(e, "'%s'", setting) : 0;

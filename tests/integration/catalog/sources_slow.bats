@@ -36,6 +36,8 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	[[ $output == *"known are: "*simplestreams* ]]
 	run -1 add x directory url=/a colour=blue
 	[[ $output == *"known are: !url depth"* || $output == *"known are:"* ]]
+	run -1 add x glance url=http://127.0.0.1:1 auth-url= username=a
+	[[ $output == *"'auth-url=': the value is empty"* ]]
 	run -1 add 'a b' directory url=/a
 	add x directory url=/a
 	run -1 add x directory url=/b
@@ -50,6 +52,9 @@ assert out[2]["owners"] == ["self", "123456789012"], out'
 	printf 'sources:\n  a:\n    url: /x\n' >"$ACCLIMATE_CATALOG_CONFIG"
 	run -1 catalog source list
 	[[ $output == *"'type' is missing"* ]]
+	printf 'sources:\n  a:\n    type: glance\n    auth-url: ""\n' >"$ACCLIMATE_CATALOG_CONFIG"
+	run -1 catalog source list
+	[[ $output == *"catalog.yaml:4:"*"auth-url': the value is empty"* ]]
 }
 
 @test "without a file there are defaults, and the first change keeps them" {
