@@ -45,9 +45,11 @@ static int add_to_index(void *ctx, const struct catalog_image *im)
 static int refresh(struct session *s, const char *path, struct err *e)
 {
 	AUTO(index_writer_free) struct index_writer *w = NULL;
+	static const char *const self[] = {"self"};
+	const struct value_strings *owners = &s->source->owners;
 	const struct list_filter filter = {
-		.owners = (const char *const *)s->source->owners.items,
-		.n_owners = s->source->owners.n_items,
+		.owners = owners->n_items ? (const char *const *)owners->items : self,
+		.n_owners = MAX(owners->n_items, (size_t)1),
 	};
 	struct {
 		struct index_writer *w;
@@ -151,6 +153,11 @@ static bool wanted(const struct catalog *c, const struct source *src, char *cons
 	return n_names == 0;
 }
 
+static bool takes(const struct source_type *t, const struct list_filter *f)
+{
+	return t->by_owner && (t->by_filter || !f->n_filters);
+}
+
 /* Those who never gave keys for AWS do not want to hear of it each time. */
 static bool not_set_up(const struct catalog *c, const struct source *src, int rc)
 {
@@ -164,15 +171,22 @@ int catalog_search(struct catalog *c, char *const *names, size_t n_names, const 
 	size_t ok = 0, asked = 0, quiet = 0;
 
 	for (size_t i = 0; i < n_names; i++) {
-		if (!config_find(c->config, names[i]))
+		const struct source *src = config_find(c->config, names[i]);
+
+		if (!src)
 			return err_set(e, ENOENT, "no source '%s' (catalog source list)", names[i]);
+		if (filter && !takes(src->type, filter))
+			return err_set(e, EINVAL,
+				       "'%s' is a source of kind %s, which is not listed by %s",
+				       src->name, src->type->name,
+				       src->type->by_owner ? "filters" : "owners or filters");
 	}
 	for (size_t i = 0; i < c->config->n_sources; i++) {
 		const struct source *src = c->config->sources[i];
 		struct err why = {0};
 		int rc;
 
-		if (!wanted(c, src, names, n_names) || (filter && !src->type->aws))
+		if (!wanted(c, src, names, n_names) || (filter && !takes(src->type, filter)))
 			continue;
 		asked++;
 		rc = search_source(c, src, q, filter, fn, ctx, &why);

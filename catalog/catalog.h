@@ -39,7 +39,8 @@ typedef int found_fn(void *ctx, const struct source *src, const struct catalog_i
  * Calls fn for each image of the sources (n_names of them, 0: all) that matches. What is not in the
  * cache, or old there, is asked for. With filters or owners only sources that take them are asked,
  * and the answer is not kept. A source that cannot be read is warned of.
- * Errors: when no source could be read, that of the first one; ENOENT no such source.
+ * Errors: when no source could be read, that of the first one; ENOENT no such source; EINVAL one that
+ * is named does not take owners or filters.
  */
 int catalog_search(struct catalog *c, char *const *names, size_t n_names, const struct query *q,
 		   const struct list_filter *filter, found_fn *fn, void *ctx, struct err *e);

@@ -64,6 +64,13 @@ int keystone_endpoint(const char *name, const void *json, size_t len, const char
 
 /* An <item> of DescribeImages. */
 int ec2_image(const struct xml_node *item, struct catalog_image *im, struct err *e);
+/*
+ * Parameters of DescribeImages or DescribeSnapshots for a page (token NULL: the first): filters,
+ * owners, how many. *ret is the caller's, *ret_n of them; they point into names, which must outlive
+ * them and is not to be written to meanwhile, and into the filter.
+ */
+int ec2_page_params(const struct list_filter *f, const char *token, struct buf *names,
+		    struct aws_param **ret, size_t *ret_n, struct err *e);
 /* What the parameter of that name holds, an AMI's id, the caller's. Errors: ENOENT; EINVAL no AMI. */
 #define SSM_ID_PREFIX "ssm:"
 int ssm_parameter(struct session *s, const char *name, char **ret, struct err *e);

@@ -133,7 +133,7 @@ void session_note(void *opaque, const char *text);
 struct list_filter {
 	const struct aws_param *filters; /* name=value as DescribeImages has them; n_filters */
 	size_t n_filters;
-	const char *const *owners; /* n_owners */
+	const char *const *owners; /* n_owners; none: everyone's */
 	size_t n_owners;
 };
 
@@ -147,6 +147,8 @@ struct source_type {
 	const char *keys;
 	/* What was listed is old after that many seconds. */
 	unsigned max_age_s;
+	/* Its list takes the owners, or the filters, of a list_filter; others ignore them. */
+	bool by_owner, by_filter;
 	/* It is asked by lib/aws.h: the session has one. */
 	bool aws;
 	/* True if the id can only be one of this kind of source ("ami-..."); NULL: never. */

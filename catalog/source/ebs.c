@@ -6,7 +6,7 @@
 #include <ctype.h>
 
 #include "catalog/paging.h"
-#include "catalog/source.h"
+#include "catalog/parse.h"
 #include "lib/str.h"
 
 #define EMPTY_PAGES_MAX 100
@@ -80,16 +80,16 @@ static int ebs_list(struct session *s, const struct list_filter *f, image_fn *fn
 
 	for (;;) {
 		AUTO(xml_free) struct xml_node *root = NULL;
-		const struct aws_param params[] = {
-			{"Owner.1", f->n_owners ? f->owners[0] : "self"},
-			{"MaxResults", "1000"},
-			{"NextToken", token},
-		};
+		AUTO_BUF names = BUF_INIT;
+		AUTO_FREE struct aws_param *params = NULL;
 		const struct xml_node *set;
 		const char *next;
-		int rc = aws_ec2(s->aws, s->http, "DescribeSnapshots", params,
-				 ARRAY_SIZE(params) - (token == NULL), &root, NULL, e);
+		size_t n = 0;
+		int rc = ec2_page_params(f, token, &names, &params, &n, e);
 
+		if (rc == 0)
+			rc = aws_ec2(s->aws, s->http, "DescribeSnapshots", params, n, &root, NULL,
+				     e);
 		if (rc < 0)
 			return err_wrap(e, "listing snapshots");
 		set = xml_child(root, "snapshotSet");
@@ -113,6 +113,7 @@ const struct source_type source_ebs = {
 	.name = "ebs",
 	.summary = "snapshots of EBS",
 	.keys = "region endpoint-url profile owners",
+	.by_owner = true,
 	.aws = true,
 	.owns = ebs_owns,
 	.find = ebs_find,

@@ -14,7 +14,7 @@
 #include "catalog/parse.h"
 #include "lib/str.h"
 
-#define PAGE_SIZE "500" /* MaxResults of DescribeImages: 5 to 1000 */
+#define PAGE_SIZE "500" /* MaxResults of DescribeImages and DescribeSnapshots: 5 to 1000 */
 #define PAGES_MAX 2000
 #define EMPTY_PAGES_MAX 20
 
@@ -205,9 +205,8 @@ static int ec2_find(struct session *s, const char *id, struct catalog_image *ret
 	return 0;
 }
 
-/* Parameters of one page; names in text, which must outlive them. */
-static int page_params(const struct list_filter *f, const char *token, struct buf *names,
-		       struct aws_param **ret, size_t *ret_n, struct err *e)
+int ec2_page_params(const struct list_filter *f, const char *token, struct buf *names,
+		    struct aws_param **ret, size_t *ret_n, struct err *e)
 {
 	size_t max = f->n_filters * 2 + f->n_owners + 2, n = 0;
 	AUTO_FREE struct aws_param *p = calloc(max, sizeof(*p));
@@ -260,7 +259,7 @@ static int ec2_list(struct session *s, const struct list_filter *f,
 		const struct xml_node *set;
 		const char *next;
 		size_t n = 0;
-		int rc = page_params(f, token, &names, &params, &n, e);
+		int rc = ec2_page_params(f, token, &names, &params, &n, e);
 
 		if (rc == 0)
 			rc = aws_ec2(s->aws, s->http, "DescribeImages", params, n, &root, NULL, e);
@@ -295,6 +294,8 @@ const struct source_type source_ec2 = {
 	.name = "ec2",
 	.summary = "EC2 and clouds that speak its API: AMIs",
 	.keys = "region endpoint-url profile owners",
+	.by_owner = true,
+	.by_filter = true,
 	.aws = true,
 	.owns = ec2_owns,
 	.find = ec2_find,

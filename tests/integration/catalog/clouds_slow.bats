@@ -206,6 +206,37 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 	rm "$CLOUD/ssm.json"
 }
 
+@test "listed are one's own images, and those of owners that are asked for" {
+	add buckets s3 bucket=images
+	add volumes ebs
+	run -0 catalog list ec2
+	[[ $output == *"$AMI_EBS"* ]]
+	run -0 catalog list volumes --owner self
+	[[ $output == *"$SNAPSHOT"* ]]
+	run -0 catalog list volumes --owner 210987654321
+	[[ $output != *"$SNAPSHOT"* ]]
+	run -0 catalog list volumes --owner 210987654321 --owner self
+	[[ $output == *"$SNAPSHOT"* ]]
+	not_ours
+	add anew ec2
+	run -0 catalog list anew
+	[[ $output == *"$AMI_BUNDLE"* && $output != *"$AMI_EBS"* ]]
+	add theirs ec2 owners=210987654321
+	run -0 catalog list theirs
+	[[ $output == *"$AMI_EBS"* && $output != *"$AMI_BUNDLE"* ]]
+	run -0 catalog list anew --owner 210987654321 --owner self
+	[[ $output == *"$AMI_EBS"* && $output == *"$AMI_BUNDLE"* ]]
+	run -0 catalog list anew --owner all
+	[[ $output == *"$AMI_EBS"* && $output == *"$AMI_BUNDLE"* ]]
+	# What takes no filter is not shown whole where one is given.
+	run -0 catalog list --filter root-device-type=instance-store
+	[[ $output == *"$AMI_BUNDLE"* && $output != *"$SNAPSHOT"* && $output != *".qcow2"* ]]
+	run -1 catalog list buckets --owner self
+	[[ $output == *"'buckets' is a source of kind s3, which is not listed by owners or filters"* ]]
+	run -1 catalog list volumes --filter name=x
+	[[ $output == *"'volumes' is a source of kind ebs, which is not listed by filters"* ]]
+}
+
 @test "a snapshot by its id, listed and imported" {
 	add snaps ebs
 	run catalog list snaps
