@@ -351,6 +351,8 @@ int catalog_find(struct catalog *c, const char *ref, struct session *ret_session
 	AUTO_FREE char *name = colon ? strndup(ref, (size_t)(colon - ref)) : NULL;
 	struct source *src = name ? config_find(c->config, name) : NULL;
 
+	if (!*ref)
+		return err_set(e, EINVAL, "an image's name is expected, not nothing");
 	if (src)
 		return find_with(c, src, colon + 1, ret_session, ret, e);
 	for (size_t i = 0; source_types[i]; i++) {

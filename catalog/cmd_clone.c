@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "catalog/commands.h"
+#include "catalog/run.h"
 #include "catalog/store.h"
-#include "lib/str.h"
 
 enum {
 	OPT_DISK_SIZE = OPT_OTHER,
@@ -57,7 +57,7 @@ int cmd_clone(const struct cli_command *self, int argc, char **argv)
 		if (opt == OPT_STORE)
 			store_dir = optarg;
 		else if (opt == OPT_DISK_SIZE)
-			rc = str_to_size(optarg, &size, &e);
+			rc = run_take_disk_size(optarg, &size, &e);
 		else
 			rc = cli_output_parse(optarg, &output, &e);
 		if (rc < 0)

@@ -276,7 +276,7 @@ int cmd_export(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "an image is expected, and maybe what it is to be called");
 	a.export.image = argv[optind];
 	a.export.dest = optind + 1 < argc ? argv[optind + 1] : NULL;
-	if (a.type->check && a.type->check(&a.export, &e) < 0)
+	if (export_check(a.type, &a.export, &e) < 0)
 		return cli_usage(self, "%s", e.msg);
 	if (export(&a, &e) < 0)
 		return cli_fail(&e);

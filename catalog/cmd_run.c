@@ -77,7 +77,7 @@ static int take_option(struct run_opts *o, int opt, struct err *e)
 	case OPT_CPUS:
 		return take_unsigned(optarg, 1, 255, &o->cpus, e);
 	case OPT_DISK_SIZE:
-		return str_to_size(optarg, &o->disk_size, e);
+		return run_take_disk_size(optarg, &o->disk_size, e);
 	case OPT_SSH_PORT:
 		return take_unsigned(optarg, 1, 65535, &o->ssh_port, e);
 	case OPT_ACCEL:

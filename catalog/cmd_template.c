@@ -138,7 +138,7 @@ int cmd_template(const struct cli_command *self, int argc, char **argv)
 		{"accel", required_argument, NULL, OPT_ACCEL},
 		{0},
 	};
-	struct args a = {.opts = {.memory = GIB, .cpus = 2}};
+	struct args a = {0};
 	struct err e;
 	int opt;
 
@@ -150,8 +150,8 @@ int cmd_template(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "--for is expected");
 	if (optind + 1 != argc)
 		return cli_usage(self, "one image is expected");
-	if (a.opts.instance && (a.opts.iso || a.type != &template_qemu))
-		return cli_usage(self, "--instance is for qemu, and without --iso");
+	if (template_check(a.type, &a.opts, &e) < 0)
+		return cli_usage(self, "%s", e.msg);
 	a.opts.image = argv[optind];
 	if (print(&a, &e) < 0)
 		return cli_fail(&e);

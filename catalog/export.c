@@ -3,6 +3,7 @@
 #include "catalog/export.h"
 #include "catalog/facts.h"
 #include "lib/log.h"
+#include "lib/str.h"
 
 const struct export_type *const export_types[] = {
 	&export_ec2, &export_s3, &export_glance, &export_file, NULL,
@@ -15,6 +16,49 @@ const struct export_type *export_find_type(const char *name)
 			return export_types[i];
 	}
 	return NULL;
+}
+
+/* One that is given and not taken. NULL: none. */
+static const char *not_taken(const struct export_type *t, const struct export_opts *o)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} options[] = {
+		{"--format", o->format != NULL},
+		{"--compress", o->compression != IMAGE_COMPRESS_NONE},
+		{"--description", o->description != NULL},
+		{"--architecture", o->architecture != NULL},
+		{"--boot-mode", o->boot_mode != NULL},
+		{"--parent", o->parent != NULL},
+		{"--bundle", o->bundle != NULL},
+		{"--ec2cert", o->ec2_cert != NULL},
+		{"--user", o->user != NULL},
+		{"--acl", o->acl != NULL},
+		{"--no-register", o->no_register},
+		{"--force", o->replace},
+		{"--workers", o->workers != 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].given && !str_has_word(t->options, options[i].name))
+			return options[i].name;
+	}
+	return NULL;
+}
+
+int export_check(const struct export_type *t, const struct export_opts *o, struct err *e)
+{
+	const char *name = not_taken(t, o);
+
+	if (name)
+		return err_set(e, EINVAL, "%s has no effect with --to %s, which takes %s", name,
+			       t->name, t->options);
+	if (o->architecture && strcmp(o->architecture, "x86_64") != 0 &&
+	    strcmp(o->architecture, "arm64") != 0)
+		return err_set(e, EINVAL, "architecture '%s' is neither x86_64 nor arm64",
+			       o->architecture);
+	return t->check(o, e);
 }
 
 void export_report_release(struct export_report *r)

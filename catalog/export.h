@@ -72,13 +72,17 @@ struct export_type {
 	/* s: NULL for targets that need no cloud. */
 	int (*run)(struct session *s, const struct export_source *x, struct export_report *ret,
 		   struct err *e);
-	/* Checks the options before anything is done, may be NULL. Errors: EINVAL. */
+	/* The options of export_opts that it takes, as "--format --acl": others are refused. */
+	const char *options;
+	/* Checks them before anything is done. Errors: EINVAL. */
 	int (*check)(const struct export_opts *o, struct err *e);
 	/* Whose session it needs; NULL: none. */
 	const struct source_type *cloud;
 };
 extern const struct export_type *const export_types[];
 const struct export_type *export_find_type(const char *name);
+/* Checks what was given on the command line for a target. Errors: EINVAL. */
+int export_check(const struct export_type *t, const struct export_opts *o, struct err *e);
 
 extern const struct export_type export_ec2, export_s3, export_glance, export_file;
 

@@ -88,6 +88,8 @@ static int check(const struct export_opts *o, struct err *e)
 {
 	if (!o->dest)
 		return err_set(e, EINVAL, "the file's path is expected");
+	if (strcmp(o->dest, "-") == 0)
+		return err_set(e, EINVAL, "an image is written to a file, not to standard output");
 	return export_format_check(o, e);
 }
 
@@ -114,6 +116,7 @@ static int run(struct session *s, const struct export_source *x, struct export_r
 
 const struct export_type export_file = {
 	.name = "file",
+	.options = "--format --compress --force",
 	.run = run,
 	.check = check,
 };

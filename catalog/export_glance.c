@@ -12,13 +12,6 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
-static int check(const struct export_opts *o, struct err *e)
-{
-	if (o->boot_mode || o->parent || o->bundle || o->ec2_cert || o->user || o->acl)
-		return err_set(e, EINVAL, "Glance takes --format, --compress and --architecture");
-	return export_format_check(o, e);
-}
-
 static const char *glance_bus(const struct facts *f)
 {
 	if (strcmp(f->bus, "virtio-scsi") == 0)
@@ -174,7 +167,8 @@ static int run(struct session *s, const struct export_source *x, struct export_r
 
 const struct export_type export_glance = {
 	.name = "glance",
+	.options = "--format --compress --description --architecture",
 	.run = run,
-	.check = check,
+	.check = export_format_check,
 	.cloud = &source_glance,
 };

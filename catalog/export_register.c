@@ -145,8 +145,6 @@ static int check(const struct export_opts *o, struct err *e)
 			       "boot mode '%s' is not one of legacy-bios, uefi, "
 			       "uefi-preferred",
 			       o->boot_mode);
-	if (o->format)
-		return err_set(e, EINVAL, "EC2 takes no --format");
 	if (o->bundle && o->parent)
 		return err_set(e, EINVAL, "a bundle has no --parent");
 	if (!o->bundle && (o->ec2_cert || o->user || o->acl))
@@ -198,6 +196,8 @@ static int run(struct session *s, const struct export_source *x, struct export_r
 
 const struct export_type export_ec2 = {
 	.name = "ec2",
+	.options = "--description --architecture --boot-mode --parent --bundle --ec2cert --user "
+		   "--acl --no-register --workers",
 	.run = run,
 	.check = check,
 	.cloud = &source_ec2,

@@ -12,8 +12,6 @@ static int check(const struct export_opts *o, struct err *e)
 
 	if (rc == 0 && !*u.key)
 		rc = err_set(e, EINVAL, "'%s' names no object", o->dest);
-	if (rc == 0 && (o->boot_mode || o->parent || o->bundle || o->ec2_cert || o->user))
-		rc = err_set(e, EINVAL, "S3 takes --format, --compress and --acl");
 	return rc < 0 ? rc : export_format_check(o, e);
 }
 
@@ -52,6 +50,7 @@ static int run(struct session *s, const struct export_source *x, struct export_r
 
 const struct export_type export_s3 = {
 	.name = "s3",
+	.options = "--format --compress --acl --force --workers",
 	.run = run,
 	.check = check,
 	.cloud = &source_ec2,

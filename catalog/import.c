@@ -137,7 +137,7 @@ static int make_bootable(struct import_job *j, struct err *e)
 			   : bootable_wrap(j->disk, &j->opts->disk, &j->boot, e);
 
 	if (rc < 0)
-		return err_wrap(e, "making '%s' bootable", j->image.id);
+		return err_wrap(e, "'%s' (--no-bootable keeps it as it is)", j->image.id);
 	j->booted = true;
 	log_info("made bootable: kernel '%s', initrd '%s' (from %s)", j->boot.kernel,
 		 or_dash(j->boot.initrd), j->boot.source);

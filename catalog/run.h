@@ -89,6 +89,7 @@ int run_image(struct store *store, const struct run_opts *o, struct err *e);
 
 /* Words of a command line. Errors: EINVAL. "auto" is NULL, or RUN_AUTO. */
 int run_take_firmware(const char *s, const char **ret, struct err *e);
+int run_take_disk_size(const char *s, uint64_t *ret, struct err *e);
 int run_take_accel(const char *s, enum run_accel *ret, struct err *e);
 
 /* ---- parts, each in its own file ------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Words of command lines that more than one command has: see catalog/run.h. */
 #include "catalog/run.h"
+#include "lib/str.h"
 
 const char *const run_metadata_names[RUN_METADATA] = {
 	[RUN_IMDS] = "imds",       [RUN_OPENNEBULA] = "opennebula",
@@ -14,6 +15,13 @@ int run_take_firmware(const char *s, const char **ret, struct err *e)
 		return err_set(e, EINVAL, "firmware '%s' is not one of auto, bios, uefi", s);
 	*ret = strcmp(s, "auto") == 0 ? NULL : s;
 	return 0;
+}
+
+int run_take_disk_size(const char *s, uint64_t *ret, struct err *e)
+{
+	int rc = str_to_size(s, ret, e);
+
+	return rc == 0 && !*ret ? err_set(e, EINVAL, "a disk of no bytes") : rc;
 }
 
 int run_take_accel(const char *s, enum run_accel *ret, struct err *e)

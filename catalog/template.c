@@ -13,6 +13,34 @@ const struct template_type *const template_types[] = {
 	&template_opennebula_image, &template_proxmox, NULL,
 };
 
+int template_check(const struct template_type *t, const struct template_opts *o, struct err *e)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} options[] = {
+		{"--memory", o->memory != 0},        {"--cpus", o->cpus != 0},
+		{"--disk", o->disk != NULL},         {"--iso", o->iso != NULL},
+		{"--instance", o->instance != NULL}, {"--network", o->network != NULL},
+		{"--uuid", o->uuid != NULL},         {"--firmware", o->firmware != NULL},
+		{"--accel", o->accel != RUN_AUTO},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (options[i].given && !str_has_word(t->options, options[i].name))
+			return err_set(e, EINVAL, "%s has no effect with --for %s, which takes %s",
+				       options[i].name, t->name, t->options);
+	}
+	if (o->instance && o->iso)
+		return err_set(e, EINVAL, "--instance and --iso: it is one or the other");
+	/* libvirt takes any text, and fails when the machine starts. */
+	if (t == &template_libvirt && o->iso && *o->iso != '/')
+		return err_set(e, EINVAL, "'%s' is no absolute path, which libvirt needs", o->iso);
+	if (t == &template_libvirt && o->disk && *o->disk != '/')
+		return err_set(e, EINVAL, "'%s' is no absolute path, which libvirt needs", o->disk);
+	return 0;
+}
+
 void template_release(struct template *t)
 {
 	value_free(t->record);
@@ -77,8 +105,8 @@ int template_open(struct store *s, const struct template_opts *o, struct templat
 		rc = vm_make_uuid(ret->vm.uuid, e);
 	if (rc < 0)
 		return rc;
-	ret->vm.memory = o->memory;
-	ret->vm.cpus = o->cpus;
+	ret->vm.memory = o->memory ? o->memory : GIB;
+	ret->vm.cpus = o->cpus ? o->cpus : 2;
 	/* An ISO says all that there is to say; else the guest is to look at 169.254.169.254. */
 	ret->vm.ec2 = !o->iso;
 	if (o->iso && !(ret->vm.iso = strdup(o->iso)))

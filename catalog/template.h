@@ -18,8 +18,8 @@ struct template_opts {
 	const char *uuid;
 	const char *firmware; /* "bios", "uefi" */
 	enum run_accel accel; /* RUN_AUTO: for qemu what works here, else KVM */
-	uint64_t memory;      /* bytes */
-	unsigned cpus;
+	uint64_t memory;      /* bytes; 0: 1 GiB */
+	unsigned cpus;        /* 0: 2 */
 };
 
 /* What a definition is made of. */
@@ -40,9 +40,13 @@ int template_open(struct store *s, const struct template_opts *o, struct templat
 struct template_type {
 	const char *name; /* of --for */
 	int (*write)(const struct template *t, struct buf *out, struct err *e);
+	/* The options of template_opts that it takes, as "--iso --accel": others are refused. */
+	const char *options;
 	bool nvme; /* its machines can have disks by NVMe */
 };
 extern const struct template_type *const template_types[]; /* ended by NULL */
+/* Checks what was given on the command line for a kind. Errors: EINVAL. */
+int template_check(const struct template_type *t, const struct template_opts *o, struct err *e);
 
 extern const struct template_type template_libvirt, template_qemu, template_opennebula,
 	template_opennebula_image, template_proxmox;

@@ -149,4 +149,8 @@ static int write_libvirt(const struct template *t, struct buf *out, struct err *
 	return rc < 0 || buf_adds(out, "</domain>\n") < 0 ? err_nomem(e) : 0;
 }
 
-const struct template_type template_libvirt = {"libvirt", write_libvirt, false};
+const struct template_type template_libvirt = {
+	.name = "libvirt",
+	.write = write_libvirt,
+	.options = "--memory --cpus --disk --iso --network --uuid --firmware --accel",
+};

@@ -127,5 +127,13 @@ static int write_image(const struct template *t, struct buf *out, struct err *e)
 		       : 0;
 }
 
-const struct template_type template_opennebula = {"opennebula", write_vm, false};
-const struct template_type template_opennebula_image = {"opennebula-image", write_image, false};
+const struct template_type template_opennebula = {
+	.name = "opennebula",
+	.write = write_vm,
+	.options = "--memory --cpus --network --firmware",
+};
+const struct template_type template_opennebula_image = {
+	.name = "opennebula-image",
+	.write = write_image,
+	.options = "--disk --firmware",
+};

@@ -112,4 +112,8 @@ static int write_proxmox(const struct template *t, struct buf *out, struct err *
 		       : 0;
 }
 
-const struct template_type template_proxmox = {"proxmox", write_proxmox, false};
+const struct template_type template_proxmox = {
+	.name = "proxmox",
+	.write = write_proxmox,
+	.options = "--memory --cpus --disk --iso --uuid --firmware",
+};

@@ -63,4 +63,9 @@ static int write_qemu(const struct template *t, struct buf *out, struct err *e)
 	return rc < 0 ? rc : put_args(&a, out, e);
 }
 
-const struct template_type template_qemu = {"qemu", write_qemu, true};
+const struct template_type template_qemu = {
+	.name = "qemu",
+	.write = write_qemu,
+	.options = "--memory --cpus --disk --iso --instance --uuid --firmware --accel",
+	.nvme = true,
+};

@@ -7,6 +7,8 @@
 
 bool str_has_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
+/* Whether word is one of words, which blanks separate. */
+bool str_has_word(const char *words, const char *word);
 
 /*
  * Decimal digits alone, the whole of s, value in [min, max].

@@ -52,6 +52,14 @@ start_glance() {
 	[ "$status" -eq 2 ]
 	run catalog export box --to nowhere x
 	[ "$status" -eq 2 ]
+	run -2 catalog export box --to file -
+	[ ! -e - ]
+	run -2 catalog export box --to file x --acl private
+	[[ $output == *"--acl has no effect with --to file, which takes --format --compress --force"* ]]
+	run -2 catalog export box --to glance --boot-mode uefi
+	run -2 catalog export box --to ec2 --compress zlib
+	run -2 catalog export box --to ec2 --architecture amd64
+	[[ $output == *"'amd64' is neither x86_64 nor arm64"* ]]
 }
 
 @test "an image of Glance: logged in by Keystone, with its properties and data" {

@@ -107,6 +107,7 @@ fails() {
 	run catalog images -o json
 	[[ $output == *'"virtual-size": 1073741824'* ]]
 	fails "not smaller" catalog clone debian less --disk-size 1M
+	run -2 catalog clone debian less --disk-size 0
 	whole
 }
 

@@ -197,6 +197,13 @@ system_image() {
 	[ "$status" -eq 2 ]
 	run catalog template my_box --for libvirt --instance x
 	[ "$status" -eq 2 ]
+	# An option that would do nothing, and what libvirt takes but cannot start.
+	run -2 catalog template my_box --for proxmox --network x
+	[[ $output == *"--network has no effect with --for proxmox"* ]]
+	run -2 catalog template my_box --for opennebula --iso /x.iso
+	run -2 catalog template my_box --for opennebula-image --memory 2G
+	run -2 catalog template my_box --for libvirt --iso x.iso
+	[[ $output == *"'x.iso' is no absolute path"* ]]
 	run catalog template none --for libvirt
 	[ "$status" -eq 1 ]
 }
