@@ -16,13 +16,23 @@ watched() {
 		"$IMGCONV" "$@"
 	/usr/bin/python3 - <<-'PY'
 		import re
-		lines = [l.split(None, 1) for l in open("trace")]
+		lines = []    # of process and call
+		halves = {}   # process -> where its call is that another one's came in between of
+		for pid, call in (l.split(None, 1) for l in open("trace")):
+		    end = re.match(r"<\.\.\. \w+ resumed>(.*)", call, re.S)
+		    if end and pid in halves:
+		        lines[halves.pop(pid)][1] += end.group(1)
+		        continue
+		    if call.endswith(" <unfinished ...>\n"):
+		        halves[pid] = len(lines)
+		        call = call[:-len(" <unfinished ...>\n")]
+		    lines.append([pid, call])
 		starts = {}   # thread -> who started it
 		entered = {}  # process -> the line that confined it
 		for i, (pid, call) in enumerate(lines):
-		    m = re.search(r"clone3? resumed>.*= (\d+)$|^clone3?\(.*CLONE_THREAD.*= (\d+)$", call)
+		    m = re.search(r"^clone3?\(.*CLONE_THREAD.*= (\d+)$", call)
 		    if m:
-		        starts[m.group(1) or m.group(2)] = pid
+		        starts[m.group(1)] = pid
 		    if re.match(r"seccomp\(SECCOMP_SET_MODE_FILTER, .*len=.*= 0$", call):
 		        entered[pid] = i
 		after, outside = open("after", "w"), open("outside", "w")
@@ -35,7 +45,7 @@ watched() {
 		    elif re.search(r'/openssl[.]cnf", .* ENOENT', call):
 		        pass  # libcrypto looks for its configuration, and does without
 		    elif not re.match(r"(newfstatat|statx)\(\d+, \"\"|clone3?\(.*CLONE_THREAD|"
-		                      r"<\.\.\. clone|[+-]{3} ", call):
+		                      r"[+-]{3} ", call):
 		        after.write(call)
 		open("confined", "w").write("%d\n" % len(entered))
 	PY
