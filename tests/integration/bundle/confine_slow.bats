@@ -27,7 +27,7 @@ serve() {
 	cp b/* served/bucket
 	python3 -u -m http.server --bind 127.0.0.1 --directory served 0 >log 2>&1 3>&- &
 	server=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		port=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' log)
 		[ -z "$port" ] || break
 		sleep 0.1

@@ -46,7 +46,7 @@ since() { tail -n "+$((MARK + 1))" "$CLOUD/log/requests.log" | grep -w "$1"; }
 # were METHOD N: so many; the log has a line shortly after its request was answered.
 were() {
 	local n
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		n=$(since "$1" | grep -c . || true)
 		[ "$n" -lt "$2" ] || break
 		sleep 0.05
@@ -195,7 +195,7 @@ assert not [k for k in keys if "manifest" in k or "part.01" in k], keys'
 	truncate -s 400M large
 	"$BUNDLE" upload -q -j 1 large s3://images/signal &
 	pid=$!
-	for _ in $(seq 200); do
+	for _ in $(seq 1200); do
 		since PUT >/dev/null && break
 		sleep 0.05
 	done

@@ -99,7 +99,7 @@ boot() { "$IMGCONV" info -o json "$2" | jq -e ".boot | $1"; }
 	truncate -s 4T disk
 	mke2fs -q -F -t ext4 -O ^has_journal,sparse_super2 -E lazy_itable_init=1,num_backup_sb=0,packed_meta_blocks=1 -N 200000 disk
 	if [ "${MODE:-}" != asan ]; then
-		prlimit --as=$((192 << 20)) --cpu=2 "$IMGCONV" info disk
+		prlimit --as=$((192 << 20)) --cpu=20 "$IMGCONV" info disk
 	fi
 	# a leak checker traces, too, and cannot where strace does
 	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 strace -f -e trace=open,openat,openat2,execve -o trace "$IMGCONV" info plain >out

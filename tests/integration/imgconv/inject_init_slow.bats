@@ -107,7 +107,7 @@ openrc() { # SERVICE DEPEND
 	# In place of the program: what it was called with.
 	printf '#!/bin/sh\necho "ctxd $*" >>/log\nmkdir -p /run/ctxd\ntouch /run/ctxd/context\n' >tree/usr/sbin/ctxd
 	touch tree/etc/insserv.conf
-	timeout 60 chroot tree /sbin/openrc boot
+	timeout 600 chroot tree /sbin/openrc boot
 	[ "$(xargs <tree/log)" = "root localmount bootmisc ctxd local --quiet ctxd imds --quiet \
 --background cloud-init-ds-identify cloud-init-local networking cloud-init" ] || {
 		cat tree/log

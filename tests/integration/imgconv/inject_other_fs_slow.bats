@@ -9,7 +9,7 @@ load guest
 
 # Also for guestfish, which does not look whether KVM works.
 fish() {
-	LIBGUESTFS_BACKEND_SETTINGS=force_tcg timeout 600 guestfish "$@"
+	LIBGUESTFS_BACKEND_SETTINGS=force_tcg timeout 1800 guestfish "$@"
 }
 
 missing() {
@@ -133,7 +133,7 @@ teardown() {
 }
 
 inject() {
-	run --separate-stderr timeout 600 "$IMGCONV" inject "$@"
+	run --separate-stderr timeout 1800 "$IMGCONV" inject "$@"
 	printf '%s\n' "$output" "$stderr"
 }
 
@@ -194,7 +194,7 @@ systemd
 	dd if=btrfs of=part bs=512 skip=67584 conv=sparse status=none
 	btrfs check part
 	# Another one has to be named.
-	run --separate-stderr timeout 600 "$IMGCONV" ls -q --volume @home btrfs /user
+	run --separate-stderr timeout 1800 "$IMGCONV" ls -q --volume @home btrfs /user
 	[[ $output == *' file' ]] || { echo "status $status: $output $stderr"; false; }
 }
 
@@ -295,9 +295,9 @@ systemd
 	"$IMGCONV" convert -q -O raw image.vhd back
 	truncate -s "$(stat -c %s xfs)" back
 	xfs_repair -n back
-	run --separate-stderr timeout 600 "$IMGCONV" convert -O raw --file key.pub:/etc/other back two
+	run --separate-stderr timeout 1800 "$IMGCONV" convert -O raw --file key.pub:/etc/other back two
 	[ "$status" -eq 0 ]
-	[ "$(timeout 600 "$IMGCONV" cat -q two /etc/key)" = "$(cat key.pub)" ]
+	[ "$(timeout 1800 "$IMGCONV" cat -q two /etc/key)" = "$(cat key.pub)" ]
 	xfs_repair -n two
 	run --separate-stderr "$IMGCONV" convert -O raw --verify --file key.pub:/etc/other back three
 	[ "$status" -eq 1 ]

@@ -77,7 +77,7 @@ same_bytes() {
 
 # nothing_is_quick FORMAT SIZE: an empty disk, written and read in little memory.
 nothing_is_quick() {
-	local limit="prlimit --as=$((256 << 20)) --cpu=2"
+	local limit="prlimit --as=$((256 << 20)) --cpu=20"
 	[ "${MODE:-}" != asan ] || limit=
 	truncate -s "$2" in.raw
 	"$IMGCONV" convert -q -O "$1" in.raw "out.$1"

@@ -254,7 +254,7 @@ reads_as() {
 }
 
 @test "huge disks take no time and memory" {
-	limit="prlimit --as=$((256 << 20)) --cpu=4"
+	limit="prlimit --as=$((256 << 20)) --cpu=20"
 	[ "${MODE:-}" != asan ] || limit=
 	qemu-img create -q -f vmdk in.vmdk 8T
 	for s in monolithicSparse streamOptimized; do

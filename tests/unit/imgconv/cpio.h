@@ -42,7 +42,7 @@ static inline void cpio_make(struct buf *b, const char *const *names, size_t siz
 /* Appends what the program makes of the bytes. */
 static inline void compress_with(const char *const *argv, const struct buf *in, struct buf *out)
 {
-	assert_ok(proc_run(argv, in->data, in->len, out, 64 * MIB, 30, e));
+	assert_ok(proc_run(argv, in->data, in->len, out, 64 * MIB, PATIENCE_S, e));
 }
 
 #endif

@@ -36,6 +36,9 @@
 			fail_msg("%s: %d '%s'", #call, rc_, e_.msg);                               \
 	} while (0)
 
+/* How long another program may take: only one that hangs takes longer, on any machine. */
+#define PATIENCE_S 600
+
 /* xorshift: the same numbers on every machine. */
 static uint64_t rng_state = 1;
 
@@ -107,7 +110,7 @@ static inline void run_argv(const char *const *argv)
 {
 	struct err e = {0};
 
-	if (proc_run(argv, NULL, 0, NULL, 0, 60, &e) < 0)
+	if (proc_run(argv, NULL, 0, NULL, 0, PATIENCE_S, &e) < 0)
 		fail_msg("%s %s: %s", argv[0], argv[1], e.msg);
 }
 

@@ -19,7 +19,7 @@ static void shell(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	assert_ok(proc_run(argv, NULL, 0, NULL, 0, 60, e));
+	assert_ok(proc_run(argv, NULL, 0, NULL, 0, PATIENCE_S, e));
 }
 
 /* A guest with kernel 9.9, and what the script adds; `initrd NAME...` is what makes one. */

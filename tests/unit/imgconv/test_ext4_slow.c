@@ -40,7 +40,7 @@ static void run(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	if (proc_run(argv, NULL, 0, NULL, 0, 60, &e) < 0)
+	if (proc_run(argv, NULL, 0, NULL, 0, 600, &e) < 0)
 		fail_msg("%s: %s", cmd, e.msg);
 }
 
@@ -54,7 +54,7 @@ static void output(struct buf *out, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	if (proc_run(argv, NULL, 0, out, MIB, 60, &e) < 0)
+	if (proc_run(argv, NULL, 0, out, MIB, 600, &e) < 0)
 		fail_msg("%s: %s", cmd, e.msg);
 }
 

@@ -46,7 +46,7 @@ static const char *write_volume(const struct fat_volume *v)
 static void output_of(const char *const *argv, struct buf *out)
 {
 	buf_clear(out);
-	assert_ok(proc_run(argv, NULL, 0, out, 2 * MIB, 30, e));
+	assert_ok(proc_run(argv, NULL, 0, out, 2 * MIB, PATIENCE_S, e));
 }
 #define OUTPUT(out, ...) output_of((const char *const[]){__VA_ARGS__, NULL}, out)
 

@@ -46,7 +46,7 @@ static void assert_says(const char *const *argv, const char *const *texts)
 {
 	AUTO_BUF out = BUF_INIT;
 
-	assert_ok(proc_run(argv, NULL, 0, &out, MIB, 30, e));
+	assert_ok(proc_run(argv, NULL, 0, &out, MIB, PATIENCE_S, e));
 	for (; *texts; texts++) {
 		if (!strstr(buf_str(&out), *texts))
 			fail_msg("%s does not say '%s': %s", argv[0], *texts, buf_str(&out));

@@ -24,7 +24,7 @@ static void shell(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(cmd, sizeof(cmd), fmt, ap);
 	va_end(ap);
-	assert_ok(proc_run(argv, NULL, 0, NULL, 0, 60, e));
+	assert_ok(proc_run(argv, NULL, 0, NULL, 0, PATIENCE_S, e));
 }
 
 /*
@@ -320,7 +320,7 @@ static void no_name_or_word_breaks_out_of_the_menu(void **state)
 	assert_non_null(strstr(out.data, "linux '/boot/vm'\\''linuz; } $(reboot) \\' "
 					 "'root=UUID=" UUID "' 'a=$b;}' 'c=d {e' '#f' '<g'\n"));
 	assert_non_null(strstr(out.data, "initrd '/boot/init rd|$x'\n"));
-	assert_ok(proc_run(argv, out.data, out.len, NULL, 0, 30, e));
+	assert_ok(proc_run(argv, out.data, out.len, NULL, 0, PATIENCE_S, e));
 	r.kernel = (char *)"/boot/vmlinuz\nreboot";
 	buf_clear(&out);
 	assert_fails(grub_config(&r, UUID, &out, e), ENOTSUP, "control character");

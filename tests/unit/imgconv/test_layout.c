@@ -28,7 +28,7 @@ static const char *make_disk(const char *script, const char *size)
 	unlink(path);
 	run_ok("truncate", "-s", size, path);
 	if (proc_run((const char *const[]){"sfdisk", "-q", "--no-tell-kernel", path, NULL}, script,
-		     strlen(script), NULL, 0, 30, &e) < 0)
+		     strlen(script), NULL, 0, PATIENCE_S, &e) < 0)
 		fail_msg("%s", e.msg);
 	return path;
 }
@@ -258,7 +258,7 @@ static void finds_what_blkid_finds(void **state)
 			assert_int_equal(buf_addf(&expected, "%s\n", values[n]), 0);
 			assert_ok(proc_run((const char *const[]){"blkid", "-p", "-o", "value", "-s",
 								 keys[n], path, NULL},
-					   NULL, 0, &out, MIB, 30, e));
+					   NULL, 0, &out, MIB, PATIENCE_S, e));
 			assert_string_equal(buf_str(&out), buf_str(&expected));
 		}
 	}

@@ -18,7 +18,7 @@ static const char *make_disk(const char *script)
 	run_ok("truncate", "-s", "16M", path);
 	if (*script &&
 	    proc_run((const char *const[]){"sfdisk", "-q", "--no-tell-kernel", path, NULL}, script,
-		     strlen(script), NULL, 0, 30, &e) < 0)
+		     strlen(script), NULL, 0, PATIENCE_S, &e) < 0)
 		fail_msg("%s", e.msg);
 	return path;
 }

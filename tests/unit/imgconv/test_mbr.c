@@ -47,7 +47,7 @@ static void sfdisk_agrees_with_what_was_written(void **state)
 	assert_ok(mbr_write(&sample, sector, e));
 	assert_ok(fs_pwrite(fd, sector, sizeof(sector), 0, e));
 	argv[2] = path;
-	assert_ok(proc_run(argv, NULL, 0, &out, MIB, 30, e));
+	assert_ok(proc_run(argv, NULL, 0, &out, MIB, PATIENCE_S, e));
 	assert_non_null(strstr(out.data, "label-id: 0x1badcafe"));
 	assert_non_null(
 		strstr(out.data, "start=        2048, size=       40960, type=83, bootable"));

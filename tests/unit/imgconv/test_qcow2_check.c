@@ -64,8 +64,8 @@ static enum verdict our_verdict(struct buf *text, uint64_t *ret_leaked)
 
 static enum verdict qemu_verdict(uint64_t *ret_leaks)
 {
-	const char *const argv[] = {"timeout", "20", "qemu-img", "check", "-f",
-				    "qcow2",   path, "--output", "json",  NULL};
+	const char *const argv[] = {"timeout", "600", "qemu-img", "check", "-f",
+				    "qcow2",   path,  "--output", "json",  NULL};
 	struct proc_opts o = PROC_OPTS_INIT;
 	AUTO_FD int out = open(json_path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	AUTO_FD int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
