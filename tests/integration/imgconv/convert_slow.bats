@@ -51,10 +51,12 @@ setup() {
 		"-O vhd -o subformat=fixed in.raw -" "-O raw in.raw -"; do
 		# shellcheck disable=SC2086 # words are wanted
 		env --default-signal=INT "$IMGCONV" convert -f raw $args >/dev/null 2>err 3>&- &
+		# Until env has done its part it does not hear of it.
+		until [ "$(cat /proc/$!/comm)" = imgconv ] || ! kill -0 $!; do sleep 0.05; done
 		sleep 0.5
 		kill -INT $!
 		status=0
-		timeout 30 tail --pid=$! -f /dev/null || return 1
+		timeout 300 tail --pid=$! -f /dev/null || return 1
 		wait $! || status=$?
 		[ "$status" = 130 ]
 		[ -z "$(find . -name "*out*")" ]
