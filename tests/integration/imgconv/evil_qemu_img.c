@@ -31,15 +31,18 @@ static void worked(const char *what, int how)
 
 static void try_files(const char *beside)
 {
+	char new[1024];
+
+	snprintf(new, sizeof(new), "%s.new", beside);
 	worked("reading /etc/passwd", open("/etc/passwd", O_RDONLY));
 	worked("reading beside the image", open(beside, O_RDONLY));
 	worked("writing beside the image", open(beside, O_WRONLY));
 	worked("truncating", truncate(beside, 0));
 	worked("truncating by opening", open(beside, O_RDONLY | O_TRUNC));
 	worked("removing", unlink(beside));
-	worked("renaming", rename(beside, "/tmp/imgconv-evil"));
-	worked("making", open("/tmp/imgconv-evil", O_WRONLY | O_CREAT, 0600));
-	worked("making a folder", mkdir("/tmp/imgconv-evil", 0700));
+	worked("renaming", rename(beside, new));
+	worked("making", open(new, O_WRONLY | O_CREAT, 0600));
+	worked("making a folder", mkdir(new, 0700));
 	worked("writing the source", open("/proc/self/fd/3", O_RDWR));
 	worked("changing its mode", fchmod(3, 0777));
 	worked("looking into folders",

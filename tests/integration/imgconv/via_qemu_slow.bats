@@ -20,7 +20,7 @@ teardown_file() { remove_work; }
 
 setup() {
 	cd "$WORK" || return
-	rm -f out* in* beside
+	rm -rf out* in* beside*
 }
 
 # evil WHAT: a QED image for a qemu-img on $EVIL that does WHAT.
@@ -118,12 +118,12 @@ evil() {
 		PATH=$EVIL "$IMGCONV" convert --via-qemu -O raw in.qed out.raw
 		[ "$(cat beside)" = beside ]
 		[ "$(stat -c %a beside)" = 600 ]
-		[ ! -e /tmp/imgconv-evil ]
+		[ ! -e beside.new ]
 		rm out.raw
 		# Outside it can do much.
 		(exec 3<in.qed 4>out.raw && ulimit -v unlimited && "$WORK/evil/qemu-img" x 2>err) || true
 		grep -q WORKED err
-		rm -rf out.raw err /tmp/imgconv-evil
+		rm -rf out.raw err beside.new
 	done
 }
 
