@@ -128,7 +128,7 @@ m=b/disk.manifest.xml
 	sed -i 's|<size>4194303|<size>4194304|; s|<bundled_size>|&1|' $m
 	sign $m
 	cannot_open "parts hold [0-9]+ bytes, the manifest's bundled size is 1[0-9]+" $m
-	sed -i -E 's|<bundled_size>1|<bundled_size>|; s|(<digest algorithm=.SHA1.>)[0-9a-f]{4}|\10000|' $m
+	sed -i -E "s|<bundled_size>1|<bundled_size>|; s|(<digest algorithm=.SHA1.>)[0-9a-f]{40}|\1$(printf '0%.0s' {1..40})|" $m
 	sign $m
 	cannot_open "SHA-1 of the tar stream is [0-9a-f]{40}, the manifest says 0000" $m
 	refuses "SHA-1 of the tar stream" verify -k keys/user.key.pem $m
