@@ -57,6 +57,7 @@ pipeline = {name}-server
 use = egg:swift#{name}
 conn_timeout = 5
 node_timeout = 60
+container_update_timeout = 60
 disk_chunk_size = 1048576
 network_chunk_size = 1048576
 mb_per_sync = 65536
