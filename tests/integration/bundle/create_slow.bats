@@ -73,7 +73,8 @@ assert t.next() is None'
 
 @test "names of parts and form of the manifest are those of the tool that was asked for" {
 	create -p disk --part-size 100000 --style amazon image amazon
-	[ -e amazon/disk.part.00 ] && [ -e amazon/disk.part.10 ]
+	[ -e amazon/disk.part.00 ]
+	[ -e amazon/disk.part.10 ]
 	[ "$(head -c 31 amazon/disk.manifest.xml)" = "<?xml version='1.0'?><manifest>" ]
 	grep -q "<parts count='11'>" amazon/disk.manifest.xml
 	create -p disk --style amazon image amazon1

@@ -49,7 +49,8 @@ setup() { cd "$BATS_FILE_TMPDIR" || return; }
 	make unsigned --unsigned --style euca2ools
 	run --separate-stderr "$BUNDLE" open -k keys/user.key.pem unsigned/disk.manifest.xml un.raw
 	[ "$status" = 0 ]
-	has "$stderr" "warning: " && has "$stderr" "not signed"
+	has "$stderr" "warning: "
+	has "$stderr" "not signed"
 	cmp image un.raw
 	refuses "not signed" open -k keys/user.key.pem --require-signature unsigned/disk.manifest.xml none
 	refuses "not signed" open -k keys/user.key.pem --cert keys/user.cert.pem unsigned/disk.manifest.xml none
@@ -64,7 +65,9 @@ setup() { cd "$BATS_FILE_TMPDIR" || return; }
 @test "a member's name is not followed, however it reads" {
 	tar --format=gnu --transform 's|.*|../../../escape|' -P -cf - image | pack_tar named 4194304
 	opens named/p.manifest.xml image
-	[ ! -e ../escape ] && [ ! -e ../../escape ] && [ ! -e ../../../escape ]
+	[ ! -e ../escape ]
+	[ ! -e ../../escape ]
+	[ ! -e ../../../escape ]
 	tar --format=gnu --transform "s|.*|$(printf 'n%.0s' $(seq 200))|" -cf - image | pack_tar longname 4194304
 	opens longname/p.manifest.xml image
 }

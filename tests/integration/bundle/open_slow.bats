@@ -40,9 +40,12 @@ make() { # NAME OPTION...: a bundle of the image in the folder NAME
 	done
 	make e130 --part-size $((size / 130)) --style euca2ools
 	opens e130/disk.manifest.xml image
-	[ -e a9/disk.part.8 ] && [ ! -e a9/disk.part.9 ]
-	[ -e a10/disk.part.00 ] && [ -e a11/disk.part.10 ]
-	[ -e e130/disk.part.00 ] && [ -e e130/disk.part.100 ]
+	[ -e a9/disk.part.8 ]
+	[ ! -e a9/disk.part.9 ]
+	[ -e a10/disk.part.00 ]
+	[ -e a11/disk.part.10 ]
+	[ -e e130/disk.part.00 ]
+	[ -e e130/disk.part.100 ]
 }
 
 @test "sparse archives: old GNU and PAX 0.0, 0.1, 1.0, with few and with many holes" {

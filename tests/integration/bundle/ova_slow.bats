@@ -125,7 +125,8 @@ scratches() {
 	mkova --out signed.ova --disk disk.vmdk --sign keys/user.key.pem keys/user.cert.pem
 	run "$BUNDLE" verify signed.ova
 	[ "$status" = 0 ]
-	has "$output" "verified" && has "$output" "CN = user"
+	has "$output" "verified"
+	has "$output" "CN = user"
 	broken signature "signature does not verify" --sign keys/user.key.pem keys/user.cert.pem
 	broken none "signature does not verify" --sign keys/user.key.pem keys/ec2.cert.pem
 }

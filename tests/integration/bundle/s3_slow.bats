@@ -40,10 +40,10 @@ s3 = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL_S3") or os
 exec(sys.argv[1])' "$1"
 }
 
-# Requests of a method since the last mark.
+# Requests since the last mark, and those of them that have a word.
 mark() { MARK=$(wc -l <"$CLOUD/log/requests.log"); }
 since() { tail -n "+$((MARK + 1))" "$CLOUD/log/requests.log" | grep -w "$1"; }
-# were METHOD N: so many; the log has a line shortly after its request was answered.
+# were WORD N: so many lines have it, a method mostly; a line comes shortly after its answer.
 were() {
 	local n
 	for _ in $(seq 600); do
@@ -102,7 +102,8 @@ for f in os.listdir("b"):
 	mark
 	run --separate-stderr "$BUNDLE" verify -k keys/user.key.pem s3://images/here/disk.manifest.xml
 	[ "$status" = 0 ]
-	has "$output" "parts:     $n" && has "$output" "image:     4194304 bytes, digest right"
+	has "$output" "parts:     $n"
+	has "$output" "image:     4194304 bytes, digest right"
 	were GET $((n + 1))
 	mark
 	diff <("$BUNDLE" info -o json s3://images/here/disk.manifest.xml) <("$BUNDLE" info -o json b/disk.manifest.xml)
@@ -135,7 +136,8 @@ for f in os.listdir("b"):
 	"$BUNDLE" download -j 3 s3://images/of/clouds/big.vhd files
 	cmp big.vhd files/big.vhd
 	n=$(((70 + 7) / 8 + 1))
-	[ "$(since GET | grep -c 'range=')" -ge 9 ] && [ "$(since GET | grep -c .)" -le "$n" ]
+	were range=bytes 9
+	[ "$(since GET | grep -c .)" -le "$n" ]
 	"$BUNDLE" download s3://images/of/clouds/web.ova files
 	cmp web.ova files/web.ova
 	"$BUNDLE" verify files/web.ova
@@ -176,7 +178,8 @@ assert not [k for k in keys if "manifest" in k or "part.01" in k], keys'
 	run "$BUNDLE" download s3://images/damaged/disk.manifest.xml damaged
 	[ "$status" = 1 ]
 	has "$output" "'s3://images/damaged/disk.part.01' is not what the manifest says"
-	[ ! -e damaged/disk.manifest.xml ] && [ ! -e damaged/disk.part.01 ]
+	[ ! -e damaged/disk.manifest.xml ]
+	[ ! -e damaged/disk.part.01 ]
 }
 
 @test "what is not there, and what is no such URL" {
