@@ -626,7 +626,8 @@ int conn_new(struct httpd *h, int in_fd, int out_fd, const struct httpd_peer *pe
 
 void conn_start(struct conn *c)
 {
-	if (c->in_polls)
+	/* One that was there before the loop waits for it: who serves may not be ready yet. */
+	if (c->ours)
 		on_readable(c->in_fd, EV_READ, c);
 	else
 		want_read(c, true);

@@ -577,6 +577,7 @@ static void a_connection_that_is_open_already_is_served_to_its_end(void **state)
 	dprintf(in[1], "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
 	close(in[1]);
 	assert_int_equal(httpd_serve_fds(s.h, in[0], out[1], &e), 0);
+	assert_int_equal(s.handled, 0); /* not before its time */
 	assert_int_equal(httpd_run(s.h, &e), 0);
 	httpd_free(s.h);
 	close(in[0]);
