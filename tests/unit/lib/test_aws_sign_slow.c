@@ -75,7 +75,7 @@ static void botocore_signs_odd_requests_the_same(void **state)
 	size_t n = 0;
 
 	(void)state;
-	if (proc_run(argv, NULL, 0, &out, 64u << 20, 60, &e) < 0) {
+	if (proc_run(argv, NULL, 0, &out, 64u << 20, 600, &e) < 0) {
 		if (strstr(e.msg, "77"))
 			skip();
 		fail_msg("%s", e.msg);
