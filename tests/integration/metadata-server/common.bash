@@ -24,7 +24,7 @@ start() {
 	: >log
 	"$MS" serve -v "$@" 2>>log 3>&- &
 	PID=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 2500; i++)); do
 		[ "$(grep -c 'listening on' log)" -lt "$(printf '%s\n' "$@" | grep -c -e '^-l$' -e '^--listen$')" ] || break
 		kill -0 "$PID" || break
 		sleep 0.02
@@ -42,12 +42,29 @@ stop() {
 # wait_log TEXT: until the log has it
 wait_log() {
 	local i
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 2500; i++)); do
 		! grep -qF -e "$1" log || return 0
 		sleep 0.02
 	done
 	cat log
 	return 1
+}
+
+# until_get PATH VALUE: until that is served
+until_get() {
+	local i
+	for ((i = 0; i < 2500; i++)); do
+		[ "$(get "$1")" != "$2" ] || return 0
+		sleep 0.02
+	done
+	cat log
+	return 1
+}
+
+# change NAME SED-COMMAND: the definition, at once: a server that watches reads it once
+change() {
+	sed "$2" "instances/$1.yaml" >changed
+	mv changed "instances/$1.yaml"
 }
 
 token() { curl -sf -X PUT -H "$TTL: ${1:-60}" "$URL/latest/api/token"; }

@@ -21,6 +21,7 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	mkdir -m 700 state
 	chown nobody state
 	start -d instances -l 127.0.0.1:0 --user nobody --state state --control sock
+	[ "$(get latest/meta-data/hostname)" = one ] # it listens before it is confined, and answers after
 	[ "$(of "$PID" Uid | tr '\t' ' ' | cut -d' ' -f1-4)" = "$(u=$(id -u nobody); echo "$u $u $u $u")" ]
 	[ "$(of "$PID" CapEff)" = 0000000000000000 ]
 	[ "$(of "$PID" CapBnd)" = 0000000000000000 ]
@@ -28,13 +29,13 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	[ "$(of "$PID" Seccomp)" -eq 2 ]
 	local beside
 	beside=$(pgrep -P "$PID")
+	until grep -qx credentials "/proc/$beside/comm"; do kill -0 "$beside"; sleep 0.02; done # when it is ready
 	[ "$(of "$beside" CapEff)" = 0000000000000000 ]
 	[ "$(of "$beside" NoNewPrivs)" -eq 1 ]
 	[ "$(of "$beside" Uid | cut -f 2)" = "$(id -u nobody)" ]
 	# of the server's sockets it has the one to it
 	[ "$(find "/proc/$beside/fd" -lname 'socket:*' | wc -l)" -eq 1 ]
-	[ "$(get latest/meta-data/hostname)" = one ]
-	sed -i s/one/two/ instances/a.yaml
+	change a s/one/two/
 	wait_log 'loaded again'
 	[ "$(get latest/meta-data/hostname)" = two ]
 	"$MS" event --control sock a spot stop
@@ -112,7 +113,7 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	local plain=$MS MS=start_traced
 	start -d instances -l 127.0.0.1:0 --state state --control sock
 	[ "$(get latest/meta-data/hostname)" = one ]
-	sed -i s/one/two/ instances/a.yaml
+	change a s/one/two/
 	wait_log 'loaded again'
 	"$plain" event --control sock a spot stop
 	kill "$(pgrep -P "$PID" | head -n 1)"
@@ -128,15 +129,19 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 	command -v strace >/dev/null || skip "needs strace"
 	[ "${MODE:-}" != asan ] || skip "a sanitizer wants more"
 	"$MS" iso --kind nocloud instances/a.yaml x.iso
-	strace -f -o trace -e trace=clone,clone3,fork,vfork,seccomp,open,openat,execve,socket,pread64 \
+	# a file for each process: in one, lines of two at once are cut
+	strace -ff -o trace -e trace=seccomp,open,openat,execve,socket,pread64 \
 		"$MS" convert --to yaml x.iso back.yaml
 	grep -q i-a back.yaml
 	# the image is read by the child alone, behind its filter, and it opens nothing from then on
-	child=$(sed -n 's/^\([0-9]*\) .*SECCOMP_SET_MODE_FILTER.* = 0$/\1/p' trace)
-	[ -n "$child" ]
-	sed -n "/openat(.*\"x.iso\"/,/^$child .*SECCOMP_SET_MODE_FILTER.* = 0\$/p" trace >before
-	[ -s before ]
-	sed "1,/^$child .*SECCOMP_SET_MODE_FILTER.* = 0\$/d" trace | grep "^$child " >behind
+	child=$(grep -l 'SECCOMP_SET_MODE_FILTER.* = 0$' trace.*)
+	parent=$(grep -l '"x.iso"' trace.*)
+	[ -e "$child" ]
+	[ -e "$parent" ]
+	[ "$child" != "$parent" ]
+	sed -n '/openat(.*"x.iso"/,$p' "$parent" >before
+	sed '/SECCOMP_SET_MODE_FILTER.* = 0$/q' "$child" >>before
+	sed '1,/SECCOMP_SET_MODE_FILTER.* = 0$/d' "$child" >behind
 	run ! grep -q pread64 before
 	grep -q pread64 behind
 	run ! grep -E 'open|execve|socket' behind
