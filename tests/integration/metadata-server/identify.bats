@@ -213,9 +213,9 @@ ask() {
 	define g "identify: {netns: $r, interface: link-f, address: 'fd00:2::2'}"
 	define h "identify: {interface: link-f, address: 10.0.2.2}"
 	ip -n "$r" addr add 169.254.169.254/32 dev link-f
-	ip -n "$r" addr add fd00:2::1/64 dev link-f
-	ip -n "$r" addr add fd00:ec2::254/128 dev link-f
-	ip -n "$NS-f" addr add fd00:2::2/64 dev eth0
+	ip -n "$r" addr add fd00:2::1/64 dev link-f nodad
+	ip -n "$r" addr add fd00:ec2::254/128 dev link-f nodad
+	ip -n "$NS-f" addr add fd00:2::2/64 dev eth0 nodad
 	ip -n "$NS-f" route add fd00:ec2::254/128 via fd00:2::1
 	serve -d instances -l "169.254.169.254:80,netns=$r" -l "[fd00:ec2::254]:80,netns=$r,interface=link-f"
 	[ "$(ask f)" = i-f ]

@@ -65,13 +65,13 @@ host() { ip netns exec "$NS" "$@"; }
 	local plain=$MS
 	host_ms() { exec ip netns exec "$NS" "$plain" "$@"; }
 	MS=host_ms start -d instances -l 169.254.169.254:80
-	ask() { ip netns exec "$NS-$1" curl -s -m 2 "${@:2}" http://169.254.169.254/latest/meta-data/instance-id; }
+	ask() { ip netns exec "$NS-$1" curl -s -m 30 "${@:2}" http://169.254.169.254/latest/meta-data/instance-id; }
 	[ "$(ask a)" = i-a ]
 	[ "$(ask b)" = i-b ]
 	# b takes a's address: its MAC address is not a's
 	ip -n "$NS-a" link set eth0 down
 	ip -n "$NS-b" addr add 10.0.0.2/24 dev eth0
-	run ask b --interface 10.0.0.2
+	run ask b --interface 10.0.0.2 -m 2
 	[ "$status" -ne 0 ]
 	# the service's own address: who asks for it is answered by the host alone
 	ip -n "$NS-a" link set eth0 up
