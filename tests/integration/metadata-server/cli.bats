@@ -135,7 +135,8 @@ assert web["instance-id"] == "i-web1" and web["identify"]["mac"] == "02:00:00:00
 	for c in serve check list show get iso; do
 		run --separate-stderr "$MS" "$c" --help
 		[ "$status" -eq 0 ]
-		[ -n "$output" ] && [ -z "$stderr" ]
+		[ -n "$output" ]
+		[ -z "$stderr" ]
 	done
 }
 

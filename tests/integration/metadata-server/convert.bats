@@ -46,7 +46,8 @@ setup() {
 	echo mine >seed/x
 	run "$MS" convert --to nocloud web1.yaml seed
 	[ "$status" -eq 1 ]
-	[ "$(ls)" = $'seed\nweb1.yaml' ] && [ "$(cat seed/x)" = mine ]
+	[ "$(ls)" = $'seed\nweb1.yaml' ]
+	[ "$(cat seed/x)" = mine ]
 	run "$MS" convert --to nocloud web1.yaml
 	[ "$status" -eq 1 ]
 	[[ $output == *"several documents"* ]]

@@ -33,7 +33,8 @@ code() {
 	[ "$(cat body)" = hi ]
 	[ "$(code /openstack/latest/network_data.json)" = 200 ]
 	jq -e '.networks[0].ip_address == "192.168.0.5"' body
-	[ "$(code /openstack/latest/user_data)" = 200 ] && [ "$(cat body)" = hello ]
+	[ "$(code /openstack/latest/user_data)" = 200 ]
+	[ "$(cat body)" = hello ]
 	[ "$(code /openstack/2099-01-01/meta_data.json)" = 404 ]
 	[ "$(code /openstack/latest/password -X PUT -d x)" = 405 ]
 	[ "$(code /openstack/../latest/)" = 400 ]
@@ -45,13 +46,18 @@ code() {
 	start --as instances/web1.yaml --listen 127.0.0.1:0
 	[ "$(code /nocloud/meta-data)" = 200 ]
 	jq -e '."local-hostname" == "web1" and (has("extra") | not)' body
-	[ "$(code /nocloud/user-data)" = 200 ] && [ ! -s body ]
+	[ "$(code /nocloud/user-data)" = 200 ]
+	[ ! -s body ]
 	[ "$(code /nocloud/network-config)" = 200 ]
 	[ "$(code /nocloud/vendor-data)" = 404 ]
-	[ "$(code /latest/instance-id)" = 200 ] && [ "$(cat body)" = i-web1 ]
-	[ "$(code /latest/meta-data/service-offering)" = 200 ] && [ "$(cat body)" = small ]
-	[ "$(code /latest/public-keys)" = 200 ] && [ "$(cat body)" = "ssh-rsa AAAA a" ]
-	[ "$(code /latest/meta-data/public-keys/)" = 200 ] && [ "$(cat body)" = "0=a" ]
+	[ "$(code /latest/instance-id)" = 200 ]
+	[ "$(cat body)" = i-web1 ]
+	[ "$(code /latest/meta-data/service-offering)" = 200 ]
+	[ "$(cat body)" = small ]
+	[ "$(code /latest/public-keys)" = 200 ]
+	[ "$(cat body)" = "ssh-rsa AAAA a" ]
+	[ "$(code /latest/meta-data/public-keys/)" = 200 ]
+	[ "$(cat body)" = "0=a" ]
 	[ "$(code /latest/public-ipv4)" = 404 ]
 }
 
@@ -90,14 +96,21 @@ gce() { code "/computeMetadata/v1/$1" -H 'Metadata-Flavor: Google' "${@:2}"; }
 	start --as instances/web1.yaml --listen 127.0.0.1:0
 	[ "$(code /computeMetadata/v1/instance/id)" = 403 ]
 	[ "$(gce instance/id -H 'X-Forwarded-For: 10.0.0.1')" = 403 ]
-	[ "$(gce instance/id)" = 200 ] && [ "$(cat body)" = i-web1 ]
-	grep -qi '^metadata-flavor: google' head && grep -qi '^etag: ' head
-	[ "$(gce instance/zone)" = 200 ] && [ "$(cat body)" = projects/p1/zones/europe-west1-b ]
-	[ "$(gce instance/network-interfaces/0/access-configs/0/external-ip)" = 200 ] && [ "$(cat body)" = 192.0.2.1 ]
+	[ "$(gce instance/id)" = 200 ]
+	[ "$(cat body)" = i-web1 ]
+	grep -qi '^metadata-flavor: google' head
+	grep -qi '^etag: ' head
+	[ "$(gce instance/zone)" = 200 ]
+	[ "$(cat body)" = projects/p1/zones/europe-west1-b ]
+	[ "$(gce instance/network-interfaces/0/access-configs/0/external-ip)" = 200 ]
+	[ "$(cat body)" = 192.0.2.1 ]
 	[ "$(gce instance/network-interfaces/0/)" = 200 ]
-	grep -qx access-configs/ body && grep -qx mac body
-	[ "$(gce instance/tags)" = 200 ] && [ "$(cat body)" = '["http","ssh"]' ]
-	[ "$(gce instance/attributes/my-Key)" = 200 ] && [ "$(cat body)" = v ]
+	grep -qx access-configs/ body
+	grep -qx mac body
+	[ "$(gce instance/tags)" = 200 ]
+	[ "$(cat body)" = '["http","ssh"]' ]
+	[ "$(gce instance/attributes/my-Key)" = 200 ]
+	[ "$(cat body)" = v ]
 	[ "$(gce 'instance/attributes/?recursive=true&alt=text')" = 200 ]
 	grep -qx 'ssh-keys cloudinit:ssh-rsa AAAA a' body
 	[ "$(gce '?recursive=true')" = 200 ]
@@ -105,7 +118,8 @@ gce() { code "/computeMetadata/v1/$1" -H 'Metadata-Flavor: Google' "${@:2}"; }
 	"$MS" convert --from gce -o json body | jq -e '.context.hostname == "web1.example.org" and .notes == []'
 	[ "$(gce instance/nothing)" = 404 ]
 	[ "$(gce instance/guest-attributes/a/b -X PUT -d x)" = 403 ]
-	[ "$(code /computeMetadata/ -H 'Metadata-Flavor: Google')" = 200 ] && [ "$(cat body)" = v1/ ]
+	[ "$(code /computeMetadata/ -H 'Metadata-Flavor: Google')" = 200 ]
+	[ "$(cat body)" = v1/ ]
 	[ "$(gce ../v1/instance/id)" = 400 ]
 }
 
