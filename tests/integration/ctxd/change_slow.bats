@@ -42,12 +42,12 @@ running() {
 	mount -t tmpfs tmpfs tree/run
 	ip link set lo up
 	ctxd() { env -i /usr/sbin/chroot tree /usr/sbin/ctxd "$@"; } # udev gives no PATH either
-	until_() { for i in $(seq 500); do "$@" && return; sleep 0.02; done; echo "never: $*"; return 1; }
+	until_() { for i in $(seq 2500); do "$@" && return; sleep 0.02; done; echo "never: $*"; return 1; }
 	never() { if "$@"; then echo "not expected: $*"; return 1; fi; }
 	set -eu
 	. ./script
 	END
-	timeout 60 unshare -n -m -u -p -f bash run.sh
+	timeout 180 unshare -n -m -u -p -f bash run.sh
 }
 
 @test "a NIC that comes later is configured, where ctxd itself watches" {
@@ -81,7 +81,9 @@ running() {
 	gone() { ! grep -q eth1 tree/etc/network/interfaces; }
 	until_ gone
 	ctxd watch --down
-	[ -z "$(pidof ctxd)" ]
+	# What it started comes to its own end.
+	none() { [ -z "$(pidof ctxd)" ]; }
+	until_ none
 	END
 }
 
@@ -155,14 +157,13 @@ running() {
 	# Who has the lock lives: in a container a lock of a process that ended is not shown, nor who waits.
 	flock -o tree/run/ctxd sleep 100 3>&- &
 	holder=$!
-	for i in $(seq 500); do grep -q "FLOCK .* $holder " /proc/locks && break; sleep 0.02; done
+	until grep -q "FLOCK .* $holder " /proc/locks; do kill -0 $holder; sleep 0.02; done
 	"$CTXD" local -q --root tree --dev media &
 	pid=$!
-	for i in $(seq 500); do grep -q -- "-> FLOCK .* $pid " /proc/locks && break; sleep 0.02; done
-	[ "$i" -lt 500 ]
+	until grep -q -- "-> FLOCK .* $pid " /proc/locks; do kill -0 $pid; sleep 0.02; done
 	[ ! -e tree/etc/hostname ]
 	local_ -n | grep -q 'write /etc/hostname' # looking is not changing
-	pkill -P $holder sleep
+	until pkill -P $holder sleep; do kill -0 $holder; sleep 0.02; done
 	wait $holder || true
 	wait $pid
 	[ "$(cat tree/etc/hostname)" = web1 ]
@@ -304,6 +305,7 @@ running() {
 	[ "$(cat tree/etc/hostname)" = web2 ]
 	never grep BBBB tree/root/.ssh/authorized_keys
 	kill $pid
+	wait $pid || true
 	rm tree/root/.ssh/authorized_keys
 	never ctxd update -q
 	[ "$(cat tree/etc/hostname)" = web2 ]

@@ -129,7 +129,7 @@ both() {
 	: >log
 	"$CTXD" imds --root tree --listen 127.0.0.1:0 2>log &
 	pid=$!
-	until grep -q 'listening on' log; do kill -0 $pid; sleep 0.02; done
+	until grep -q 'listening on' log; do kill -0 $pid || return; sleep 0.02; done
 	curl -sf "http://127.0.0.1:$(sed -n 's/.*127.0.0.1://p' log)/latest/user-data" >user-data || true
 	kill $pid
 	wait $pid

@@ -29,14 +29,12 @@ guest() {
 	"$CTXD" imds --root tree -v 2>log &
 	PID=$!
 	trap 'kill $PID 2>/dev/null || true' EXIT
-	i=0
-	until grep -q 'listening on' log; do
+	get() { curl -sf -m 30 --noproxy '*' "http://169.254.169.254/$1"; }
+	# That it listens is said before it gives up privileges; when it answers, all that is done.
+	until get latest/ >/dev/null; do
 		kill -0 $PID || { cat log; exit 1; }
-		i=$((i + 1))
-		[ $i -lt 500 ] || { cat log; exit 1; }
 		sleep 0.02
 	done
-	get() { curl -sf -m 5 --noproxy '*' "http://169.254.169.254/$1"; }
 	. ./script
 	END
 	export CTXD
@@ -184,7 +182,7 @@ guest() {
 	cat >run.sh <<-'END'
 	ctxd() { "$CTXD" imds --root tree "$@"; }
 	ctxd --background 2>log
-	get() { curl -sf -m 5 --noproxy '*' "http://169.254.169.254/$1"; }
+	get() { curl -sf -m 30 --noproxy '*' "http://169.254.169.254/$1"; }
 	trap 'ctxd --down' EXIT
 	[ "$(get latest/meta-data/hostname)" = web1.example.org ]
 	pid=$(cat tree/run/ctxd/imds.pid)

@@ -33,7 +33,7 @@ service() {
 	python3 server.py 2>log &
 	pid=$!
 	trap 'kill $pid' EXIT
-	for i in $(seq 200); do curl -s --noproxy '*' -o /dev/null http://169.254.169.254/ && break; sleep 0.02; done
+	until curl -s --noproxy '*' -o /dev/null http://169.254.169.254/; do kill -0 $pid || exit; sleep 0.02; done
 	set -eu
 	. ./script
 	END
@@ -103,7 +103,7 @@ service() {
 	"$CTXD" imds --root tree -v 2>log &
 	pid=$!
 	trap 'kill $pid' EXIT
-	for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.02; done
+	until grep -qs 'listening on' log; do kill -0 $pid || exit; sleep 0.02; done
 	set -e
 	"$CTXD" network --root tree1
 	END
@@ -122,7 +122,7 @@ service() {
 	"$CTXD" imds --root tree --root-user-data 2>log &
 	pid=$!
 	trap 'kill $pid' EXIT
-	for i in $(seq 200); do grep -q 'listening on' log && break; sleep 0.02; done
+	until grep -qs 'listening on' log; do kill -0 $pid || exit; sleep 0.02; done
 	set -e
 	get() { curl -s --noproxy '*' -o out.$1 -w '%{http_code}\n' "http://169.254.169.254/$2"; }
 	[ "$(get a latest/user-data)" = 200 ]

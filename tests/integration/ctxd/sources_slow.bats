@@ -37,7 +37,7 @@ cloud() {
 		--access-log log 2>server.log &
 	pid=$!
 	trap 'kill $pid; wait $pid' EXIT
-	for i in $(seq 200); do curl -s --noproxy '*' -o /dev/null http://10.1.1.1/ && break; sleep 0.02; done
+	until curl -s --noproxy '*' -o /dev/null http://10.1.1.1/; do kill -0 $pid || exit; sleep 0.02; done
 	set -eu
 	. ./script
 	END
@@ -124,6 +124,10 @@ dmi() { echo "$2" >"tree/sys/class/dmi/id/$1"; } # FILE TEXT
 @test "a network that comes late is waited for, before a session token is asked for" {
 	dmi sys_vendor 'Amazon EC2'
 	cat >late.sh <<-'END'
+	# There before its address is: who finds the way must not be refused.
+	"$METADATA_SERVER" serve --as instance.yaml --listen 0.0.0.0:80 --access-log log 2>server.log &
+	server=$!
+	until grep -qs 'listening on' server.log; do kill -0 $server || exit; sleep 0.02; done
 	"$CTXD" network --root tree 2>told &
 	ctxd=$!
 	# It has asked for a way, and there is none: its reader sleeps.
@@ -134,8 +138,6 @@ dmi() { echo "$2" >"tree/sys/class/dmi/id/$1"; } # FILE TEXT
 	done
 	ip link set lo up
 	ip addr add 169.254.169.254/32 dev lo
-	"$METADATA_SERVER" serve --as instance.yaml --listen 169.254.169.254:80 --access-log log 2>server.log &
-	server=$!
 	wait $ctxd
 	status=$?
 	kill $server
@@ -243,7 +245,7 @@ onegate() {
 	python3 server.py 2>/dev/null &
 	pid=$!
 	trap 'kill $pid' EXIT
-	for i in $(seq 200); do curl -s --noproxy '*' -o /dev/null http://169.254.16.9:5030/ && break; sleep 0.02; done
+	until curl -s --noproxy '*' -o /dev/null http://169.254.16.9:5030/; do kill -0 $pid || exit; sleep 0.02; done
 	env PATH=/bin /usr/sbin/chroot tree /ctxd final
 	END
 	timeout 60 unshare -n bash run.sh
