@@ -44,7 +44,7 @@ uefi() {
 }
 
 boots() { # QEMU-OPTION...
-	timeout 120 qemu-system-x86_64 -accel tcg -m 64 -display none -no-reboot -nic none \
+	timeout 600 qemu-system-x86_64 -accel tcg -m 64 -display none -no-reboot -nic none \
 		-monitor none -serial file:serial "$@" </dev/null
 	grep -aqF "KERNEL cmdline<BOOT_IMAGE=/vmlinuz $WORDS>" serial
 	grep -aqF 'KERNEL initrd<what the initrd holds>' serial
@@ -96,7 +96,7 @@ boots() { # QEMU-OPTION...
 	make_fs -t ext4
 	"$IMGCONV" bootable --direct-kernel out fs
 	cmdline=$(jq -r .cmdline out/boot.json)
-	timeout 120 qemu-system-x86_64 -accel tcg -m 64 -display none -no-reboot -nic none -monitor none \
+	timeout 600 qemu-system-x86_64 -accel tcg -m 64 -display none -no-reboot -nic none -monitor none \
 		-serial file:serial -kernel out/vmlinuz -initrd out/initrd.img -append "$cmdline" \
 		-drive file=fs,if=virtio,format=raw </dev/null
 	grep -aqF 'KERNEL cmdline<root=/dev/vda ro "a=b c" d=$e;f console=tty0 console=ttyS0,115200' serial
