@@ -5,9 +5,9 @@ import urllib.request as u
 base = "http://169.254.169.254/latest/"
 put = u.Request(base + "api/token", method="PUT",
                 headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-token = u.urlopen(put, timeout=10).read().decode()
+token = u.urlopen(put, timeout=60).read().decode()
 get = lambda p: u.urlopen(u.Request(base + p, headers={"X-aws-ec2-metadata-token": token}),
-                          timeout=10).read().decode()
+                          timeout=60).read().decode()
 instance = get("meta-data/instance-id")
 assert instance.startswith("i-"), instance
 with open("/var/lib/cloud/data/instance-id") as f:

@@ -93,7 +93,7 @@ case $init in
 	;;
 esac
 # IMDSv2 by bash alone: what answers at 169.254.169.254.
-answers=$(timeout 20 bash -c '
+answers=$(timeout 60 bash -c '
 	ask() {
 		exec 3<>/dev/tcp/169.254.169.254/80 || exit
 		printf "%s HTTP/1.0\r\nHost: 169.254.169.254\r\n%s\r\n\r\n" "$1" "$2" >&3
