@@ -55,6 +55,7 @@ static int open_temporary(struct atomic_file *f, struct err *e)
 int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
+	struct stat st;
 	int rc;
 
 	*f = ATOMIC_FILE_INIT;
@@ -63,6 +64,10 @@ int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, s
 		return err_set(e, EISDIR, "'%s' is not a file name", path);
 	if ((flags & FS_NO_REPLACE) && access(path, F_OK) == 0)
 		return err_set(e, EEXIST, "'%s' exists already", path);
+	/* Who is root could take the place of /dev/null. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) &&
+	    !S_ISDIR(st.st_mode))
+		return err_set(e, EINVAL, "'%s' exists and is not a regular file", path);
 	f->path = strdup(path);
 	rc = f->path ? open_temporary(f, e) : err_nomem(e);
 	if (rc < 0)

@@ -83,6 +83,11 @@ static void what_stands_there_is_kept(void **state)
 	assert_int_equal(count_entries(), 1);
 	assert_int_equal(atomic_file_begin(&f, path, FS_NO_REPLACE, &e), -EEXIST);
 	unlink(path);
+	/* What is no file is never replaced. */
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(atomic_file_begin(&f, path, 0, &e), -EINVAL);
+	assert_int_equal(count_entries(), 1);
+	unlink(path);
 }
 
 static void a_full_disk_leaves_nothing(void **state)
