@@ -38,7 +38,7 @@ guest() {
 	. ./script
 	END
 	export CTXD
-	timeout 60 unshare -n bash run.sh
+	timeout 180 unshare -n bash run.sh
 }
 
 @test "the loopback interface is set up and has the address, for this host alone" {
@@ -56,7 +56,7 @@ guest() {
 	END
 	guest </dev/null
 	echo '[ "$(cat /proc/sys/net/ipv4/conf/all/arp_ignore)" = 1 ]' >script
-	timeout 60 unshare -n bash before.sh
+	timeout 180 unshare -n bash before.sh
 }
 
 @test "both versions of the protocol are answered, user data byte for byte" {
@@ -208,7 +208,7 @@ guest() {
 	mv keep tree/run/ctxd/imds.pid
 	END
 	export CTXD
-	run -0 timeout 60 unshare -n bash -e run.sh
+	run -0 timeout 180 unshare -n bash -e run.sh
 	rm tree/run/ctxd/context
 	run -1 unshare -n "$CTXD" imds --background --root tree
 	has "$output" "No such file"

@@ -38,7 +38,7 @@ service() {
 	. ./script
 	END
 	export CTXD
-	timeout 60 unshare -n bash run.sh
+	timeout 180 unshare -n bash run.sh
 }
 
 @test "OpenStack's documents are fetched and applied; the network stays as it is" {
@@ -108,7 +108,7 @@ service() {
 	"$CTXD" network --root tree1
 	END
 	export CTXD
-	timeout 60 unshare -n bash run.sh
+	timeout 180 unshare -n bash run.sh
 	[ "$(cat tree1/etc/hostname)" = web1 ]
 	grep -qx 'ssh-rsa AAAA k' tree1/root/.ssh/authorized_keys
 	[ "$("$CTXD" final --root tree1 -n)" = "run user-data" ]
@@ -133,6 +133,6 @@ service() {
 	[ "$(setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' "http://169.254.169.254/latest/meta-data/hostname")" = web1 ]
 	END
 	export CTXD
-	timeout 60 unshare -n bash run.sh
+	timeout 180 unshare -n bash run.sh
 	[ "$(cat out.a)" = secret ]
 }

@@ -41,7 +41,7 @@ cloud() {
 	set -eu
 	. ./script
 	END
-	timeout 120 unshare -n bash run.sh || { cat server.log; return 1; }
+	timeout 180 unshare -n bash run.sh || { cat server.log; return 1; }
 }
 
 # found KIND URL CLOUD: the machine is taken to be there, that is said, and all is applied
@@ -114,7 +114,7 @@ dmi() { echo "$2" >"tree/sys/class/dmi/id/$1"; } # FILE TEXT
 @test "a service that is not there is no end of the boot" {
 	dmi product_name 'Google Compute Engine'
 	# Refused: known at once, asked again some times, and told in a line.
-	run -1 timeout 60 unshare -n sh -c \
+	run -1 timeout 180 unshare -n sh -c \
 		'ip link set lo up && ip addr add 169.254.169.254/32 dev lo && "$CTXD" network --root tree'
 	has "$output" "'http://169.254.169.254/': 'computeMetadata/v1/?recursive=true&alt=json': connecting"
 	[ ! -e tree/run/ctxd/context ]
@@ -144,7 +144,7 @@ dmi() { echo "$2" >"tree/sys/class/dmi/id/$1"; } # FILE TEXT
 	wait $server
 	exit $status
 	END
-	timeout 120 unshare -n bash late.sh || { cat told server.log; return 1; }
+	timeout 180 unshare -n bash late.sh || { cat told server.log; return 1; }
 	[ "$(cat tree/etc/hostname)" = web1 ]
 	has "$(head -n 1 log)" /latest/api/token
 }
@@ -248,7 +248,7 @@ onegate() {
 	until curl -s --noproxy '*' -o /dev/null http://169.254.16.9:5030/; do kill -0 $pid || exit; sleep 0.02; done
 	env PATH=/bin /usr/sbin/chroot tree /ctxd final
 	END
-	timeout 60 unshare -n bash run.sh
+	timeout 180 unshare -n bash run.sh
 }
 
 @test "OneGate is told READY, with the machine's token, once more if it fails" {

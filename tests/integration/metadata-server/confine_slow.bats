@@ -68,7 +68,7 @@ of() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$1/status"; }
 		    os.environ["LISTEN_PID"] = str(os.getpid())
 		    os.dup2(guests.fileno(), 100), os.dup2(metrics.fileno(), 101)
 		    os.dup2(100, 3), os.dup2(101, 4)
-		env = dict(os.environ, LISTEN_FDS="2", LISTEN_FDNAMES="guests:metrics", WATCHDOG_USEC="200000",
+		env = dict(os.environ, LISTEN_FDS="2", LISTEN_FDNAMES="guests:metrics", WATCHDOG_USEC="1000000",
 		           NOTIFY_SOCKET=os.path.abspath("notify"))
 		# a shell keeps its number when it becomes the server
 		p = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", sys.argv[1], "serve", "-d", "instances"],
