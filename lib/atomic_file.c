@@ -52,10 +52,23 @@ static int open_temporary(struct atomic_file *f, struct err *e)
 	return 0;
 }
 
+/* Who is root could take the place of /dev/null, or of /dev/stdout, a link into /proc. */
+static bool is_special(const char *path)
+{
+	char target[8] = "";
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return false;
+	if (S_ISLNK(st.st_mode))
+		return readlink(path, target, sizeof(target) - 1) > 0 &&
+		       str_has_prefix(target, "/proc/");
+	return !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
 int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, struct err *e)
 {
 	const char *slash = strrchr(path, '/');
-	struct stat st;
 	int rc;
 
 	*f = ATOMIC_FILE_INIT;
@@ -64,9 +77,7 @@ int atomic_file_begin(struct atomic_file *f, const char *path, unsigned flags, s
 		return err_set(e, EISDIR, "'%s' is not a file name", path);
 	if ((flags & FS_NO_REPLACE) && access(path, F_OK) == 0)
 		return err_set(e, EEXIST, "'%s' exists already", path);
-	/* Who is root could take the place of /dev/null. */
-	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode) &&
-	    !S_ISDIR(st.st_mode))
+	if (is_special(path))
 		return err_set(e, EINVAL, "'%s' exists and is not a regular file", path);
 	f->path = strdup(path);
 	rc = f->path ? open_temporary(f, e) : err_nomem(e);

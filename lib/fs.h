@@ -29,8 +29,8 @@ int fs_memory_file(const char *name, const void *data, size_t len, int *ret_fd, 
  * FS_NO_REPLACE, where nothing stands: EEXIST) and syncs the folder; abort drops it and is harmless
  * after commit. Nothing stays behind, however the process ends. Where a file system knows no files
  * without a name, it has a temporary one (".NAME.XXXXXXXXXXXX.tmp"), which then only a signal that
- * lib/stop.h does not handle leaves behind. What is there and is a device, a pipe or a socket is not
- * replaced: EINVAL. One per struct; start from ATOMIC_FILE_INIT.
+ * lib/stop.h does not handle leaves behind. What is there and is a device, a pipe or a socket, or a
+ * link into /proc, is not replaced: EINVAL. One per struct; start from ATOMIC_FILE_INIT.
  */
 struct atomic_file {
 	int fd;     /* open for reading and writing while begun, else -1 */

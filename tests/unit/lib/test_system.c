@@ -88,6 +88,11 @@ static void what_stands_there_is_kept(void **state)
 	assert_int_equal(atomic_file_begin(&f, path, 0, &e), -EINVAL);
 	assert_int_equal(count_entries(), 1);
 	unlink(path);
+	/* As /dev/stdout is. */
+	assert_int_equal(symlink("/proc/self/fd/1", path), 0);
+	assert_int_equal(atomic_file_begin(&f, path, 0, &e), -EINVAL);
+	assert_int_equal(count_entries(), 1);
+	unlink(path);
 }
 
 static void a_full_disk_leaves_nothing(void **state)
