@@ -326,7 +326,8 @@ class Ebs:
         with snapshot.lock:
             snapshot.meta["completes_at"] = time.time() + self.completion
             snapshot.save()
-        return self.json(202, {"Status": snapshot.status()})
+        # However long it took to save that.
+        return self.json(202, {"Status": "pending" if self.completion else snapshot.status()})
 
 
 def b64(data):

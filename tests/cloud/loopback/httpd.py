@@ -41,6 +41,7 @@ class Request:
         tokens = self.headers.get("connection", "").lower()
         self.keep_alive = "close" not in tokens and (version == "HTTP/1.1" or "keep-alive" in tokens)
         self.label = None  # what faults are matched against, where it is not the target (EC2)
+        self.logged = False
         self.chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
         try:
             self.length = int(self.headers.get("content-length", "0"))
@@ -209,6 +210,12 @@ class Connection:
             self.server.log_request(request, response, sent, conduct)
         return request.keep_alive
 
+    def end(self, data, noted):
+        """The end of an answer. Before its last byte it is noted: who has an answer finds it in the log."""
+        self.sock.sendall(data[:-1], socket.MSG_MORE)
+        noted()
+        self.sock.sendall(data[-1:])
+
     def send(self, request, response, conduct):
         """Returns the number of body bytes sent."""
         length = response.length()
@@ -231,33 +238,43 @@ class Connection:
             phrase = "Unknown"
         head = "HTTP/1.1 %d %s\r\n%s\r\n" % (response.status, phrase, "".join("%s: %s\r\n" % h for h in headers))
         head = head.encode("latin-1")
+
+        def noted(sent=length):
+            self.server.log_request(request, response, sent, conduct)
         if request.method == "HEAD":
-            self.sock.sendall(head)
+            self.end(head, lambda: noted(0))
             return 0
         if chunks is None and isinstance(response.body, bytes):
-            self.sock.sendall(head + response.body)
+            self.end(head + response.body, noted)
             return len(response.body)
-        if chunks is None and isinstance(response.body, FileSlice):
+        if length == 0:
+            self.end(head, noted)
+        elif chunks is None and isinstance(response.body, FileSlice):
             self.sock.sendall(head, socket.MSG_MORE)
-            return self.send_file(response.body)
-        self.sock.sendall(head)
-        return self.send_chunks(request, chunks or response.chunks(), length, conduct)
+            return self.send_file(response.body, noted)
+        else:
+            self.sock.sendall(head)
+        return self.send_chunks(request, chunks or response.chunks(), length, conduct, noted)
 
-    def send_file(self, part):
+    def send_file(self, part, noted):
         at, end = part.offset, part.offset + part.length
         while at < end:
-            sent = os.sendfile(self.sock.fileno(), part.fd, at, end - at)
+            if at == end - 1:
+                noted()
+            sent = os.sendfile(self.sock.fileno(), part.fd, at, max(end - at - 1, 1))
             if sent == 0:
                 raise ConnectionError("file is shorter than it was")
             at += sent
         return part.length
 
-    def send_chunks(self, request, chunks, length, conduct):
+    def send_chunks(self, request, chunks, length, conduct, noted):
         total = 0
         framed = length is None and request.keep_alive
         for data in chunks:
             if framed and data:
                 self.sock.sendall(b"%x\r\n" % len(data) + data + b"\r\n")
+            elif data and total + len(data) == length:
+                self.end(data, noted)
             else:
                 self.sock.sendall(data)
             total += len(data)
@@ -268,7 +285,7 @@ class Connection:
             if conduct.reset:
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         elif framed:
-            self.sock.sendall(b"0\r\n\r\n")
+            self.end(b"0\r\n\r\n", lambda: noted(total))
         return total
 
     def wait_for_hangup(self, seconds):
@@ -346,6 +363,9 @@ class Server:
             self.logfile.write("%s %s" % (self.service, text))
 
     def log_request(self, request, response, sent, conduct):
+        if request.logged:
+            return
+        request.logged = True
         extra = ""
         if "range" in request.headers:
             extra += " range=" + request.headers["range"]
