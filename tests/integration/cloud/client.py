@@ -43,7 +43,7 @@ def client(service, role="owner", region=os.environ["AWS_DEFAULT_REGION"], secre
                         aws_access_key_id=key or who.access_key, aws_secret_access_key=secret or who.secret,
                         aws_session_token=token if token is not None else who.token or None,
                         config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"},
-                                      read_timeout=20, proxies={}))
+                                      read_timeout=120, proxies={}))
 
 
 def refused(code, status, call, *args, **kwargs):
@@ -69,7 +69,7 @@ def signed(service, method, target, body=b"", headers=None, region="us-east-1", 
 def send(service, method, target, body=b"", headers=None, connection=None):
     """Sends exactly this; returns the response with its head read."""
     if connection is None:
-        connection = http.client.HTTPConnection(endpoint(service).split("//")[1], timeout=20)
+        connection = http.client.HTTPConnection(endpoint(service).split("//")[1], timeout=120)
     connection.request(method, target, body=body or None, headers=headers or {})
     return connection.getresponse()
 

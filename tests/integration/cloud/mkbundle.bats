@@ -10,6 +10,7 @@ MKBUNDLE=$TOP/tests/cloud/mkbundle
 
 setup_file() {
 	cd "$BATS_FILE_TMPDIR" || return
+	umask 022
 	truncate -s 6M image
 	head -c 1500000 /dev/urandom | dd of=image bs=64K seek=20 conv=notrunc status=none
 }
