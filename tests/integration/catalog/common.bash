@@ -117,12 +117,20 @@ refused() {
 # wait_half AMI BYTES: until the disk of its import under way has so many.
 wait_half() {
 	local i size
-	for i in $(seq 400); do
+	for i in $(seq 1200); do
 		size=$(stat -c %s "$ACCLIMATE_STORE/partial/$1/disk.qcow2" 2>/dev/null || echo 0)
 		[ "$size" -gt "$2" ] && return 0
 		sleep 0.05
 	done
 	return 1
+}
+
+# has_ended PID AMI: an import that was killed is gone, and so are its confined children, which have the
+# lock as well and die with their parent, but a moment later.
+has_ended() {
+	wait "$1" || true
+	local lock=$ACCLIMATE_STORE/partial/$2.lock
+	[ ! -e "$lock" ] || flock -w 60 "$lock" true
 }
 
 store_is_empty() {
