@@ -33,7 +33,7 @@ from .snapshots import Snapshots, write_json
 from .ssm import Ssm
 from .web import Web
 
-START_SECONDS = 60
+START_SECONDS = 300
 STOP_SECONDS = 10
 
 

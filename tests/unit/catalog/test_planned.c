@@ -134,7 +134,8 @@ static void zeros_that_were_given_a_place_take_no_space(void **state)
 	(void)state;
 	assert_int_equal(planned_new(fd, "disk", GIB, &one, 1, 0, &p, NULL), 0);
 	assert_int_equal(planned_write(p, zeros, 4 * MIB, 0, NULL, NULL), 0);
-	assert_true(lseek(fd, MIB, SEEK_DATA) < 0);
+	/* What is in front of them may lie in a page of 2 MiB. */
+	assert_true(lseek(fd, 2 * MIB, SEEK_DATA) < 0);
 	assert_true(is_digest(fd, p));
 }
 
