@@ -96,12 +96,12 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 		fault add drip --service ebs --match 'blocks/1[0-9][0-9]' --rate 100000
 		interruptible catalog import -q --copy "$AMI_EBS" 3>&- &
 		pid=$!
-		for _ in $(seq 200); do
+		for _ in $(seq 1200); do
 			[ "$(stat -c %s "$ACCLIMATE_STORE/partial/$AMI_EBS/disk.qcow2" 2>/dev/null || echo 0)" -gt 1000000 ] && break
 			sleep 0.1
 		done
 		kill -$sig $pid
-		wait $pid || true
+		has_ended $pid "$AMI_EBS"
 		[ -z "$(ls "$ACCLIMATE_STORE/images" 2>/dev/null)" ]
 		fault clear
 		if [ $sig = INT ]; then
@@ -136,12 +136,12 @@ not_ours() { image "$AMI_EBS" owner-id=210987654321 is-public=true; }
 		copies=$(asked)
 		interruptible catalog import -q --copy "$AMI_EBS" 3>&- &
 		pid=$!
-		for _ in $(seq 100); do
+		for _ in $(seq 3000); do
 			[ "$(asked)" -gt "$copies" ] && break
 			sleep 0.02
 		done
 		kill -$sig $pid
-		wait $pid || true
+		has_ended $pid "$AMI_EBS"
 		[ $sig = KILL ] || [ "$(snapshots)" -eq "$before" ]
 	done
 	[ "$(snapshots)" -eq $((before + 1)) ]

@@ -28,7 +28,7 @@ start_glance() {
 	mkdir "$CLOUD"
 	tests/integration/catalog/glance.py "$CLOUD" >"$CLOUD/port" 3>&- &
 	GLANCE=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ ! -s "$CLOUD/port" ] || break
 		sleep 0.1
 	done

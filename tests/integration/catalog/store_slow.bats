@@ -203,8 +203,10 @@ fails() {
 		-drive if=none,id=d,file="$(path_of web)",format=qcow2 -device virtio-blk-pci,drive=d \
 		<>"$BATS_TEST_TMPDIR/qmp" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
-		! grep -q QMP "$BATS_TEST_TMPDIR/out" || break
+	# It greets before it has opened all, and answers when it has.
+	echo '{"execute": "qmp_capabilities"}' >"$BATS_TEST_TMPDIR/qmp"
+	for _ in $(seq 600); do
+		! grep -q '"return"' "$BATS_TEST_TMPDIR/out" || break
 		sleep 0.1
 	done
 	fails "in use" catalog commit web x
