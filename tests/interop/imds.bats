@@ -39,11 +39,20 @@ serve() { # FILE
 	: >log # not what the server before this one wrote
 	"$MS" serve -v --as "$1" --listen 127.0.0.1:0 2>>log 3>&- &
 	PID=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		! grep -q 'listening on' log || break
 		sleep 0.02
 	done
 	URL=http://127.0.0.1:$(sed -n 's/.*listening on 127.0.0.1://p' log)
+}
+
+logged() { # TEXT: of a request, which is noted when it was answered
+	local i
+	for ((i = 0; i < 500; i++)); do
+		! grep -qF "$1" log || return 0
+		sleep 0.02
+	done
+	return 1
 }
 
 cloud_init() { # PLATFORM
@@ -109,15 +118,16 @@ cloud_init() { # PLATFORM
 		import os
 		from botocore.utils import IMDSFetcher, InstanceMetadataFetcher, InstanceMetadataRegionFetcher
 		url = os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
-		f = IMDSFetcher(base_url=url, num_attempts=1)
+		# a second, the default, is little on a busy machine
+		f = IMDSFetcher(base_url=url, timeout=20, num_attempts=1)
 		token = f._fetch_metadata_token()
 		assert token, "no token"
 		assert f._get_request("latest/meta-data/instance-id", None, token).text == "i-0a1b2c3d4e5f60718"
-		assert InstanceMetadataRegionFetcher(base_url=url).retrieve_region() == "eu-west-1"
+		assert InstanceMetadataRegionFetcher(base_url=url, timeout=20).retrieve_region() == "eu-west-1"
 		# there are no credentials, and that is said at once
-		assert InstanceMetadataFetcher(base_url=url, num_attempts=1).retrieve_iam_role_credentials() == {}
+		assert InstanceMetadataFetcher(base_url=url, timeout=20, num_attempts=1).retrieve_iam_role_credentials() == {}
 	PY
-	grep -q 'method=PUT target=/latest/api/token' log
+	logged 'method=PUT target=/latest/api/token'
 	! grep -q 'status=401' log
 }
 
@@ -128,7 +138,7 @@ cloud_init() { # PLATFORM
 	AWS_EC2_METADATA_SERVICE_ENDPOINT=$URL /usr/bin/python3 <<-'PY'
 		import os
 		from botocore.utils import InstanceMetadataFetcher
-		f = InstanceMetadataFetcher(base_url=os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"], num_attempts=1)
+		f = InstanceMetadataFetcher(base_url=os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"], timeout=20, num_attempts=1)
 		c = f.retrieve_iam_role_credentials()
 		assert c["role_name"] == "web" and c["access_key"] == "AKIAIOSFODNN7EXAMPLE", c
 		assert c["secret_key"] == "abc" and c["token"] == "tok" and c["expiry_time"], c
@@ -145,7 +155,7 @@ cloud_init() { # PLATFORM
 		AWS_METADATA_SERVICE_TIMEOUT=20 AWS_METADATA_SERVICE_NUM_ATTEMPTS=3 aws configure list >listed
 	cat listed
 	grep -qE 'region +eu-west-1|region +<not set>' listed
-	grep -q 'target=/latest/meta-data/iam/security-credentials/' log
+	logged 'target=/latest/meta-data/iam/security-credentials/'
 }
 
 @test "the AWS SDK for JavaScript takes a role's credentials" {
@@ -160,7 +170,7 @@ cloud_init() { # PLATFORM
 		  c.accessKeyId, c.secretAccessKey, c.sessionToken, c.expiration > new Date()));
 	JS
 	[ "$(NODE_PATH=$sdk AWS_EC2_METADATA_SERVICE_ENDPOINT=$URL node js.js)" = "AKIAIOSFODNN7EXAMPLE abc tok true" ]
-	grep -q 'method=PUT target=/latest/api/token' log
+	logged 'method=PUT target=/latest/api/token'
 }
 
 @test "ec2metadata of cloud-utils reads its values" {

@@ -12,11 +12,15 @@ setup_file() {
 	export ACCLIMATE_CATALOG_CONFIG=$BATS_FILE_TMPDIR/catalog.yaml XDG_CACHE_HOME=$BATS_FILE_TMPDIR/cache
 	export ACCLIMATE_STORE=$BATS_FILE_TMPDIR/store
 	echo 'sources: {ec2: {type: ec2}}' >"$ACCLIMATE_CATALOG_CONFIG"
-	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	PYTHONPATH=$path python3 -B -m moto.server -H 127.0.0.1 -p "$port" >"$BATS_FILE_TMPDIR/moto.log" 2>&1 3>&- &
+	PYTHONPATH=$path python3 -B -m moto.server -H 127.0.0.1 -p 0 >"$BATS_FILE_TMPDIR/moto.log" 2>&1 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/pid"
-	export AWS_ENDPOINT_URL=http://127.0.0.1:$port
-	for _ in $(seq 300); do
+	for _ in $(seq 1200); do
+		AWS_ENDPOINT_URL=$(grep -o 'http://127.0.0.1:[0-9]*' "$BATS_FILE_TMPDIR/moto.log" | head -n 1) || true
+		[ -z "$AWS_ENDPOINT_URL" ] || break
+		sleep 0.1
+	done
+	export AWS_ENDPOINT_URL
+	for _ in $(seq 1200); do
 		curl -s -o /dev/null "$AWS_ENDPOINT_URL/moto-api/" && return 0
 		sleep 0.1
 	done
