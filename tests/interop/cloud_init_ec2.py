@@ -13,7 +13,7 @@ from cloudinit import helpers, url_helper
 from cloudinit.sources import DataSourceEc2 as ec2
 
 url, platform = sys.argv[1:]
-config = {"metadata_urls": [url], "max_wait": 10, "timeout": 5, "strict_id": False}
+config = {"metadata_urls": [url], "max_wait": 60, "timeout": 20, "strict_id": False}
 requests = []
 refused = []
 logging.basicConfig(level=logging.WARNING)

@@ -72,7 +72,7 @@ def from_http(tmp):
         from cloudinit.sources.helpers import openstack
         source = m.DataSourceOpenStack(
             {"datasource_list": ["OpenStack"],
-             "datasource": {"OpenStack": {"metadata_urls": [where], "max_wait": 5, "timeout": 5}}},
+             "datasource": {"OpenStack": {"metadata_urls": [where], "max_wait": 60, "timeout": 20}}},
             mock.Mock(), paths(tmp))
         with mock.patch.object(m, "detect_openstack", lambda *a, **k: True):
             if not source._get_data():

@@ -45,7 +45,7 @@ serve() { # FILE
 	local i
 	"$MS" serve -v --as "$1" --listen 127.0.0.1:0 2>log 3>&- &
 	PID=$!
-	for ((i = 0; i < 500; i++)); do
+	for ((i = 0; i < 3000; i++)); do
 		! grep -q 'listening on' log || break
 		sleep 0.02
 	done

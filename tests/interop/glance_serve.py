@@ -71,9 +71,12 @@ def main():
     folder, token = os.path.abspath(sys.argv[1]), sys.argv[2]
     os.makedirs(os.path.join(folder, "data"))
     os.makedirs(os.path.join(folder, "staging"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # Held until the server has it: nobody else is given the port meanwhile, but to bind it once more is allowed.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    held.set_inheritable(True)
+    port = held.getsockname()[1]
     with open(os.path.join(folder, "api.conf"), "w", encoding="ascii") as out:
         out.write(CONFIG.format(folder=folder, port=port))
     with open(os.path.join(folder, "paste.ini"), "w", encoding="ascii") as out:

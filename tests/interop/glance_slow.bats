@@ -13,13 +13,13 @@ setup_file() {
 	PYTHONPATH=$GLANCE /usr/bin/python3 -B tests/interop/glance_serve.py "$BATS_FILE_TMPDIR/glance" secret-token \
 		>"$BATS_FILE_TMPDIR/port" 3>&- &
 	echo $! >"$BATS_FILE_TMPDIR/pid"
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		[ -s "$BATS_FILE_TMPDIR/port" ] && break
 		sleep 0.2
 	done
 	export OS_IMAGE_ENDPOINT_OVERRIDE OS_TOKEN=secret-token
 	OS_IMAGE_ENDPOINT_OVERRIDE=http://127.0.0.1:$(cat "$BATS_FILE_TMPDIR/port")
-	for _ in $(seq 600); do
+	for _ in $(seq 3000); do
 		curl -s -o /dev/null "$OS_IMAGE_ENDPOINT_OVERRIDE" && break
 		sleep 0.2
 	done
