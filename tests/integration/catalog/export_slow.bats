@@ -95,11 +95,11 @@ snapshot_is() {
 @test "what will not get better ends the export at once" {
 	before=$(requests 'PUT /snapshots')
 	fault add denied --service ebs --match 'PUT .*/blocks/'
-	fails "AccessDenied" timeout 20 catalog export box --to ec2 -q --no-register --workers 2
+	fails "AccessDenied" timeout 120 catalog export box --to ec2 -q --no-register --workers 2
 	[ "$(($(requests 'PUT /snapshots') - before))" -le 4 ]
 	fault clear
 	eval "$(tests/cloud/cloud credentials expired)"
-	fails "xpired" timeout 20 catalog export box --to ec2 -q --no-register
+	fails "xpired" timeout 120 catalog export box --to ec2 -q --no-register
 }
 
 @test "an interrupted export goes on where it was" {
@@ -117,10 +117,10 @@ snapshot_is() {
 }
 
 @test "an export that is killed goes on where it was" {
-	fault add stall --service ebs --match 'PUT .*/blocks/1400' --seconds 30
+	fault add stall --service ebs --match 'PUT .*/blocks/1400'
 	catalog export box --to ec2 -q --no-register --workers 1 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ "$(cat "$ACCLIMATE_STORE"/exports/*.journal 2>/dev/null | wc -l)" -lt 5 ] || break
 		sleep 0.1
 	done
