@@ -34,7 +34,7 @@ speaking_disks() {
 	image two '{"name": "two"}' "$a" "$b"
 }
 
-runs() { catalog run -q --accel tcg --with none --timeout 200 --run-dir "$BATS_TEST_TMPDIR/run" "$@"; }
+runs() { catalog run -q --accel tcg --with none --timeout 900 --run-dir "$BATS_TEST_TMPDIR/run" "$@"; }
 second_sector() { qemu-io -r -c "read -v 512 512" "$1" | grep -c 'the.second.disk'; }
 
 @test "BIOS, two disks: the image stays as it is, a clone keeps what its guest writes" {
@@ -73,7 +73,7 @@ second_sector() { qemu-io -r -c "read -v 512 512" "$1" | grep -c 'the.second.dis
 	catalog rm still
 	runs fixed 3>&- &
 	pid=$!
-	for _ in $(seq 100); do
+	for _ in $(seq 600); do
 		[ ! -e "$BATS_TEST_TMPDIR/run/run.json" ] || break
 		sleep 0.1
 	done
