@@ -42,6 +42,16 @@ static int parse_compression(struct image_create_opts *o, const char *value, str
 	return err_set(e, EINVAL, "'%s' is none of none, zlib, zstd, gzip", value);
 }
 
+/* 0 would be the format's own. */
+static int parse_cluster_size(struct image_create_opts *o, const char *value, struct err *e)
+{
+	int rc = str_to_size(value, &o->cluster_size, e);
+
+	if (rc == 0 && !o->cluster_size)
+		return err_set(e, EINVAL, "'%s' is no power of two", value);
+	return rc;
+}
+
 /* pair is "key=value"; value points into it. What is not for all formats is left to the format. */
 static int parse_option(struct create_args *a, struct image_create_opts *o, char *pair,
 			const char *value, struct err *e)
@@ -51,7 +61,7 @@ static int parse_option(struct create_args *a, struct image_create_opts *o, char
 	int rc;
 
 	if (strncmp(pair, "cluster_size=", key_len + 1) == 0)
-		return str_to_size(value, &o->cluster_size, e);
+		return parse_cluster_size(o, value, e);
 	if (strncmp(pair, "compression_level=", key_len + 1) == 0) {
 		rc = str_to_u64(value, 1, 19, &n, e);
 		o->level = rc == 0 ? (unsigned)n : 0;

@@ -173,6 +173,15 @@ int change_args_take(struct change_args *a, int opt, const char *arg, struct err
 	return rc < 0 ? rc : 1;
 }
 
+const char *change_args_where(const struct change_args *a)
+{
+	if (a->opts.partition)
+		return "--partition";
+	if (a->opts.volume)
+		return "--volume";
+	return a->opts.replay_journal ? "--replay-journal" : NULL;
+}
+
 void change_args_release(struct change_args *a)
 {
 	overlay_free(a->overlay);

@@ -64,6 +64,9 @@ DEFINE_AUTO_STRUCT(struct change_args, change_args_release);
 /* Takes one of these options: 1; 0: it is none of them. Errors: see misused. */
 int change_args_take(struct change_args *a, int opt, const char *arg, struct err *e);
 
+/* The option that was given of those that say where and how to change; NULL: none was. */
+const char *change_args_where(const struct change_args *a);
+
 /* "changes": what was done, for JSON. */
 void change_json(struct jsonw *w, const struct buf *changes);
 /* Which guest it is, for the log. */

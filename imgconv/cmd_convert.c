@@ -43,9 +43,10 @@ static int take_option(struct convert *c, int opt, char *arg, struct err *e)
 		return rc;
 	case OPT_DIGEST:
 		rc = digest_by_name(arg, &c->digest_kind, e);
-		if (rc == 0 && !c->digest)
-			rc = digest_new(c->digest_kind, &c->digest, e);
-		return rc;
+		/* The last one counts. */
+		if (c->digest)
+			digest_free(STEAL(c->digest));
+		return rc < 0 ? rc : digest_new(c->digest_kind, &c->digest, e);
 	case OPT_VERIFY:
 		c->verify = true;
 		break;
@@ -108,6 +109,10 @@ static int parse_args(const struct cli_command *self, struct convert *c, int arg
 		return cli_usage(self, "give a source and a target");
 	if (!c->format)
 		return cli_usage(self, "give the output's format with -O");
+	/* Who names a partition may take it for what is converted: it is all of the disk. */
+	if (!c->changes.any && change_args_where(&c->changes))
+		return cli_usage(self, "%s is for changes to the guest's files, and there are none",
+				 change_args_where(&c->changes));
 	if (image_format_options(c->format) && image_create_check(c->format, &c->create, &e) < 0)
 		return cli_usage(self, "%s", e.msg);
 	c->source = argv[optind];
@@ -126,6 +131,8 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 	if (why)
 		return cli_usage(self, "%s cannot be written to standard output: %s", c->format,
 				 why);
+	if (out && c->target_flags & TARGET_DEVICE)
+		return cli_usage(self, "--device is for a device, not for standard output");
 	if (out && isatty(STDOUT_FILENO))
 		return cli_usage(self, "an image is not written to a terminal");
 	if (out && c->verify)

@@ -74,6 +74,8 @@ static int parse_args(const struct cli_command *self, struct inject *x, int argc
 	if ((x->list != NULL) + (x->cat != NULL) + x->changes.any != 1)
 		return cli_usage(self,
 				 "give something to put in or to delete, or --list, or --cat");
+	if (!x->changes.any && (x->changes.opts.dry_run || x->changes.opts.replay_journal))
+		return cli_usage(self, "--dry-run and --replay-journal are for changes");
 	x->image = argv[optind];
 	return 0;
 }

@@ -168,6 +168,9 @@ static int parse_args(const struct cli_command *self, struct measurement *a, int
 	}
 	if (argc - optind != (a->size == UINT64_MAX))
 		return cli_usage(self, "give an image, or --size");
+	if (a->size != UINT64_MAX &&
+	    (a->open.format || a->open.flags || a->open.snapshot || a->open.parent || a->scan))
+		return cli_usage(self, "--size is of an empty disk, which has nothing to read");
 	if (!a->format)
 		return cli_usage(self, "give the output's format with -O");
 	if (image_format_options(a->format) && image_create_check(a->format, &a->create, &e) < 0)

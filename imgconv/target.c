@@ -72,7 +72,9 @@ static int begin_file(struct target *t, struct err *e)
 		if (S_ISBLK(st.st_mode)) {
 			if (t->flags & TARGET_DEVICE)
 				return open_device(t, e);
-			return err_set(e, EEXIST, "'%s' is a block device; --device overwrites it",
+			return err_set(e, EEXIST,
+				       "'%s' is a block device; convert --device "
+				       "overwrites it",
 				       t->path);
 		}
 		if (!S_ISREG(st.st_mode))

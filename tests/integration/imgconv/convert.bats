@@ -85,7 +85,9 @@ setup() {
 	[ "$(cat digest)" = "sha256:${sum%% *}" ]
 	"$IMGCONV" convert -q -O raw --digest SHA-256 out.qcow2 out.raw >digest
 	[ "$(cat digest)" = "sha256:${sum%% *}" ]
-	rm digest
+	"$IMGCONV" convert -q -O raw --digest sha512 --digest sha256 disk.raw twice.raw >digest
+	[ "$(cat digest)" = "sha256:${sum%% *}" ]
+	rm digest twice.raw
 }
 
 @test "--verify passes what is right" {
@@ -176,7 +178,10 @@ setup() {
 
 @test "wrong usage ends with 2 and points to --help" {
 	for args in "" "-O" "-O raw" "-O raw a b c" "-O raw -o frob=1 a b" "-O raw -o cluster_size a b" \
-		"-O raw -o compression=lzo a b" "-O raw --digest crc a b" "-O raw -j 0 a b" "-x"; do
+		"-O raw -o compression=lzo a b" "-O raw --digest crc a b" "-O raw -j 0 a b" "-x" \
+		"-O qcow2 -o cluster_size=0 a b" "-O raw --device disk.raw -" \
+		"-O raw --partition 1 disk.raw b" "-O raw --volume vg/root disk.raw b" \
+		"-O raw --replay-journal disk.raw b"; do
 		# shellcheck disable=SC2086 # words are wanted
 		run "$IMGCONV" convert $args
 		[ "$status" = 2 ]

@@ -24,8 +24,8 @@ make_device() {
 
 @test "a device is overwritten on request alone, and nothing stale stays" {
 	make_device 24M
-	fails "is a block device; --device overwrites it" convert -O raw disk.raw "$device"
-	fails "is a block device; --device overwrites it" convert --force -O raw disk.raw "$device"
+	fails "is a block device; convert --device overwrites it" convert -O raw disk.raw "$device"
+	fails "is a block device; convert --device overwrites it" convert --force -O raw disk.raw "$device"
 	fails "a device is written as raw alone" convert --device -O qcow2 disk.raw "$device"
 	cmp -n 1000000 "$device" <(head -c 24M /dev/zero | tr '\0' S)
 	"$IMGCONV" convert -q --device --verify -O raw disk.raw "$device"

@@ -160,7 +160,8 @@ setup() {
 @test "wrong use is told apart from failure" {
 	cp fs image
 	for args in "" "--ctxd --list /" "--cat / --list /" "--file x" "--file x:/y:999" "--ctxd -o xml" \
-		"--file a:/b:644:1" "--partition 0 --ctxd"; do
+		"--file a:/b:644:1" "--partition 0 --ctxd" "--dry-run --list /" \
+		"--replay-journal --cat /etc/hostname"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$IMGCONV" inject $args image
 		[ "$status" -eq 2 ]

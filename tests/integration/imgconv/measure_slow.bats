@@ -113,7 +113,8 @@ says() {
 @test "wrong usage ends with 2" {
 	for args in "disk.raw" "-O raw" "-O raw a b" "-O raw --size 1G disk.raw" "-O raw --size x" \
 		"-O raw -o cluster_size=64K disk.raw" "-O qcow2 -o frob=1 disk.raw" \
-		"-O raw --output xml disk.raw"; do
+		"-O raw --output xml disk.raw" \
+		"-O raw --size 1G --snapshot x" "-O raw --size 1G -f qcow2" "-O raw --size 1G --scan"; do
 		# shellcheck disable=SC2086 # words are wanted
 		run -2 "$IMGCONV" measure $args
 	done
