@@ -28,6 +28,7 @@ bool bundle_args_take(struct bundle_args *a, int opt, const char *value)
 		return true;
 	case OPT_CERT:
 		a->cert = value;
+		a->own_cert = true;
 		return true;
 	case OPT_REQUIRE_SIGNATURE:
 		a->require_signature = true;
@@ -38,4 +39,11 @@ bool bundle_args_take(struct bundle_args *a, int opt, const char *value)
 	default:
 		return false;
 	}
+}
+
+int bundle_args_check(const struct cli_command *self, const struct bundle_args *a)
+{
+	if (a->require_signature && a->ignore_signature)
+		return cli_usage(self, "a signature is either required or ignored");
+	return 0;
 }

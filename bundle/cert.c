@@ -56,22 +56,15 @@ static int subject_of(X509 *cert, char **ret, struct err *e)
 	return *ret ? 0 : err_nomem(e);
 }
 
-int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const void *sig,
-		size_t sig_len, const void *text, size_t text_len, char **ret_subject,
-		struct err *e)
+static int verify_by(EVP_PKEY *key, enum digest_kind kind, const void *sig, size_t sig_len,
+		     const void *text, size_t text_len, struct err *e)
 {
-	AUTO(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)pem_len);
-	AUTO(X509_free) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
-	AUTO(EVP_PKEY_free) EVP_PKEY *key = cert ? X509_get_pubkey(cert) : NULL;
-	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	const EVP_MD *md = algorithm(kind);
+	AUTO(EVP_MD_CTX_free) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	int verdict;
 
-	ERR_clear_error();
-	if (!bio || !ctx)
+	if (!ctx)
 		return err_nomem(e);
-	if (!key)
-		return err_set(e, EBADMSG, "there is no certificate in PEM");
 	if (!md || EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) != 1) {
 		ERR_clear_error();
 		return err_set(e, ENOTSUP, "OpenSSL refuses to check a signature with %s",
@@ -79,9 +72,39 @@ int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const vo
 	}
 	verdict = EVP_DigestVerify(ctx, sig, sig_len, text, text_len);
 	ERR_clear_error();
-	if (verdict != 1)
-		return err_set(e, EBADMSG, "the signature does not verify");
-	return subject_of(cert, ret_subject, e);
+	return verdict == 1 ? 0 : err_set(e, EBADMSG, "the signature does not verify");
+}
+
+/* Whether that is the public key in pem. */
+static bool is_key(const EVP_PKEY *key, const struct buf *pem)
+{
+	AUTO(BIO_free_all) BIO *bio = BIO_new_mem_buf(buf_str(pem), (int)pem->len);
+	AUTO(EVP_PKEY_free)
+	EVP_PKEY *other = bio ? PEM_read_bio_PUBKEY(bio, NULL, no_passphrase, NULL) : NULL;
+	bool same = other && EVP_PKEY_eq(key, other) == 1;
+
+	ERR_clear_error();
+	return same;
+}
+
+int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const void *sig,
+		size_t sig_len, const void *text, size_t text_len, const struct buf *by,
+		char **ret_subject, struct err *e)
+{
+	AUTO(BIO_free_all) BIO *bio = BIO_new_mem_buf(pem, (int)pem_len);
+	AUTO(X509_free) X509 *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = cert ? X509_get_pubkey(cert) : NULL;
+	int rc;
+
+	ERR_clear_error();
+	if (!bio)
+		return err_nomem(e);
+	if (!key)
+		return err_set(e, EBADMSG, "there is no certificate in PEM");
+	rc = verify_by(key, kind, sig, sig_len, text, text_len, e);
+	if (rc == 0 && by && !is_key(key, by))
+		rc = err_set(e, EBADMSG, "another key signed it than the one that was given");
+	return rc < 0 ? rc : subject_of(cert, ret_subject, e);
 }
 
 static int read_private_key(const char *path, EVP_PKEY **ret, struct err *e)

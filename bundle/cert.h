@@ -7,13 +7,14 @@
 #include "lib/digest.h"
 
 /*
- * Verifies the signature over text by the first certificate in pem. *ret_subject is whom the
- * certificate names, the caller's; nobody has vouched for it, and its dates are not looked at.
+ * Verifies the signature over text by the first certificate in pem, whose key must be the one in by
+ * (public, PEM; NULL: any). *ret_subject is whom the certificate names, the caller's; nobody has
+ * vouched for it, and its dates are not looked at.
  * Errors: EBADMSG it does not verify, or there is no certificate; ENOTSUP the system's policy.
  */
 int cert_verify(const char *pem, size_t pem_len, enum digest_kind kind, const void *sig,
-		size_t sig_len, const void *text, size_t text_len, char **ret_subject,
-		struct err *e);
+		size_t sig_len, const void *text, size_t text_len, const struct buf *by,
+		char **ret_subject, struct err *e);
 
 /*
  * Signs text with SHA-256 by the private key at key_path (PEM without a passphrase): *ret_hex is the

@@ -40,5 +40,7 @@ enum {
 void bundle_args_init(struct bundle_args *a);
 /* Takes one of the options above; false: it is none of them. */
 bool bundle_args_take(struct bundle_args *a, int opt, const char *value);
+/* 0, or an exit status: what contradicts itself. */
+int bundle_args_check(const struct cli_command *self, const struct bundle_args *a);
 
 #endif

@@ -165,6 +165,8 @@ int cmd_migrate(const struct cli_command *self, int argc, char **argv)
 		if (status)
 			return status;
 	}
+	if (bundle_args_check(self, &g.from))
+		return EXIT_USAGE;
 	if (argc - optind != 2)
 		return cli_usage(self, "MANIFEST and OUTPUT are needed");
 	if (!g.from.key)

@@ -26,7 +26,8 @@ static int take_option(struct open_args *o, struct create_args *wishes, int opt,
 		o->output_format = arg;
 		return 0;
 	case 'c':
-		o->create.compression = IMAGE_COMPRESS_ZLIB;
+		if (o->create.compression == IMAGE_COMPRESS_NONE)
+			o->create.compression = IMAGE_COMPRESS_ZLIB;
 		return 0;
 	case 'f':
 		o->replace = true;
@@ -65,6 +66,8 @@ int cmd_open(const struct cli_command *self, int argc, char **argv)
 		if (take_option(&o, &wishes, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
+	if (bundle_args_check(self, &o.ec2))
+		return EXIT_USAGE;
 	if (argc - optind != 2)
 		return cli_usage(self, "BUNDLE and OUTPUT are needed");
 	o.ec2.manifest = o.input = argv[optind];

@@ -15,6 +15,8 @@ int cmd_verify(const struct cli_command *self, int argc, char **argv)
 		    transfer_take_option(&o.s3, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
 	}
+	if (bundle_args_check(self, &o.ec2))
+		return EXIT_USAGE;
 	if (argc - optind != 1)
 		return cli_usage(self, "one BUNDLE is needed");
 	o.ec2.manifest = o.input = argv[optind];

@@ -116,16 +116,18 @@ int ec2_verify(struct opening *o, struct err *e)
 	AUTO(ec2_release) struct ec2 b = {0};
 	const char *key = o->a->ec2.key;
 	struct progress *p;
+	struct err why = {0};
 	int rc = unlock(o, &b, e);
 
 	if (rc < 0)
 		return rc;
 	p = progress_start("verifying", b.m->bundled_size);
-	rc = key ? bundle_ec2_open(b.m, &b.secret, &b.parts, NULL, p, e)
-		 : bundle_ec2_check_parts(b.m, &b.parts, p, e);
+	rc = key ? bundle_ec2_open(b.m, &b.secret, &b.parts, NULL, p, &why)
+		 : bundle_ec2_check_parts(b.m, &b.parts, p, &why);
 	progress_end(p, rc == 0);
+	/* That a part is missing is found, not what keeps from looking. */
 	if (rc < 0)
-		return rc;
+		return err_set(e, rc == -ENOENT ? EBADMSG : -rc, "%s", why.msg);
 	if (b.signer)
 		printf("signature: verified with '%s'\n", b.signer);
 	else

@@ -104,6 +104,7 @@ struct bundle_format {
 	const char *summary;
 	bool is_folder;     /* the output is a folder */
 	size_t most_images; /* that one delivery can have */
+	bool is_signed;     /* there can be a signature */
 	/* Here, first: are all options there that are needed? *own is made. */
 	int (*prepare)(struct make *m, struct err *e);
 	/* In the sandbox, the disks are open. What it is to tell `complete` is in shared memory.

@@ -62,8 +62,16 @@ static EVP_PKEY *key_from_pem(const struct buf *pem, bool need_private, bool *re
 	return cert ? X509_get_pubkey(cert) : NULL;
 }
 
-/* The RSA key in the file at path; a certificate or public key will do unless need_private. */
-static int read_key(const char *path, bool need_private, EVP_PKEY **ret, struct err *e)
+static int check_rsa(const EVP_PKEY *key, const char *name, struct err *e)
+{
+	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_size(key) > RSA_MAX)
+		return err_set(e, EINVAL, "'%s' is not an RSA key of at most %d bits", name,
+			       8 * RSA_MAX);
+	return 0;
+}
+
+/* The key in the file at path; a certificate or public key will do unless need_private. */
+static int read_any_key(const char *path, bool need_private, EVP_PKEY **ret, struct err *e)
 {
 	AUTO_BUF pem = BUF_INIT;
 	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
@@ -83,11 +91,20 @@ static int read_key(const char *path, bool need_private, EVP_PKEY **ret, struct 
 	if (!key)
 		return err_set(e, EINVAL, "'%s' holds no %s in PEM", path,
 			       need_private ? "private key" : "certificate or public key");
-	if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_size(key) > RSA_MAX)
-		return err_set(e, EINVAL, "'%s' is not an RSA key of at most %d bits", path,
-			       8 * RSA_MAX);
 	*ret = STEAL(key);
 	return 0;
+}
+
+static int read_key(const char *path, bool need_private, EVP_PKEY **ret, struct err *e)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
+	int rc = read_any_key(path, need_private, &key, e);
+
+	if (rc == 0)
+		rc = check_rsa(key, path, e);
+	if (rc == 0)
+		*ret = STEAL(key);
+	return rc;
 }
 
 /* 1 it verifies, 0 it does not, negative: OpenSSL could not try. */
@@ -140,12 +157,14 @@ int manifest_verify_pem(const struct manifest *m, const struct buf *pem, const c
 {
 	AUTO(EVP_PKEY_free) EVP_PKEY *key = NULL;
 	bool passphrase;
+	int rc;
 
 	key = key_from_pem(pem, false, &passphrase);
 	ERR_clear_error();
 	if (!key)
 		return err_set(e, EINVAL, "'%s' holds no certificate or public key in PEM", name);
-	return verify_with(m, key, name, e);
+	rc = check_rsa(key, name, e);
+	return rc < 0 ? rc : verify_with(m, key, name, e);
 }
 
 int manifest_public_key(const char *path, struct buf *pem, struct err *e)
@@ -154,7 +173,7 @@ int manifest_public_key(const char *path, struct buf *pem, struct err *e)
 	AUTO(BIO_free_all) BIO *bio = BIO_new(BIO_s_mem());
 	char *data = NULL;
 	long len;
-	int rc = bio ? read_key(path, false, &key, e) : err_nomem(e);
+	int rc = bio ? read_any_key(path, false, &key, e) : err_nomem(e);
 
 	if (rc < 0)
 		return rc;

@@ -131,10 +131,26 @@ int open_explain(struct opening *o, const struct image_writer *w, int rc, struct
 			o->a->input);
 }
 
+/* What was asked for and such deliveries do not have. */
+static int check_wishes(const struct job *j, struct err *e)
+{
+	const struct open_args *a = j->opening.a;
+	bool signature = a->ec2.require_signature || (a->ec2.own_cert && !a->ec2.ignore_signature);
+
+	if (signature && !j->format->is_signed)
+		return err_set(e, EBADMSG, "'%s': signature not checked: there is none", a->input);
+	if (a->disk > 1 && j->format->most_images <= 1)
+		return err_set(e, EINVAL, "'%s' has 1 disk", a->input);
+	return 0;
+}
+
 static int run(void *ctx, struct err *e)
 {
 	struct job *j = ctx;
+	int rc = check_wishes(j, e);
 
+	if (rc < 0)
+		return rc;
 	switch (j->what) {
 	case OPEN_IMAGE:
 		return j->format->open(&j->opening, e);

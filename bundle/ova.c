@@ -165,7 +165,9 @@ static int check_text(const struct ova *a, const char *name, const struct buf *t
 
 static int check_cert(struct ova *a, const char *name, struct err *e)
 {
+	const struct bundle_args *args = &a->o->a->ec2;
 	AUTO_BUF text = BUF_INIT;
+	AUTO_BUF by = BUF_INIT;
 	uint8_t sig[SIGNATURE_MAX];
 	enum digest_kind kind;
 	char *signed_name = NULL, *hex = NULL, *pem;
@@ -185,9 +187,11 @@ static int check_cert(struct ova *a, const char *name, struct err *e)
 	if (len > sizeof(sig))
 		return err_set(e, EBADMSG, "'%s': a signature of %zu bytes", name, len);
 	rc = hex_decode(hex, strlen(hex), sig, len, e);
+	if (rc == 0 && args->own_cert)
+		rc = open_public_key(args->cert, &by, e);
 	if (rc == 0)
 		rc = cert_verify(pem, strlen(pem), kind, sig, len, buf_str(&a->manifest),
-				 a->manifest.len, &a->signer, e);
+				 a->manifest.len, args->own_cert ? &by : NULL, &a->signer, e);
 	return rc < 0 ? err_wrap(e, "'%s'", name) : 0;
 }
 
@@ -272,7 +276,22 @@ static int read_manifest(struct ova *a, struct err *e)
 	if (rc == 0)
 		rc = sibling(a, ".cert", &cert, e);
 	a->has_cert = cert != NULL;
-	return rc == 0 && cert ? check_cert(a, cert, e) : rc;
+	return rc == 0 && cert && !a->o->a->ec2.ignore_signature ? check_cert(a, cert, e) : rc;
+}
+
+/* The certificate in the package proves nothing about who made it. */
+static int check_signed(const struct ova *a, struct err *e)
+{
+	const struct bundle_args *args = &a->o->a->ec2;
+
+	if (args->ignore_signature || (!args->require_signature && !args->own_cert))
+		return 0;
+	if (!a->has_cert)
+		return err_set(e, EBADMSG, "signature not checked: there is none");
+	if (!args->own_cert)
+		return err_set(e, EBADMSG,
+			       "signature not checked: give the signer's certificate by --cert");
+	return 0;
 }
 
 static int check_files(struct ova *a, struct err *e)
@@ -282,10 +301,14 @@ static int check_files(struct ova *a, struct err *e)
 	for (size_t i = 0; rc == 0 && i < a->ovf.n_files; i++) {
 		const struct ovf_file *f = &a->ovf.files[i];
 		AUTO(ova_close_file) struct ova_file there = {.fd = -1};
+		struct err why = {0};
 
 		if (f->in_chunks)
 			return err_set(e, ENOTSUP, "file '%s' is cut into chunks", f->href);
-		rc = ova_open_file(a, f->href, &there, e);
+		rc = ova_open_file(a, f->href, &there, &why);
+		/* That it is missing is found, not what keeps from looking. */
+		if (rc < 0)
+			rc = err_set(e, rc == -ENOENT ? EBADMSG : -rc, "%s", why.msg);
 		if (rc == 0 && f->size && f->size != there.size)
 			rc = err_set(e, EBADMSG,
 				     "file '%s' has %" PRIu64
@@ -310,6 +333,8 @@ int ova_read(struct opening *o, struct ova *ret, struct err *e)
 		rc = read_descriptor(ret, e);
 	if (rc == 0)
 		rc = read_manifest(ret, e);
+	if (rc == 0)
+		rc = check_signed(ret, e);
 	if (rc == 0)
 		rc = check_files(ret, e);
 	return rc < 0 ? err_wrap(e, "'%s'", o->a->input) : 0;

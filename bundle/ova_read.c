@@ -66,7 +66,9 @@ static int describe_signature(const struct ova *a, struct buf *out)
 	if (buf_addf(out, "manifest:  %zu files\n", a->n_digests) < 0)
 		return -ENOMEM;
 	if (!a->signer)
-		return buf_adds(out, "signature: none\n");
+		return buf_addf(out, "signature: %s\n", a->has_cert ? "not checked" : "none");
+	if (a->o->a->ec2.own_cert)
+		return buf_addf(out, "signature: verified with '%s'\n", a->o->a->ec2.cert);
 	if (str_escape(a->signer, strlen(a->signer), 200, &shown) < 0)
 		return -ENOMEM;
 	return buf_addf(out,

@@ -13,13 +13,14 @@ struct bundle_args {
 	const char *manifest;
 	const char *key;       /* NULL: none */
 	const char *cert;      /* NULL: none */
+	bool own_cert;         /* cert was given, and is not the environment's, which is for EC2 */
 	const char *parts_dir; /* NULL: the manifest's folder */
 	bool require_signature, ignore_signature;
 };
 
 /* What is to be had of the keys. */
 struct keyring {
-	/* The public half of what is in the file at path, in PEM. Errors: EINVAL no RSA key. */
+	/* The public half of what is in the file at path, in PEM. Errors: EINVAL no key. */
 	int (*public_key)(void *ctx, const char *path, struct buf *pem, struct err *e);
 	/* The secret of the cipher texts (hex) by a->key. Errors: EACCES the key does not fit. */
 	int (*unseal)(void *ctx, const char *key_hex, const char *iv_hex, struct bundle_secret *ret,

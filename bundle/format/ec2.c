@@ -271,6 +271,7 @@ const struct bundle_format bundle_format_ec2 = {
 	.summary = "instance-store bundle: encrypted parts, a signed manifest",
 	.is_folder = true,
 	.most_images = 1,
+	.is_signed = true,
 	.prepare = prepare,
 	.run = run,
 	.complete = complete,

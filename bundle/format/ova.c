@@ -414,6 +414,7 @@ const struct bundle_format bundle_format_ova = {
 	.name = "ova",
 	.summary = "OVF package in a tar archive: descriptor, stream-optimized VMDKs, manifest",
 	.most_images = DISKS_MAX,
+	.is_signed = true,
 	.prepare = prepare,
 	.run = run,
 	.complete = complete,

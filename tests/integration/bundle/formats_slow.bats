@@ -64,6 +64,10 @@ setup() {
 	qemu-img create -q -f qcow2 -b "$PWD/image" -F raw over.qcow2
 	refuses "over.qcow2" open over.qcow2 never
 	refuses "nothing that is recognised" verify image
+	refuses "'x.qcow2' has 1 disk" open --disk 2 x.qcow2 never
+	refuses "signature not checked: there is none" open --require-signature x.qcow2 never
+	refuses "signature not checked: there is none" verify --require-signature x.qcow2
+	refuses "signature not checked: there is none" verify --cert key x.qcow2
 }
 
 @test "azure: what it would not take" {

@@ -129,6 +129,42 @@ scratches() {
 	has "$output" "CN = user"
 	broken signature "signature does not verify" --sign keys/user.key.pem keys/user.cert.pem
 	broken none "signature does not verify" --sign keys/user.key.pem keys/ec2.cert.pem
+	rm -f out.raw
+	"$BUNDLE" open --ignore-signature broken.ova out.raw
+	qemu-img compare -f raw -F raw image out.raw
+}
+
+@test "a signature can be required, and whose it is" {
+	mkova --out signed.ova --disk disk.vmdk --sign keys/user.key.pem keys/user.cert.pem
+	mkova --out bare.ova --disk disk.vmdk
+	refuses "give the signer's certificate" verify --require-signature signed.ova
+	refuses "give the signer's certificate" open --require-signature signed.ova never
+	refuses "another key signed it" verify --cert keys/ec2.cert.pem signed.ova
+	refuses "another key signed it" open --cert keys/ec2.cert.pem signed.ova never
+	refuses "there is none" verify --require-signature bare.ova
+	refuses "there is none" open --require-signature bare.ova never
+	refuses "there is none" verify --cert keys/user.cert.pem bare.ova
+	run "$BUNDLE" verify --require-signature --cert keys/user.cert.pem signed.ova
+	[ "$status" = 0 ]
+	has "$output" "verified with 'keys/user.cert.pem'"
+	# the environment's certificate is EC2's
+	EC2_CERT=keys/ec2.cert.pem "$BUNDLE" verify signed.ova
+	# of another kind than RSA
+	openssl ecparam -name prime256v1 -genkey -noout -out curve.key.pem
+	openssl req -x509 -new -key curve.key.pem -subj /CN=curve -days 1 -out curve.cert.pem
+	"$BUNDLE" create --for ova --key curve.key.pem --cert curve.cert.pem image curve.ova
+	"$BUNDLE" verify --cert curve.cert.pem curve.ova
+	refuses "another key signed it" verify --cert keys/user.cert.pem curve.ova
+}
+
+@test "a file that is missing is found wrong" {
+	mkova --out bare.ova --disk disk.vmdk
+	mkdir apart
+	tar -xf bare.ova -C apart
+	rm apart/disk.vmdk
+	run "$BUNDLE" verify apart/*.ovf
+	[ "$status" = 3 ]
+	has "$output" "disk.vmdk"
 }
 
 @test "a package is signed by a key and carries its certificate, as openssl has it" {

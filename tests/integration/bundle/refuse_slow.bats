@@ -64,6 +64,8 @@ m=b/disk.manifest.xml
 	mv b/disk.part.02 x
 	cannot_open "part 2 'disk.part.02': opening 'b/disk.part.02': No such file" $m
 	refuses "part 2 'disk.part.02': opening" verify --cert keys/user.cert.pem $m
+	run -3 "$BUNDLE" verify --cert keys/user.cert.pem $m
+	run -3 "$BUNDLE" verify --cert keys/user.cert.pem -k keys/user.key.pem $m
 	head -c 50000 x >b/disk.part.02
 	cannot_open "part 2 'disk.part.02': SHA-1 of its 50000 bytes is [0-9a-f]{40}, the manifest says [0-9a-f]{40}" $m
 	cp x b/disk.part.02
@@ -277,7 +279,10 @@ sum() { sha1sum <t | cut -c -40; }
 @test "wrong command lines end with status 2" {
 	local args
 	for args in "" "open" "open a" "open -k k a b c" "open --nonsense" "nonsense" "info" \
-		"verify" "info -o xml $m" "open -k keys/user.key.pem $m -"; do
+		"verify" "info -o xml $m" "open -k keys/user.key.pem $m -" \
+		"verify --require-signature --ignore-signature $m" \
+		"open --ignore-signature --require-signature -k keys/user.key.pem $m a" \
+		"migrate --ignore-signature --require-signature -k keys/user.key.pem $m a"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$BUNDLE" $args
 		[ "$status" = 2 ]
