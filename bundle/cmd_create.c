@@ -27,8 +27,37 @@ enum {
 	OPT_SIZE,
 };
 
+/* Options that are not for all formats: with another one they would be without effect. */
+static const struct only_for {
+	int opt;
+	const char *name, *formats;
+} only_for[] = {
+	{'r', "--arch", "ec2, openstack, opennebula"},
+	{'c', "--compress", "openstack, opennebula"},
+	{OPT_DENSE, "--dense", "ec2, gce"},
+	{OPT_PROPERTY, "--property", "ova, openstack, opennebula"},
+	{OPT_CPUS, "--cpus", "ova, opennebula"},
+	{OPT_MEMORY, "--memory", "ova, openstack, opennebula"},
+	{'k', "--key", "ec2, ova"},
+	{OPT_CERT_CREATE, "--cert", "ec2, ova"},
+	{'u', "--user", "ec2"},
+	{OPT_EC2CERT, "--ec2cert", "ec2"},
+	{OPT_KERNEL, "--kernel", "ec2"},
+	{OPT_RAMDISK, "--ramdisk", "ec2"},
+	{'B', "--block-device-mapping", "ec2"},
+	{OPT_PRODUCTCODES, "--productcodes", "ec2"},
+	{OPT_TYPE, "--type", "ec2"},
+	{OPT_KERNEL_NAME, "--kernel-name", "ec2"},
+	{OPT_STYLE, "--style", "ec2"},
+	{OPT_ONE_MEMBER, "--one-member", "ec2"},
+	{OPT_PART_SIZE, "--part-size", "ec2"},
+	{OPT_ENC_KEY, "--enc-key", "ec2"},
+	{OPT_ENC_IV, "--enc-iv", "ec2"},
+};
+
 struct create {
 	struct make_args make;
+	bool given[ARRAY_SIZE(only_for)];
 	const char *format;
 	bool force;
 	char *name; /* allocated */
@@ -130,6 +159,10 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 	case OPT_PRODUCTCODES:
 		return add_product_codes(m, arg, e);
 	case OPT_TYPE:
+		if (strcmp(arg, "machine") != 0 && strcmp(arg, "kernel") != 0 &&
+		    strcmp(arg, "ramdisk") != 0)
+			return err_set(e, EINVAL,
+				       "the type is machine, kernel or ramdisk, not '%s'", arg);
 		m->type = arg;
 		return 0;
 	case OPT_STYLE:
@@ -142,7 +175,9 @@ static int take_option(struct create *c, int opt, char *arg, struct err *e)
 		m->one_member = true;
 		return 0;
 	case OPT_PART_SIZE:
-		return str_to_size(arg, &m->part_size, e);
+		rc = str_to_size(arg, &m->part_size, e);
+		/* Which would be the default. */
+		return rc < 0 || m->part_size ? rc : err_set(e, EINVAL, "parts of 0 bytes");
 	case OPT_ENC_KEY:
 		m->enc_key = arg;
 		return 0;
@@ -278,6 +313,8 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 	while ((opt = cli_getopt(self, argc, argv, "f:j:p:cu:r:k:B:", longopts)) != -1) {
 		if (take_option(c, opt, optarg, &e) < 0)
 			return cli_usage(self, "%s", e.msg);
+		for (size_t i = 0; i < ARRAY_SIZE(only_for); i++)
+			c->given[i] = c->given[i] || opt == only_for[i].opt;
 	}
 	if (argc - optind < 2)
 		return cli_usage(self, "IMAGE and OUTPUT are needed");
@@ -309,6 +346,11 @@ static int create(const struct cli_command *self, struct create *c)
 	if (c->make.n_images > f->most_images)
 		return cli_usage(self, "%s takes %zu image%s, not %zu", f->name, f->most_images,
 				 f->most_images == 1 ? "" : "s", c->make.n_images);
+	for (size_t i = 0; i < ARRAY_SIZE(only_for); i++) {
+		if (c->given[i] && !strstr(only_for[i].formats, f->name))
+			return cli_usage(self, "%s is for %s", only_for[i].name,
+					 only_for[i].formats);
+	}
 	if (f == &bundle_format_ec2)
 		ec2_environment(&c->make);
 	if (!c->make.name) {

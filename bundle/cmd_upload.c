@@ -64,9 +64,11 @@ int cmd_upload(const struct cli_command *self, int argc, char **argv)
 	}
 	if (argc - optind < 2)
 		return cli_usage(self, "FILE and s3://BUCKET[/PREFIX] are needed");
-	for (; optind < argc - 1; optind++) {
-		if (!strcmp(argv[optind], "-"))
+	for (int i = optind; i < argc - 1; i++) {
+		if (!strcmp(argv[i], "-"))
 			return cli_usage(self, "a name is needed: it cannot be '-'");
+	}
+	for (; optind < argc - 1; optind++) {
 		if (upload_one(&t, acl, argv[optind], parts, argv[argc - 1], &e) < 0)
 			return cli_fail(&e);
 	}

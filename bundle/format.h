@@ -78,7 +78,7 @@ int make_look(const struct make_disk *d, int fd, uint64_t off, uint64_t len, con
 	      struct machine *ret, struct err *e);
 /* A new file with these bytes; its name is the output's with this suffix in place of its own. */
 int make_text(struct make *m, const char *suffix, const void *data, size_t len, struct err *e);
-/* For prepare: all properties are of the form KEY=VALUE, in UTF-8. Errors: EINVAL. */
+/* For prepare: all properties are of the form KEY=VALUE, in UTF-8, none twice. Errors: EINVAL. */
 int make_check_properties(struct make *m, struct err *e);
 /* The output's own file name. */
 const char *make_output_name(const struct make *m);

@@ -119,6 +119,7 @@ int main(int argc, char **argv)
 {
 	static const struct cli_value values[] = {
 		{"BUNDLE", CLI_VALUE_FILE, NULL},
+		{"MANIFEST", CLI_VALUE_FILE, NULL},
 		{"FILE...", CLI_VALUE_FILE, NULL},
 		{"IMAGE", CLI_VALUE_FILE, NULL},
 		{"IMAGE...", CLI_VALUE_FILE, NULL},

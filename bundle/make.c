@@ -120,6 +120,11 @@ int make_check_properties(struct make *m, struct err *e)
 
 		if (!equals || equals == p || !utf8_valid(p, strlen(p)))
 			return err_set(e, EINVAL, "property '%s' is not of the form KEY=VALUE", p);
+		for (size_t k = 0; k < i; k++) {
+			if (!strncmp(m->a->properties[k], p, (size_t)(equals + 1 - p)))
+				return err_set(e, EINVAL, "property '%.*s' is given twice",
+					       (int)(equals - p), p);
+		}
 	}
 	return 0;
 }

@@ -37,6 +37,26 @@ static bool is_given(const struct make_args *a, const char *key)
 	return false;
 }
 
+/* Glance takes these as numbers alone. */
+static bool is_number(const char *property)
+{
+	return str_has_prefix(property, "min_disk=") || str_has_prefix(property, "min_ram=");
+}
+
+static int prepare(struct make *m, struct err *e)
+{
+	int rc = make_check_properties(m, e);
+	uint64_t n;
+
+	for (size_t i = 0; rc == 0 && i < m->a->n_properties; i++) {
+		const char *p = m->a->properties[i];
+
+		if (is_number(p) && str_to_u64(strchr(p, '=') + 1, 0, INT32_MAX, &n, e) < 0)
+			rc = err_wrap(e, "property '%s'", p);
+	}
+	return rc;
+}
+
 static void put(struct jsonw *w, const struct make_args *a, const char *key, const char *value)
 {
 	if (value && !is_given(a, key))
@@ -53,8 +73,9 @@ static int properties(struct make *m, const struct machine *machine, struct buf 
 	put(&w, a, "name", a->name);
 	put(&w, a, "disk_format", "qcow2");
 	put(&w, a, "container_format", "bare");
-	jsonw_u64(&w, "min_disk", div_up(make_disk_size(&m->disks[0]), GIB));
-	if (a->memory)
+	if (!is_given(a, "min_disk"))
+		jsonw_u64(&w, "min_disk", div_up(make_disk_size(&m->disks[0]), GIB));
+	if (a->memory && !is_given(a, "min_ram"))
 		jsonw_u64(&w, "min_ram", a->memory / MIB);
 	put(&w, a, "architecture", a->architecture ? a->architecture : machine->architecture);
 	put(&w, a, "hw_disk_bus", disk_bus(machine->bus));
@@ -67,9 +88,14 @@ static int properties(struct make *m, const struct machine *machine, struct buf 
 		AUTO_FREE char *key =
 			strndup(a->properties[i], (size_t)(equals - a->properties[i]));
 
+		uint64_t n = 0;
+
 		if (!key)
 			return err_nomem(e);
-		jsonw_string(&w, key, equals + 1);
+		if (is_number(a->properties[i]) && str_to_u64(equals + 1, 0, INT32_MAX, &n, e) == 0)
+			jsonw_u64(&w, key, n);
+		else
+			jsonw_string(&w, key, equals + 1);
 	}
 	jsonw_close(&w);
 	return jsonw_end(&w, e);
@@ -92,6 +118,6 @@ const struct bundle_format bundle_format_openstack = {
 	.name = "openstack",
 	.summary = "QCOW2 and the properties of its record in Glance",
 	.most_images = 1,
-	.prepare = make_check_properties,
+	.prepare = prepare,
 	.run = run,
 };

@@ -53,6 +53,26 @@ assert j["name"] == "web" and j["disk_format"] == "qcow2" and j["container_forma
 assert j["min_disk"] == 1 and j["min_ram"] == 512 and j["os_distro"] == "debian"
 assert j["hw_disk_bus"] == "scsi" and j["hw_firmware_type"] == "bios"'
 	"$BUNDLE" verify os.qcow2
+	"$BUNDLE" create --for openstack --memory 1G --property min_disk=20 --property min_ram=512 image min.qcow2
+	python3 -c 'import json
+j = json.load(open("min.json"), object_pairs_hook=list)
+assert [v for k, v in j if k.startswith("min_")] == [20, 512], j'
+	refuses "property 'min_disk=x'" create --for openstack --property min_disk=x image never.qcow2
+	refuses "'os_distro' is given twice" create --for openstack --property os_distro=a \
+		--property os_distro=b image never.qcow2
+}
+
+@test "an option of another format is wrong usage" {
+	local args
+	for args in "gce --property a=b" "azure -c" "azure --dense" "openstack --cpus 2" \
+		"ova -r x86_64" "ova -u 123456789012" "gce -k key" "ec2 --memory 1G" "ec2 --property a=b" \
+		"ec2 --type floppy" "ec2 --part-size 0" "openstack --kernel aki-1"; do
+		# shellcheck disable=SC2086
+		run -2 --separate-stderr "$BUNDLE" create --for $args image never
+		[ ! -e never ]
+	done
+	run -2 "$BUNDLE" create --for azure --dense image never
+	has "$output" "--dense is for ec2, gce;"
 }
 
 @test "opennebula: a QCOW2 and templates of image and machine" {

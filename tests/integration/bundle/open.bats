@@ -35,6 +35,9 @@ setup() { cd "$BATS_FILE_TMPDIR" || return; }
 		qemu-img compare -f raw -F qcow2 image "$f"
 	done
 	[ "$(stat -c %s outc.qcow2)" -lt "$(stat -c %s out.qcow2)" ]
+	"$BUNDLE" open -f -k keys/user.key.pem -O qcow2 --options compression=zstd -c \
+		plain/disk.manifest.xml outc.qcow2
+	qemu-img info outc.qcow2 | grep -q 'compression type: zstd'
 }
 
 @test "the cloud's key opens it, too, but says nothing about the signature" {

@@ -85,6 +85,8 @@ becomes() {
 		bundle verify --parts folder
 		bundle verify d
 		bundle verify disk.raw
+		bundle migrate d
+		bundle migrate disk.raw
 	EOT
 	becomes bash catalog.bash <<-'EOT'
 		catalog import --compress zs
