@@ -32,6 +32,8 @@ int cmd_download(const struct cli_command *self, int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		return cli_usage(self, "s3://BUCKET/KEY and DIR are needed");
+	if (!*argv[optind + 1])
+		return cli_usage(self, "'' is no folder");
 	if (download(&t, argv[optind], argv[optind + 1], &e) < 0)
 		return cli_fail(&e);
 	return cli_finish(EXIT_OK);

@@ -19,7 +19,8 @@ struct bootable {
 	const char *format;          /* of the target */
 	char *source;
 	const char *target;
-	const char *direct; /* folder for --direct-kernel; NULL: a disk is made */
+	const char *direct;  /* folder for --direct-kernel; NULL: a disk is made */
+	const char *of_disk; /* an option that was given and is for a disk; NULL: none was */
 	struct boot_opts boot;
 	struct image_create_opts create;
 	struct create_args options; /* of create */
@@ -62,14 +63,17 @@ static int take_option(struct bootable *b, int opt, char *arg, struct err *e)
 		break;
 	case 'O':
 		b->format = arg;
+		b->of_disk = "--output-format";
 		break;
 	case 'o':
 		return cli_output_parse(arg, &b->output, e);
 	case 'c':
+		b->of_disk = "--compress";
 		if (b->create.compression == IMAGE_COMPRESS_NONE)
 			b->create.compression = IMAGE_COMPRESS_ZLIB;
 		break;
 	case OPT_OPTIONS:
+		b->of_disk = "--options";
 		return create_args_add(&b->options, &b->create, arg, e);
 	case OPT_KERNEL:
 		b->boot.kernel = arg;
@@ -81,6 +85,7 @@ static int take_option(struct bootable *b, int opt, char *arg, struct err *e)
 		b->boot.append = arg;
 		break;
 	case OPT_FIRMWARE:
+		b->of_disk = "--firmware";
 		return parse_firmware(b, arg, e);
 	case OPT_DIRECT:
 		b->direct = arg;
@@ -126,6 +131,14 @@ static int parse_args(const struct cli_command *self, struct bootable *b, int ar
 	n = argc - optind;
 	if (b->direct && n != 1)
 		return cli_usage(self, "give a source alone: --direct-kernel makes no disk");
+	if (b->direct && !*b->direct)
+		return cli_usage(self, "'' is no folder");
+	if (b->direct && b->of_disk)
+		return cli_usage(self, "--direct-kernel makes no disk, which %s is for",
+				 b->of_disk);
+	if (b->format && image_format_options(b->format) &&
+	    image_create_check(b->format, &b->create, &e) < 0)
+		return cli_usage(self, "%s", e.msg);
 	if (!b->direct && (n < (b->dry_run ? 1 : 2) || n > 2))
 		return cli_usage(self, b->dry_run ? "give a source" : "give a source and a target");
 	b->source = argv[optind];

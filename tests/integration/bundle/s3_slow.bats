@@ -189,6 +189,10 @@ assert not [k for k in keys if "manifest" in k or "part.01" in k], keys'
 	refuses "s3://images/none" download s3://images/none.manifest.xml nothing
 	[ ! -e nothing ]
 	refuses "s3://" download images/x nothing
+	# Nothing is sent, or fetched, where the command line is wrong.
+	run -2 "$BUNDLE" upload x - s3://images/early
+	refuses "s3://images/early/x" download s3://images/early/x nothing
+	run -2 "$BUNDLE" download s3://images/x ''
 	refuses "NoSuchBucket" upload --acl private ../b/disk.manifest.xml s3://no-such-bucket-here
 	# Swift does not know EC2's.
 	refuses "HTTP 400" upload ../b/disk.manifest.xml s3://images/acl

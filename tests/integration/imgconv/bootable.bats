@@ -172,7 +172,10 @@ refused() { # WORD ARGUMENT...
 
 @test "wrong use is told apart from failure" {
 	for args in "" "fs" "fs disk more" "--frob fs disk" "-o xml fs disk" "--firmware efi fs disk" \
-		"--direct-kernel out fs disk" "-o json fs -"; do
+		"--direct-kernel out fs disk" "-o json fs -" \
+		"--direct-kernel out -O qcow2 fs" "--direct-kernel out --firmware uefi fs" \
+		"--direct-kernel out -c fs" "--direct-kernel= fs" "-O raw -c fs disk" \
+		"-O qcow2 --options frob=1 fs disk"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$IMGCONV" bootable $args
 		[ "$status" -eq 2 ]
