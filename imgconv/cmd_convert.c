@@ -148,6 +148,9 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 		return cli_usage(self, "give the size of the disk in the pipe with --size");
 	if (in && c->changes.any)
 		return cli_usage(self, "what comes through a pipe cannot be changed on the way");
+	if (in && (c->open.flags || c->open.parent || c->open.snapshot))
+		return cli_usage(self, "what comes through a pipe has no snapshots, and needs no "
+				       "other file");
 	if (in && c->verify)
 		return cli_usage(self, "a pipe cannot be read twice for --verify");
 	if (!(in && raw) && c->size != UINT64_MAX)

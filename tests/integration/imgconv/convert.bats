@@ -174,6 +174,11 @@ setup() {
 	run bash -c "cat disk.raw | $IMGCONV convert -f raw -O raw - out.raw"
 	[ "$status" = 2 ]
 	[[ $output == *"--size"* ]]
+	for o in "--snapshot x" "--parent disk.raw" --allow-backing; do
+		run bash -c "cat disk.raw | $IMGCONV convert -f raw --size 9M $o -O raw - out.raw"
+		[ "$status" = 2 ]
+		[[ $output == *"no snapshots"* ]]
+	done
 }
 
 @test "wrong usage ends with 2 and points to --help" {
