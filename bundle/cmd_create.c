@@ -318,6 +318,8 @@ static int parse_args(const struct cli_command *self, struct create *c, int argc
 	}
 	if (argc - optind < 2)
 		return cli_usage(self, "IMAGE and OUTPUT are needed");
+	if (!strcmp(argv[argc - 1], "-"))
+		return cli_usage(self, "what is made has its sizes in front: it cannot go to '-'");
 	c->make.images = argv + optind;
 	c->make.n_images = (size_t)(argc - optind - 1);
 	c->make.output = argv[argc - 1];

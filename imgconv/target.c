@@ -85,6 +85,9 @@ static int begin_file(struct target *t, struct err *e)
 	}
 	if (t->flags & TARGET_DEVICE)
 		return err_set(e, EINVAL, "'%s' is not a block device", t->path);
+	/* The new file would take the link's place, and what it leads to would stay. */
+	if (replace && lstat(t->path, &st) == 0 && S_ISLNK(st.st_mode))
+		return err_set(e, EEXIST, "'%s' is a symbolic link: not replaced", t->path);
 	rc = atomic_file_begin(&t->file, t->path, replace ? 0 : FS_NO_REPLACE, e);
 	t->fd = t->file.fd;
 	return rc;

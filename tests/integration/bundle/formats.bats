@@ -71,6 +71,8 @@ assert [v for k, v in j if k.startswith("min_")] == [20, 512], j'
 		run -2 --separate-stderr "$BUNDLE" create --for $args image never
 		[ ! -e never ]
 	done
+	run -2 "$BUNDLE" create --for gce image -
+	[ ! -e ./- ]
 	run -2 "$BUNDLE" create --for azure --dense image never
 	has "$output" "--dense is for ec2, gce;"
 }

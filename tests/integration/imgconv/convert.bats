@@ -113,6 +113,11 @@ setup() {
 	mkdir outdir
 	fails "not a regular file" convert --force -O raw disk.raw outdir
 	rmdir outdir
+	ln -s out.qcow2 link
+	fails "is a symbolic link" convert --force -O raw disk.raw link
+	[ -L link ]
+	same disk.raw out.qcow2
+	rm link out.qcow2
 }
 
 @test "a pipe in, a pipe out" {
