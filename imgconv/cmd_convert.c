@@ -137,6 +137,8 @@ static int check_streams(const struct cli_command *self, const struct convert *c
 		return cli_usage(self, "an image is not written to a terminal");
 	if (out && c->verify)
 		return cli_usage(self, "standard output cannot be read back for --verify");
+	if (c->verify && c->create.compression == IMAGE_COMPRESS_GZIP)
+		return cli_usage(self, "compression=gzip cannot be read back for --verify");
 	if (in && !c->open.format)
 		return cli_usage(self, "name the format of what comes through the pipe with -f");
 	if (in && image_format_options(c->open.format) && !image_format_streams(c->open.format))

@@ -191,7 +191,7 @@ setup() {
 		"-O raw -o compression=lzo a b" "-O raw --digest crc a b" "-O raw -j 0 a b" "-x" \
 		"-O qcow2 -o cluster_size=0 a b" "-O raw --device disk.raw -" \
 		"-O raw --partition 1 disk.raw b" "-O raw --volume vg/root disk.raw b" \
-		"-O raw --replay-journal disk.raw b"; do
+		"-O raw --replay-journal disk.raw b" "-O raw -o compression=gzip --verify disk.raw b"; do
 		# shellcheck disable=SC2086 # words are wanted
 		run "$IMGCONV" convert $args
 		[ "$status" = 2 ]
