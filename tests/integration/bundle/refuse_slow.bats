@@ -261,7 +261,7 @@ sum() { sha1sum <t | cut -c -40; }
 			pid=$!
 			# The output has no name yet.
 			# shellcheck disable=SC2010 # a link's target is what is looked for
-			until ls -l /proc/$pid/fd 2>/dev/null | grep -q "deleted" || ! kill -0 $pid 2>/dev/null; do :; done
+			until ls -l /proc/$pid/fd 2>/dev/null | grep -q "$(pwd -P)/.*deleted" || ! kill -0 $pid 2>/dev/null; do :; done
 			kill -$signal $pid || true
 			status=0
 			wait $pid || status=$?
