@@ -368,5 +368,10 @@ static int check_nics(const struct context *c, struct err *e)
 
 int context_validate(const struct context *c, struct err *e)
 {
-	return context_fields_check(context_fields, c, e) ? -EBADMSG : check_nics(c, e);
+	if (context_fields_check(context_fields, c, e))
+		return -EBADMSG;
+	/* Half of it is not announced to anybody. */
+	if (!c->spot.action != !c->spot.time)
+		return err_set(e, EBADMSG, "spot: needs an action and a time");
+	return check_nics(c, e);
 }

@@ -187,7 +187,7 @@ static const struct context_field maintenance_fields[] = {
 	TEXT("id", struct context_maintenance, id, context_check_token),
 	TEXT("code", struct context_maintenance, code, context_check_token),
 	TEXT("description", struct context_maintenance, description, context_check_text),
-	TEXT("state", struct context_maintenance, state, context_check_token),
+	TEXT("state", struct context_maintenance, state, context_check_maintenance_state),
 	PLAIN("not-before", CTX_TIME, struct context_maintenance, not_before),
 	PLAIN("not-after", CTX_TIME, struct context_maintenance, not_after),
 	PLAIN("not-before-deadline", CTX_TIME, struct context_maintenance, not_before_deadline),

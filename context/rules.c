@@ -234,3 +234,11 @@ int context_check_spot_action(const char *s, struct err *e)
 		return err_set(e, EBADMSG, "is not one of: stop, hibernate, terminate");
 	return 0;
 }
+
+/* Any other would be taken for one that is over, and a guest not be warned. */
+int context_check_maintenance_state(const char *s, struct err *e)
+{
+	if (strcmp(s, "active") && strcmp(s, "completed") && strcmp(s, "canceled"))
+		return err_set(e, EBADMSG, "is not one of: active, completed, canceled");
+	return 0;
+}

@@ -31,5 +31,6 @@ int context_check_time_zone(const char *s, struct err *e);
 int context_check_locale(const char *s, struct err *e);
 int context_check_count(const char *s, struct err *e); /* a number, 1 to 65535 */
 int context_check_spot_action(const char *s, struct err *e);
+int context_check_maintenance_state(const char *s, struct err *e);
 
 #endif

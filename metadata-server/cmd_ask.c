@@ -5,9 +5,9 @@
  */
 #include <stdio.h>
 
+#include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "lib/str.h"
 #include "metadata-server/commands.h"
 #include "metadata-server/control.h"
 
@@ -45,21 +45,39 @@ int cmd_ask(const char *socket_path, const char *method, const char *target, con
 	return EXIT_FAILED;
 }
 
-/* Any byte of a name but letters, digits, '-' and '.' is escaped. */
-int cmd_instance_target(const char *name, const char *rest, struct buf *out)
+/* Any byte but letters, digits, '-', '.' and those in keep is escaped. */
+static int add_escaped(struct buf *out, const char *s, const char *keep)
 {
-	int rc = buf_adds(out, "/v1/instances/");
+	int rc = 0;
 
-	for (const char *p = name; *p && !rc; p++) {
+	for (const char *p = s; *p && !rc; p++) {
 		unsigned char c = (unsigned char)*p;
 
 		if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-		    c == '-' || c == '.')
+		    c == '-' || c == '.' || strchr(keep, c))
 			rc = buf_addc(out, *p);
 		else
 			rc = buf_addf(out, "%%%02x", c);
 	}
-	return rc ? rc : buf_addf(out, "/%s", rest);
+	return rc;
+}
+
+int cmd_instance_target(const char *name, const char *what, const char *part, struct buf *out,
+			struct err *e)
+{
+	int rc = buf_adds(out, "/v1/instances/");
+
+	/* The server knows its instances by their names alone, whatever files they are in. */
+	if (!name_is_plain(name))
+		return err_set(e, EINVAL, "instance '%s': is not a name", name);
+	/* A path without its end means all, and what is empty was hardly meant so. */
+	if (part && !part[strspn(part, "/")])
+		return err_set(e, EINVAL, "'%s' is nothing that could be cleared", part);
+	rc = rc ? rc : add_escaped(out, name, "");
+	rc = rc ? rc : buf_addf(out, "/%s%s", what, part ? "/" : "");
+	if (!rc && part)
+		rc = add_escaped(out, part, "/");
+	return rc ? err_nomem(e) : 0;
 }
 
 static const struct option options[] = {
@@ -72,7 +90,6 @@ static const struct option options[] = {
 static int run_guest(const struct cli_command *self, int argc, char **argv)
 {
 	const char *control = CONTROL_SOCKET;
-	AUTO_FREE char *rest = NULL;
 	AUTO_BUF target = BUF_INIT;
 	struct err e = {0};
 	bool clear;
@@ -86,11 +103,8 @@ static int run_guest(const struct cli_command *self, int argc, char **argv)
 	clear = argc > 1 && !strcmp(argv[1], "clear");
 	if (argc > 3 || (argc > 1 && !clear))
 		return cli_usage(self, "give an INSTANCE, and clear [KEY] or nothing");
-	rest = argc > 2 ? str_format("guest/%s", argv[2]) : strdup("guest");
-	if (!rest || cmd_instance_target(argv[0], rest, &target)) {
-		err_nomem(&e);
+	if (cmd_instance_target(argv[0], "guest", argc > 2 ? argv[2] : NULL, &target, &e))
 		return cli_fail(&e);
-	}
 	return cmd_ask(control, clear ? "DELETE" : "GET", target.data, NULL);
 }
 

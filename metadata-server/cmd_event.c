@@ -49,6 +49,7 @@ static int add_maintenance(struct jsonw *w, const struct event_opts *o, const ch
 			   struct err *e)
 {
 	char before[CONTEXT_TIME_SIZE], id[64];
+	struct timespec now;
 	uint64_t until;
 	int rc = when(o, 0, before, e);
 
@@ -56,7 +57,10 @@ static int add_maintenance(struct jsonw *w, const struct event_opts *o, const ch
 		return rc;
 	if (o->until && context_parse_time(o->until, &until, e))
 		return err_wrap(e, "'%s'", o->until);
-	snprintf(id, sizeof(id), "event-%016llx", (unsigned long long)time(NULL));
+	/* One in the same second is another one, and must not take its place. */
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(id, sizeof(id), "event-%016llx",
+		 (unsigned long long)now.tv_sec * 1000000000 + (unsigned long long)now.tv_nsec);
 	jsonw_array(w, "maintenance");
 	jsonw_object(w, NULL);
 	jsonw_string(w, "id", o->id ? o->id : id);
@@ -113,11 +117,18 @@ static const char *kind_key(const char *kind)
 	return !strcmp(kind, "lifecycle") ? "target-lifecycle-state" : kind;
 }
 
-static int events_target(const char *name, const char *kind, struct buf *out)
+/* An option that the kind (NULL: none, what is set is shown) has no use for is a mistake. */
+static int check_opts(const struct event_opts *o, const char *kind, struct err *e)
 {
-	int rc = cmd_instance_target(name, "events", out);
+	bool maintenance = kind && !strcmp(kind, "maintenance");
+	bool timed = maintenance || (kind && (!strcmp(kind, "spot") || !strcmp(kind, "rebalance")));
 
-	return rc || !kind ? rc : buf_addf(out, "/%s", kind_key(kind));
+	if (!maintenance && (o->until || o->id || o->state || o->description))
+		return err_set(e, EINVAL,
+			       "--until, --id, --state and --description are of maintenance");
+	if (!timed && (o->at || o->in))
+		return err_set(e, EINVAL, "--at and --in are of spot, rebalance and maintenance");
+	return 0;
 }
 
 static int event(const struct cli_command *self, const struct event_opts *o, int argc, char **argv)
@@ -128,10 +139,11 @@ static int event(const struct cli_command *self, const struct event_opts *o, int
 	AUTO_BUF body = BUF_INIT;
 	struct err e = {0};
 
-	if (events_target(argv[0], clear && argc > 2 ? argv[2] : NULL, &target)) {
-		err_nomem(&e);
+	if (check_opts(o, kind, &e))
+		return cli_usage(self, "%s", e.msg);
+	if (cmd_instance_target(argv[0], "events", clear && argc > 2 ? kind_key(argv[2]) : NULL,
+				&target, &e))
 		return cli_fail(&e);
-	}
 	if (!kind)
 		return cmd_ask(o->control, "GET", target.data, NULL);
 	if (clear)
@@ -183,7 +195,8 @@ const struct cli_command event_command = {
 	.help = "      --at TIME               when, as in 2024-04-11T06:00:00Z\n"
 		"      --in SECONDS            when, from now (spot: 120)\n"
 		"      --until TIME            maintenance: its end\n"
-		"      --id ID                 maintenance: its id; one that is there is changed\n"
+		"      --id ID                 maintenance: its id; takes the place of one that is "
+		"there\n"
 		"      --state STATE           maintenance: active, completed, canceled\n"
 		"      --description TEXT      maintenance: what it is\n"
 		"      --control SOCKET        of the server (" CONTROL_SOCKET ")\n",

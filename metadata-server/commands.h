@@ -21,8 +21,12 @@ extern const struct cli_command rules_command;
 
 /* Asks the running server: an answer in JSON goes to stdout, faults to stderr. An exit status. */
 int cmd_ask(const char *socket_path, const char *method, const char *target, const char *body);
-/* Appends "/v1/instances/NAME/REST", NAME escaped. 0 or -ENOMEM. */
-int cmd_instance_target(const char *name, const char *rest, struct buf *out);
+/*
+ * Appends "/v1/instances/NAME/WHAT", and "/PART" where there is one, escaped. Errors: ENOMEM; EINVAL
+ * name is not an instance's, or part is empty.
+ */
+int cmd_instance_target(const char *name, const char *what, const char *part, struct buf *out,
+			struct err *e);
 
 int cmd_iso(const struct cli_command *self, int argc, char **argv);
 

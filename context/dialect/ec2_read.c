@@ -267,6 +267,13 @@ static int read_documents(struct ec2_reader *o)
 		: reading_value(&o->r, value_get(spot, "action"), context_check_spot_action,
 				&c->spot.action);
 	rc = rc ? rc : read_time(o, value_get(spot, "time"), &c->spot.time);
+	if (!rc && !c->spot.action != !c->spot.time) {
+		c->spot.time = 0;
+		rc = context_set(&c->spot.action, NULL);
+		rc = rc ? rc
+			: reading_note(&o->r,
+				       "spot/instance-action is not both, an action and a time");
+	}
 	rc = rc ? rc : parse_leaf(o, META "events/recommendations/rebalance", &rebalance);
 	rc = rc ? rc : read_time(o, value_get(rebalance, "noticeTime"), &c->rebalance_time);
 	if (rc || !tree_leaf(o->t, "user-data", &s) || !s.len)

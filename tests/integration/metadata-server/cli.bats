@@ -42,6 +42,20 @@ setup() { cd "$BATS_TEST_TMPDIR" || return; }
 	[ "$(wc -l <<<"$stderr")" -eq 6 ]
 }
 
+@test "a notice that no guest would be given is a fault" {
+	fault() {
+		define a "$2"
+		run --separate-stderr "$MS" check instances
+		echo "$stderr"
+		[ "$status" -eq 1 ]
+		has "$stderr" "$1"
+	}
+	fault 'spot: needs an action and a time' 'spot: {action: stop}'
+	fault 'spot: needs an action and a time' 'spot: {time: "2030-01-01T00:00:00Z"}'
+	fault "'maintenance[0].state': is not one of: active, completed, canceled" \
+		'maintenance: [{id: e1, code: system-reboot, state: cancelled}]'
+}
+
 @test "what cannot be read is one line" {
 	for f in none none.yaml; do
 		run --separate-stderr "$MS" check "$f"
@@ -132,6 +146,12 @@ assert web["instance-id"] == "i-web1" and web["identify"]["mac"] == "02:00:00:00
 	wrong list -d instances -o xml
 	wrong show
 	wrong get a
+	wrong event a --at 2030-01-01T00:00:00Z
+	wrong event a clear --in 5
+	wrong event a clear maintenance --id e1
+	wrong event a spot stop --until 2030-01-01T00:00:00Z
+	wrong event a rebalance --state active
+	wrong event a lifecycle Terminated --in 5
 	for c in serve check list show get iso; do
 		run --separate-stderr "$MS" "$c" --help
 		[ "$status" -eq 0 ]

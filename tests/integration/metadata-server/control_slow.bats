@@ -104,17 +104,40 @@ SPOT=latest/meta-data/spot
 	}
 	wrong 1 "'spot.action': is not one of" a spot explode
 	wrong 1 "no such instance" none spot stop
-	wrong 1 "an escaped '/'" ../a spot stop
+	wrong 1 "instance '../a': is not a name" ../a spot stop
+	wrong 1 "instance './a.yaml': is not a name" ./a.yaml
+	wrong 1 "instance '': is not a name" ''
 	wrong 1 "'x' is no kind of event" a clear x
+	wrong 1 "'x y' is no kind of event" a clear 'x y'
 	wrong 2 "is not a time" a spot stop --at tomorrow
 	wrong 2 "give spot ACTION" a spot
 	wrong 2 "give spot ACTION" a nonsense
 	wrong 2 "two times" a spot stop --in 5 --at 2030-01-01T00:00:00Z
-	for body in '{"hostname": "x"}' '[]' '{' '{"spot": {"action": "stop"' '{"spot": 1.5}'; do
+	for body in '{"hostname": "x"}' '[]' '{' '{"spot": {"action": "stop"' '{"spot": 1.5}' '{"spot": {"action": "stop"}}' \
+		'{"maintenance": [{"id": "e1", "code": "x", "state": "cancelled"}]}'; do
 		[ "$(curl -s -o out -w '%{http_code}' --unix-socket sock -X PATCH -d "$body" \
 			http://x/v1/instances/a/events)" = 400 ]
 		jq -e .error out >/dev/null
 	done
+}
+
+@test "maintenances that are announced in a row are as many" {
+	serve
+	ms event a maintenance system-reboot
+	ms event a maintenance instance-stop
+	ms event a
+	[ "$(jq -r '.maintenance | map(.code) | join(" ")' <<<"$output")" = "system-reboot instance-stop" ]
+}
+
+@test "to clear what is empty is not to clear everything" {
+	serve
+	ms event a spot stop
+	ms event a clear ''
+	[ "$status" -eq 1 ]
+	ms event a
+	[ "$(jq -r .spot.action <<<"$output")" = stop ]
+	ms guest a clear ''
+	[ "$status" -eq 1 ]
 }
 
 @test "status, reload and the list are asked by the socket" {

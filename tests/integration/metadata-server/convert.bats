@@ -99,4 +99,10 @@ setup() {
 	JSON
 	"$MS" convert --from ec2 -o json dump.json | jq -e '.context | .hostname == "web1" and .["security-groups"] == ["a", "b"] and
 		.nics[0].addresses == ["192.168.0.5/23", "192.168.0.6/23"] and .nics[0]["public-ipv4"] == "192.0.2.1"'
+	mkdir -p half/meta-data/spot
+	echo i-1 >half/meta-data/instance-id
+	echo '{"action": "stop"}' >half/meta-data/spot/instance-action
+	"$MS" convert --to yaml half half.yaml 2>err
+	"$MS" check half.yaml
+	grep -q 'spot/instance-action is not both' err
 }
