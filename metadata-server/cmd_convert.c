@@ -120,6 +120,12 @@ static int run(const struct cli_command *self, int argc, char **argv)
 		return cli_usage(self, "give one INPUT, and at most one OUTPUT");
 	if (!o.to && o.output == CLI_TEXT)
 		return cli_usage(self, "give --to DIALECT, or -o json");
+	if (!o.to && argc - optind == 2)
+		return cli_usage(self,
+				 "OUTPUT is written in the dialect of --to, which is not there");
+	if (o.output == CLI_JSON && argc - optind == 2 && !strcmp(argv[optind + 1], "-"))
+		return cli_usage(self,
+				 "-o json prints the context on standard output: no OUTPUT -");
 	if (o.from && !o.from->read)
 		return cli_usage(self, "'%s' cannot be read", o.from->name);
 	if (o.to && !o.to->write)

@@ -61,6 +61,12 @@ static int check_opts(const struct cli_command *self, const struct service_opts 
 		return cli_usage(self, "--stdio answers on standard output: no --access-log -");
 	if (!o->stdio && !o->n_listen && !notify_sockets(&first))
 		return cli_usage(self, "give --listen ADDRESS:PORT, or --stdio INSTANCE");
+	/* What is bound to no interface hears all of them. */
+	if (o->interface && !*o->interface)
+		return cli_usage(self, "--interface is empty");
+	if (o->access_json && !o->access_log)
+		return cli_usage(self,
+				 "--access-log-format is of --access-log, which is not there");
 	if (!o->identity_key != !o->identity_cert)
 		return cli_usage(self, "--identity-key and --identity-cert belong together");
 	if (!o->as && !o->instances)

@@ -52,6 +52,9 @@ static int parse_where(const char *text, struct where *ret, struct err *e)
 		*at = strndup(strchr(p, '=') + 1, len - (size_t)(strchr(p, '=') + 1 - p));
 		if (!*at)
 			return err_nomem(e);
+		/* What is bound to no interface hears all of them. */
+		if (!**at)
+			return err_set(e, EINVAL, "'%s': there is no name behind a '='", text);
 	}
 	return 0;
 }

@@ -141,17 +141,22 @@ assert web["instance-id"] == "i-web1" and web["identify"]["mac"] == "02:00:00:00
 	wrong serve --stdio a --interface lo -d instances
 	wrong serve --instances instances --listen 127.0.0.1:0 more
 	wrong serve --nothing
+	wrong serve --instances instances --listen 127.0.0.1:0 --interface ''
+	wrong serve --instances instances --listen 127.0.0.1:0 --access-log-format json
 	wrong check
 	wrong list
 	wrong list -d instances -o xml
 	wrong show
 	wrong get a
+	wrong convert -o json instances/a.yaml out.yaml
+	wrong convert -o json --to yaml instances/a.yaml -
 	wrong event a --at 2030-01-01T00:00:00Z
 	wrong event a clear --in 5
 	wrong event a clear maintenance --id e1
 	wrong event a spot stop --until 2030-01-01T00:00:00Z
 	wrong event a rebalance --state active
 	wrong event a lifecycle Terminated --in 5
+	[ ! -e out.yaml ]
 	for c in serve check list show get iso; do
 		run --separate-stderr "$MS" "$c" --help
 		[ "$status" -eq 0 ]
@@ -170,6 +175,7 @@ assert web["instance-id"] == "i-web1" and web["identify"]["mac"] == "02:00:00:00
 	}
 	fails "'localhost:80': 'localhost' is not a numeric address" -d instances -l localhost:80
 	fails "Cannot assign requested address" -d instances -l 192.0.2.1:0
+	fails "there is no name behind a '='" -d instances -l 127.0.0.1:0,interface=
 	fails "interface 'nosuch'" -d instances -l 127.0.0.1:0 --interface nosuch
 	fails "No such file or directory" -d nowhere -l 127.0.0.1:0
 	fails "'instances/b.yaml': No such file" -d instances -l 127.0.0.1:0 --as b
