@@ -2,6 +2,7 @@
 /* ctxd imds: serves the context that `ctxd local` found at 169.254.169.254, to this machine. */
 #include <stdio.h>
 
+#include "context/rules.h"
 #include "ctxd/account.h"
 #include "ctxd/background.h"
 #include "ctxd/commands.h"
@@ -52,6 +53,8 @@ static int parse_listen(const char *text, struct serve_opts *o, char **cut, stru
 	*cut = strndup(text, (size_t)(colon - text));
 	if (!*cut)
 		return err_nomem(e);
+	if (context_check_ipv4(*cut, NULL) < 0)
+		return err_set(e, EINVAL, "--listen: '%s' is no IPv4 address", *cut);
 	o->address = *cut;
 	o->port = (unsigned)port;
 	o->interface = NULL;
@@ -99,12 +102,12 @@ static int run_in_background(const struct guest *g, struct serve_opts *o, int *r
 	return run(g, o, e);
 }
 
-/* Ends what run_in_background began, and takes the address away. */
-static int stop(const struct guest *g, struct err *e)
+/* Ends what run_in_background began, and takes the address away that it took. */
+static int stop(const struct guest *g, const struct serve_opts *o, struct err *e)
 {
 	int rc = background_stop(g, IMDS_PID, e);
 
-	return rc < 0 ? rc : loopback_drop(e);
+	return rc < 0 || !o->interface ? rc : loopback_drop(e);
 }
 
 int cmd_imds(const struct cli_command *self, int argc, char **argv)
@@ -148,7 +151,7 @@ int cmd_imds(const struct cli_command *self, int argc, char **argv)
 	if (optind != argc)
 		return cli_usage(self, "no argument is expected");
 	if (down)
-		rc = stop(&g, &e);
+		rc = stop(&g, &o, &e);
 	else
 		rc = background ? run_in_background(&g, &o, &status, &e) : run(&g, &o, &e);
 	return rc < 0 ? cli_fail(&e) : cli_finish(status);

@@ -51,15 +51,15 @@ static int cd_first(const void *a, const void *b)
 	return cd_x != cd_y ? cd_y - cd_x : strcmp(x, y);
 }
 
-/* The names in a folder, in the order in which they are looked at. */
-static int list_names(const char *path, bool sys, struct strlist *names, struct err *e)
+/* The names in a folder (must: that has to be there), in the order in which they are looked at. */
+static int list_names(const char *path, bool sys, bool must, struct strlist *names, struct err *e)
 {
 	DIR *dir = opendir(path);
 	struct dirent *d;
 	int rc = 0;
 
 	if (!dir)
-		return errno == ENOENT ? 0 : err_errno(e, errno, "opening '%s'", path);
+		return errno == ENOENT && !must ? 0 : err_errno(e, errno, "opening '%s'", path);
 	while (rc == 0 && (d = readdir(dir))) {
 		if (d->d_name[0] == '.' || (sys && is_uninteresting(d->d_name)))
 			continue;
@@ -156,7 +156,8 @@ int detect_devices(const struct detect_opts *o, struct detection *d, struct err 
 
 	if (!sys || !dev)
 		return err_nomem(e);
-	rc = list_names(o->dev ? dev : sys, !o->dev, &names, e);
+	/* A folder that was named and is not there is a mistake, not a machine without media. */
+	rc = list_names(o->dev ? dev : sys, !o->dev, o->dev, &names, e);
 	for (size_t i = 0; rc == 0 && i < names.n; i++) {
 		AUTO_FREE char *path = path_join(dev, names.v[i]);
 
@@ -177,7 +178,7 @@ static int add_folder(struct detection *d, const char *dir, struct err *e)
 {
 	AUTO(strlist_release) struct strlist names = {0};
 	size_t left = ISO_WRITE_MAX;
-	int rc = list_names(dir, false, &names, e);
+	int rc = list_names(dir, false, false, &names, e);
 
 	for (size_t i = 0; rc == 0 && i < names.n; i++) {
 		AUTO_FREE char *path = path_join(dir, names.v[i]);

@@ -146,5 +146,9 @@ detect() { "$CTXD" detect --root tree --dev media "$@"; }
 	run -2 "$CTXD" detect --root nowhere
 	run -2 "$CTXD" detect --wait 9999
 	run -2 "$CTXD" detect more
+	for folder in nowhere ''; do
+		run -1 "$CTXD" detect --dev "$folder"
+		has "$output" "'$folder': No such file"
+	done
 	run -0 "$CTXD" detect --help
 }

@@ -237,10 +237,15 @@ guest() {
 	ip addr show dev lo | grep -c 169.254
 	kill $PID
 	wait $PID
+	ip addr add 169.254.169.254/32 dev lo
+	"$CTXD" imds --root tree --listen 127.0.0.1:0 --down
+	ip addr show dev lo | grep -c 169.254
 	END
 	CTXD=$CTXD run -0 unshare -n bash run.sh
 	[ "${lines[0]}" = web1.example.org0 ] || { echo "$output"; false; }
+	[ "${lines[1]}" = 1 ]
 	run -2 "$CTXD" imds --listen 127.0.0.1
 	run -2 "$CTXD" imds --listen 127.0.0.1:99999
-	run -1 "$CTXD" imds --root tree --listen name:80
+	run -2 "$CTXD" imds --listen name:80
+	run -2 "$CTXD" imds --listen :80
 }
