@@ -23,8 +23,15 @@ int guest_listed(const struct guest *g, const char *kind, const char *path, stru
 {
 	AUTO_FREE char *line = str_format("%s %s", kind, path);
 	AUTO_BUF list = BUF_INIT;
-	int rc = line ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
+	int rc = line ? 0 : err_nomem(e);
 
+	/* What this run wrote is on the list when it ends. */
+	for (size_t i = 0; rc == 0 && i < g->wrote.n; i++) {
+		if (strcmp(g->wrote.v[i], line) == 0)
+			return 1;
+	}
+	if (rc == 0)
+		rc = guest_read(g, GUEST_LIST, &list, e);
 	return rc <= 0 ? rc : guest_has_line(buf_str(&list), line);
 }
 
@@ -84,6 +91,12 @@ int guest_unlist(struct guest *g, const char *line, struct err *e)
 	char *save = NULL;
 	int rc = full ? guest_read(g, GUEST_LIST, &list, e) : err_nomem(e);
 
+	for (size_t i = g->wrote.n; i-- > 0;) {
+		if (strcmp(g->wrote.v[i], line) != 0)
+			continue;
+		free(g->wrote.v[i]);
+		g->wrote.v[i] = g->wrote.v[--g->wrote.n];
+	}
 	if (rc <= 0)
 		return rc;
 	for (char *l = strtok_r(list.data, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {

@@ -26,6 +26,24 @@ static const char *scalar(const struct value *v)
 										       : NULL;
 }
 
+/* What is not among `known` would be left out in silence. what: of which these are the members. */
+static int tell_others(struct reading *r, const struct value *map, const char *what,
+		       const char *const *known)
+{
+	int rc = 0;
+
+	value_foreach (item, map) {
+		const char *const *k = known;
+
+		while (*k && strcmp(*k, item->key) != 0)
+			k++;
+		if (!*k && rc == 0)
+			rc = reading_note(r, "user data: '%s.%s' is not something that ctxd does",
+					  what, item->key);
+	}
+	return rc;
+}
+
 /* ---- commands ------------------------------------------------------------------------------ */
 
 /* One word as a shell takes it literally. */
@@ -95,7 +113,11 @@ static uint32_t read_mode(const char *text)
 
 static int on_file(struct reading *r, const struct value *v)
 {
+	/* All are written when their owners are there, which is what "defer" wants. */
+	static const char *const known[] = {"path",        "content", "encoding", "owner",
+					    "permissions", "append",  "defer",    NULL};
 	const char *path = scalar(value_get(v, "path"));
+	const char *mode = scalar(value_get(v, "permissions"));
 	AUTO_BUF content = BUF_INIT;
 	struct context_file *f;
 	struct err e;
@@ -111,8 +133,13 @@ static int on_file(struct reading *r, const struct value *v)
 		return -ENOMEM;
 	f->content = content;
 	content = BUF_INIT;
-	f->mode = read_mode(scalar(value_get(v, "permissions")));
-	rc = reading_value(r, value_get(v, "owner"), context_check_owner, &f->owner);
+	f->mode = read_mode(mode);
+	rc = mode && !f->mode ? reading_note(r, "write_files: '%s' is not the mode of a file", mode)
+			      : 0;
+	if (rc == 0)
+		rc = tell_others(r, v, "write_files", known);
+	if (rc == 0)
+		rc = reading_value(r, value_get(v, "owner"), context_check_owner, &f->owner);
 	return rc < 0 ? rc : reading_choice(r, value_get(v, "append"), &f->append);
 }
 
@@ -143,8 +170,15 @@ static int take_groups(struct reading *r, const struct value *v, struct strlist 
 
 static int take_sudo(struct reading *r, const struct value *v, char **to)
 {
-	if (v && v->kind == VALUE_LIST && v->n_items)
+	int rc = 0;
+
+	if (v && v->kind == VALUE_LIST && v->n_items) {
+		if (v->n_items > 1)
+			rc = reading_note(r, "users: of several rules for sudo the first is taken");
 		v = v->items[0];
+	}
+	if (rc < 0)
+		return rc;
 	if (v && v->kind == VALUE_BOOL)
 		return v->boolean ? context_set(to, SUDO_ALL) : 0;
 	return reading_value(r, v, context_check_sudo, to);
@@ -152,12 +186,22 @@ static int take_sudo(struct reading *r, const struct value *v, char **to)
 
 static int on_user(struct reading *r, const struct value *v)
 {
+	static const char *const known[] = {"name",        "gecos",
+					    "homedir",     "shell",
+					    "uid",         "groups",
+					    "sudo",        "ssh_authorized_keys",
+					    "passwd",      "plain_text_passwd",
+					    "lock_passwd", "system",
+					    NULL};
 	const char *name = scalar(value_get(v, "name"));
 	struct user *u;
 	int rc;
 
+	/* "default": whoever that is there */
 	if (scalar(v))
-		return 0; /* "default": whoever that is there */
+		return strcmp(scalar(v), "default") == 0
+			       ? 0
+			       : reading_note(r, "users: '%s' without more is not made", scalar(v));
 	if (!name || context_check_user_name(name, NULL) < 0)
 		return reading_note(r, "users: one without a name that is one");
 	u = context_add_user(r->c);
@@ -185,7 +229,9 @@ static int on_user(struct reading *r, const struct value *v)
 				   &u->password);
 	if (rc == 0)
 		rc = reading_choice(r, value_get(v, "lock_passwd"), &u->lock_password);
-	return rc < 0 ? rc : reading_choice(r, value_get(v, "system"), &u->system);
+	if (rc == 0)
+		rc = reading_choice(r, value_get(v, "system"), &u->system);
+	return rc < 0 ? rc : tell_others(r, v, "users", known);
 }
 
 static int on_users(struct reading *r, const struct value *v)
@@ -252,18 +298,39 @@ static const struct {
 	{"runcmd", on_commands},
 };
 
-/* Keys that say how something is to be done that is done in our own way. */
-static bool is_silent(const char *key)
+/*
+ * Keys that say how something is to be done that is done in our own way, and what they may say for that
+ * to be true.
+ */
+static const struct {
+	const char *key, *member; /* member: of the key's map; NULL: of the key itself */
+	enum context_choice not ; /* this is not done */
+} silent[] = {
+	{"preserve_hostname", NULL, CHOICE_YES}, {"manage_etc_hosts", NULL, CHOICE_OPEN},
+	{"growpart", "mode", CHOICE_NO},         {"resize_rootfs", NULL, CHOICE_NO},
+	{"final_message", NULL, CHOICE_OPEN},    {"output", NULL, CHOICE_OPEN},
+	{"chpasswd", "expire", CHOICE_YES},      {"disable_root", NULL, CHOICE_YES},
+};
+
+/* *done: it is nothing that would have to be told. */
+static int judge_silent(struct reading *r, const struct value *v, bool *done)
 {
-	static const char *const silent[] = {"preserve_hostname", "manage_etc_hosts", "growpart",
-					     "resize_rootfs",     "final_message",    "output",
-					     "chpasswd",          "disable_root"};
+	static const char *const chpasswd[] = {"expire", NULL};
 
 	for (size_t i = 0; i < ARRAY_SIZE(silent); i++) {
-		if (strcmp(key, silent[i]) == 0)
-			return true;
+		enum context_choice said = CHOICE_OPEN;
+		const struct value *at = v;
+
+		if (strcmp(v->key, silent[i].key) != 0)
+			continue;
+		if (silent[i].member)
+			at = v->kind == VALUE_MAP ? value_get(v, silent[i].member) : NULL;
+		if (silent[i].not != CHOICE_OPEN && scalar(at) && reading_choice(r, at, &said) < 0)
+			return -ENOMEM;
+		*done = said == CHOICE_OPEN || said != silent[i].not ;
+		return strcmp(v->key, "chpasswd") == 0 ? tell_others(r, v, v->key, chpasswd) : 0;
 	}
-	return false;
+	return 0;
 }
 
 static int tell_unknown(struct reading *r, const struct value *top)
@@ -271,8 +338,10 @@ static int tell_unknown(struct reading *r, const struct value *top)
 	int rc = 0;
 
 	value_foreach (item, top) {
-		bool known = is_silent(item->key);
+		bool known = false;
 
+		if (rc == 0)
+			rc = judge_silent(r, item, &known);
 		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
 			known |= strcmp(keys[i].key, item->key) == 0;
 		if (!known && rc == 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Files that the context brings. Each is written once for each content: what a person makes of it
- * later stays until the context itself changes. What was there before is kept.
+ * later stays until the context itself changes. What was there before is kept. A path that is named
+ * several times, as by lines that are appended one after the other, is one file, and has one digest.
  */
 #include "ctxd/account.h"
 #include "ctxd/applied.h"
@@ -12,15 +13,32 @@
 #define KEY_MAX 4352
 #define MODE_DEFAULT 0644
 
-static void digest(const struct apply *a, const struct context_file *f, char out[17])
+/* The next file of that path from *i on; NULL: there is none. *i moves behind it. */
+static const struct context_file *next_of(const struct apply *a, const char *path, size_t *i)
+{
+	while (*i < a->c->n_files) {
+		const struct context_file *f = &a->c->files[(*i)++];
+
+		if (f->path && strcmp(f->path, path) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+static void digest(const struct apply *a, const char *path, char out[17])
 {
 	struct applied_digest d = APPLIED_DIGEST_INIT;
-	uint32_t more[2] = {f->mode, f->append};
+	const struct context_file *f;
+	size_t i = 0;
 
 	applied_adds(&d, a->c->instance_id);
-	applied_adds(&d, f->owner);
-	applied_add(&d, more, sizeof(more));
-	applied_add(&d, f->content.data, f->content.len);
+	while ((f = next_of(a, path, &i))) {
+		uint32_t more[2] = {f->mode, f->append};
+
+		applied_adds(&d, f->owner);
+		applied_add(&d, more, sizeof(more));
+		applied_add(&d, f->content.data, f->content.len);
+	}
 	applied_text(&d, out);
 }
 
@@ -67,21 +85,24 @@ static int put_file(struct apply *a, const struct context_file *f, struct err *e
 	return rc < 0 ? rc : 0;
 }
 
-static int put_once(struct apply *a, const struct context_file *f, struct err *e)
+static int put_once(struct apply *a, const char *path, struct err *e)
 {
 	char key[KEY_MAX], applied[APPLIED_VALUE_MAX], now[17];
+	const struct context_file *f;
+	size_t i = 0;
 	int rc;
 
-	if (strlen(f->path) + 8 > sizeof(key))
+	if (strlen(path) + 8 > sizeof(key))
 		return err_set(e, ENAMETOOLONG, "the path of a file is too long");
 	memcpy(key, "file ", 5);
-	memcpy(key + 5, f->path, strlen(f->path) + 1);
-	digest(a, f, now);
+	memcpy(key + 5, path, strlen(path) + 1);
+	digest(a, path, now);
 	rc = applied_get(a->g, key, applied, e);
 	if (rc < 0 || strcmp(applied, now) == 0)
 		return rc;
-	rc = put_file(a, f, e);
-	return rc < 0 ? err_wrap(e, "'%s'", f->path) : applied_set(a->g, key, now, e);
+	while (rc == 0 && (f = next_of(a, path, &i)))
+		rc = put_file(a, f, e);
+	return rc < 0 ? err_wrap(e, "'%s'", path) : applied_set(a->g, key, now, e);
 }
 
 /* One that fails does not keep the others away. */
@@ -90,9 +111,13 @@ static int apply_files(struct apply *a, struct err *e)
 	int rc = 0;
 
 	for (size_t i = 0; i < a->c->n_files; i++) {
+		const char *path = a->c->files[i].path;
 		struct err mine;
+		size_t first = 0;
 
-		if (!a->c->files[i].path || put_once(a, &a->c->files[i], &mine) == 0)
+		/* The first of a path is there for all of them. */
+		if (!path || next_of(a, path, &first) != &a->c->files[i] ||
+		    put_once(a, path, &mine) == 0)
 			continue;
 		if (rc == 0)
 			*e = mine;

@@ -8,10 +8,21 @@
 #include "lib/log.h"
 #include "lib/str.h"
 
+/* Each has a key of its own, one that has another's name, too. */
+static char *make_key(const struct context *c, const struct context_script *s)
+{
+	size_t before = 0;
+
+	for (const struct context_script *other = c->scripts; other != s; other++)
+		before += strcmp(other->name, s->name) == 0;
+	return before ? str_format("script-%zu %s", before, s->name)
+		      : str_format("script %s", s->name);
+}
+
 static int run_once(struct apply *a, const struct context_script *s, struct err *e)
 {
 	struct applied_digest d = APPLIED_DIGEST_INIT;
-	AUTO_FREE char *key = str_format("script %s", s->name);
+	AUTO_FREE char *key = make_key(a->c, s);
 	char applied[APPLIED_VALUE_MAX], now[17];
 	int rc;
 

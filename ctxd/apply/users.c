@@ -154,14 +154,42 @@ static int set_users(struct apply *a, struct err *e)
 
 /* ---- sudo ---------------------------------------------------------------------------------- */
 
+/* All commands, as anybody: what doas has words for. *nopass: without a password. */
+static bool is_everything(const char *rule, bool *nopass)
+{
+	static const char *const as[] = {"ALL=(ALL)", "ALL=(ALL:ALL)"};
+	static const char *const what[] = {"ALL", "PASSWD:ALL", "NOPASSWD:ALL"};
+	char text[32];
+	size_t n = 0;
+
+	for (; *rule && n < sizeof(text) - 1; rule++) {
+		if (*rule != ' ')
+			text[n++] = *rule;
+	}
+	text[n] = '\0';
+	for (size_t i = 0; !*rule && i < ARRAY_SIZE(as); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(what); k++) {
+			*nopass = k == 2;
+			if (str_has_prefix(text, as[i]) &&
+			    strcmp(text + strlen(as[i]), what[k]) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static int add_rule(struct buf *sudo, struct buf *doas, const struct user *u)
 {
+	bool nopass;
+
 	if (!u->name || !u->sudo || !*u->sudo)
 		return 0;
 	if (buf_addf(sudo, "%s %s\n", u->name, u->sudo) < 0)
 		return -ENOMEM;
-	return buf_addf(doas, "permit %s%s\n", strstr(u->sudo, "NOPASSWD") ? "nopass " : "",
-			u->name);
+	/* One that allows less must not become one that allows everything. */
+	if (!is_everything(u->sudo, &nopass))
+		return 0;
+	return buf_addf(doas, "permit %s%s\n", nopass ? "nopass " : "", u->name);
 }
 
 static int put_rules(struct apply *a, const char *path, const char *folder, const struct buf *rules,

@@ -97,6 +97,63 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	[ ! -e tree/srv/a/b ]
 }
 
+@test "lines that are appended to a file one after the other are appended once" {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	accounts
+	echo mine >tree/etc/x
+	seed <<-'END'
+	#cloud-config
+	write_files:
+	- {path: /etc/x, content: "one\n", append: true}
+	- {path: /etc/y, content: "y\n"}
+	- {path: /etc/x, content: "two\n", append: true}
+	END
+	for _ in 1 2 3; do
+		local_
+		[ "$(cat tree/etc/x)" = $'mine\none\ntwo' ]
+	done
+	"$CTXD" undo --root tree
+	[ "$(cat tree/etc/x)" = mine ]
+	[ ! -e tree/etc/y ]
+}
+
+@test "of #cloud-config what is not done is told, also inside of what is" {
+	accounts
+	told() { # TEXT CONFIG
+		printf '#cloud-config\n%s\n' "$2" | seed
+		run -0 local_ -n
+		has "$output" "$1" || { echo "$output"; false; }
+	}
+	told "'chpasswd.list' is not something" 'chpasswd: {expire: false, list: "root:secret"}'
+	told "'preserve_hostname' is not something" 'preserve_hostname: true'
+	told "'growpart' is not something" 'growpart: {mode: off}'
+	told "'users.hashed_passwd' is not something" 'users: [{name: joe, hashed_passwd: x}]'
+	told "'joe' without more is not made" 'users: [default, joe]'
+	told "of several rules for sudo the first" 'users: [{name: joe, sudo: ["ALL=(ALL) /bin/a", "ALL=(ALL) /bin/b"]}]'
+	told "'write_files.source' is not something" 'write_files: [{path: /x, source: {uri: "http://x/"}}]'
+	told "'rw' is not the mode" 'write_files: [{path: /x, permissions: rw}]'
+	printf '#cloud-config\n%s\n' 'chpasswd: {expire: false}' 'growpart: {mode: auto}' 'resize_rootfs: true' \
+		'preserve_hostname: false' 'users: [default]' | seed
+	run -0 local_ -n
+	! has "$output" 'is not'
+}
+
+@test "where there is doas, a rule that allows less than everything allows nothing" {
+	accounts
+	mkdir tree/etc/doas.d
+	seed <<-'END'
+	#cloud-config
+	users:
+	- {name: all, sudo: "ALL = (ALL:ALL) NOPASSWD: ALL"}
+	- {name: asked, sudo: "ALL=(ALL) ALL"}
+	- {name: one, sudo: "ALL=(ALL) NOPASSWD: /bin/ls"}
+	- {name: other, sudo: "ALL=(www) NOPASSWD: ALL"}
+	END
+	local_
+	[ "$(tail -n +2 tree/etc/doas.d/ctxd.conf)" = $'permit nopass all\npermit asked' ]
+	[ "$(grep -c '=' tree/etc/sudoers.d/90-ctxd)" = 4 ]
+}
+
 @test "where there is cloud-init, user data are left to it" {
 	accounts
 	cloud_init
@@ -114,7 +171,7 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	mkdir /run/ctxd
 	"$CTXD" local --root tree --dev media -q
 	cp tree/run/ctxd/context /run/ctxd/context
-	for i in 1 2; do "$CTXD" final 2>&1; done
+	for i in 1 2; do "$CTXD" final 2>&1 || echo "status $?"; done
 	END
 	tree none
 	rm -rf media ctx
@@ -124,11 +181,12 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	LD_PRELOAD='/nowhere.so'
 	ROLE='web it'"'"'s'
 	START_SCRIPT='echo "script: $ROLE $PATH ${LD_PRELOAD-none} $(cat extra)"'
-	INIT_SCRIPTS='init.py'
+	INIT_SCRIPTS='init.py start-script'
 	FILES='x'
 	END
 	echo 'of the medium' >ctx/extra
 	printf '#!/bin/sh\necho from a file: $0\nexit 3\n' >ctx/init.py
+	echo 'echo of the same name' >ctx/start-script
 	xorriso -as mkisofs -quiet -V CONTEXT -J -R -o media/context.iso ctx 2>/dev/null
 	export CTXD
 	run unshare -m bash run.sh
@@ -136,6 +194,8 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	grep -qx "script: web it's /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin none of the medium" <<<"$output"
 	has "$output" "from a file: /var/lib/ctxd/scripts/init.py"
 	has "$output" "init.py ended with status 3"
+	[ "$(grep -c '^of the same name' <<<"$output")" = 1 ] || { echo "$output"; false; }
+	[ "$(grep -c '^status 1' <<<"$output")" = 1 ] # the second time there was nothing to be run
 }
 
 @test "before the end of the boot an update does nothing" {
