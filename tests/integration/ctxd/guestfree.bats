@@ -49,6 +49,23 @@ setup() {
 	[ ! -s out ] || { cat out; false; }
 }
 
+@test "OpenRC starts them in LXC's containers, too, where OpenNebula has its folder" {
+	for script in "$TOP"/initscripts/openrc/ctxd-*; do
+		(
+			# shellcheck disable=SC1090 # one of several
+			. "$script"
+			need() { :; }
+			use() { :; }
+			after() { :; }
+			before() { :; }
+			keyword() { echo "$*"; }
+			depend
+		) >keywords
+		grep -q -e -prefix keywords
+		run ! grep -e -lxc keywords
+	done
+}
+
 @test "the units go where the program that injects them looks" {
 	for unit in ctxd-local.service ctxd-imds.service; do
 		grep -qx 'WantedBy=sysinit.target' "$TOP/initscripts/systemd/$unit"
