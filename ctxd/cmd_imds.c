@@ -75,8 +75,11 @@ static int run(const struct guest *g, struct serve_opts *o, struct err *e)
 			"the context is from a metadata service, whose place this would take; "
 			"--force does it");
 	rc = instance_new("self", &c, &in, e);
-	if (rc == 0)
+	if (rc == 0) {
+		/* Others have documents for scripts and user data, which are not for every account. */
+		in->dialects = DIALECT_EC2;
 		rc = instance_render(in, e);
+	}
 	if (rc == 0)
 		rc = find_user(g, o, e);
 	if (rc == 0 && o->interface)

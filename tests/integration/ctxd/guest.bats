@@ -135,7 +135,7 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	printf '#cloud-config\n%s\n' 'chpasswd: {expire: false}' 'growpart: {mode: auto}' 'resize_rootfs: true' \
 		'preserve_hostname: false' 'users: [default]' | seed
 	run -0 local_ -n
-	! has "$output" 'is not'
+	run ! has "$output" 'is not'
 }
 
 @test "where there is doas, a rule that allows less than everything allows nothing" {

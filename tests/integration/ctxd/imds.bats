@@ -92,6 +92,11 @@ guest() {
 	get latest/dynamic/ >>all || true
 	grep -q web1 all
 	! grep -q secret all || exit 1
+	# Other dialects would have documents for its scripts and accounts.
+	for path in openstack/latest/vendor_data.json nocloud/vendor-data computeMetadata/v1/ latest/vm-id; do
+		[ "$(curl -s -m 5 --noproxy '*' -H 'Metadata-Flavor: Google' -o /dev/null -w '%{http_code}' \
+			"http://169.254.169.254/$path")" = 404 ]
+	done
 	END
 }
 

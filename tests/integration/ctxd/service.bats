@@ -130,6 +130,10 @@ service() {
 	for path in latest/user-data latest//user-data/ 2009-04-04/user-data latest/%75ser-data; do
 		[ "$(setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' -o /dev/null -w '%{http_code}' "http://169.254.169.254/$path")" = 403 ]
 	done
+	for path in openstack/latest/user_data 'computeMetadata/v1/?recursive=true'; do
+		! setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' -H 'Metadata-Flavor: Google' \
+			"http://169.254.169.254/$path" | grep -q secret || exit 1
+	done
 	[ "$(setpriv --reuid 65534 --clear-groups curl -s --noproxy '*' "http://169.254.169.254/latest/meta-data/hostname")" = web1 ]
 	END
 	export CTXD
