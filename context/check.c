@@ -366,12 +366,24 @@ static int check_nics(const struct context *c, struct err *e)
 	return 0;
 }
 
-int context_validate(const struct context *c, struct err *e)
+/* What is there in half would not be served, and nobody told. */
+static int check_halves(const struct context *c, struct err *e)
 {
-	if (context_fields_check(context_fields, c, e))
-		return -EBADMSG;
-	/* Half of it is not announced to anybody. */
+	const struct context_role *r = &c->iam_role;
+
 	if (!c->spot.action != !c->spot.time)
 		return err_set(e, EBADMSG, "spot: needs an action and a time");
+	if (!r->access_key_id != !r->secret_access_key)
+		return err_set(e, EBADMSG,
+			       "iam-role: access-key-id and secret-access-key belong together");
+	if (!r->name && (r->access_key_id || r->credential_process))
+		return err_set(e, EBADMSG, "iam-role: credentials need a name");
+	return 0;
+}
+
+int context_validate(const struct context *c, struct err *e)
+{
+	if (context_fields_check(context_fields, c, e) || check_halves(c, e))
+		return -EBADMSG;
 	return check_nics(c, e);
 }

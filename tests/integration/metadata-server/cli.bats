@@ -42,7 +42,7 @@ setup() { cd "$BATS_TEST_TMPDIR" || return; }
 	[ "$(wc -l <<<"$stderr")" -eq 6 ]
 }
 
-@test "a notice that no guest would be given is a fault" {
+@test "what no guest would be given is a fault" {
 	fault() {
 		define a "$2"
 		run --separate-stderr "$MS" check instances
@@ -52,6 +52,8 @@ setup() { cd "$BATS_TEST_TMPDIR" || return; }
 	}
 	fault 'spot: needs an action and a time' 'spot: {action: stop}'
 	fault 'spot: needs an action and a time' 'spot: {time: "2030-01-01T00:00:00Z"}'
+	fault 'iam-role: access-key-id and secret-access-key belong together' 'iam-role: {name: r, access-key-id: AK}'
+	fault 'iam-role: credentials need a name' 'iam-role: {credential-process: /bin/true}'
 	fault "'maintenance[0].state': is not one of: active, completed, canceled" \
 		'maintenance: [{id: e1, code: system-reboot, state: cancelled}]'
 }
