@@ -56,6 +56,8 @@ static int parse_where(const char *text, struct where *ret, struct err *e)
 		if (!**at)
 			return err_set(e, EINVAL, "'%s': there is no name behind a '='", text);
 	}
+	if (ret->interface && str_has_prefix(text, "vsock:"))
+		return err_set(e, EINVAL, "'%s': vsock comes in by no interface", text);
 	return 0;
 }
 

@@ -178,6 +178,7 @@ assert web["instance-id"] == "i-web1" and web["identify"]["mac"] == "02:00:00:00
 	fails "'localhost:80': 'localhost' is not a numeric address" -d instances -l localhost:80
 	fails "Cannot assign requested address" -d instances -l 192.0.2.1:0
 	fails "there is no name behind a '='" -d instances -l 127.0.0.1:0,interface=
+	fails "vsock comes in by no interface" -d instances -l vsock:80,interface=lo
 	fails "interface 'nosuch'" -d instances -l 127.0.0.1:0 --interface nosuch
 	fails "No such file or directory" -d nowhere -l 127.0.0.1:0
 	fails "'instances/b.yaml': No such file" -d instances -l 127.0.0.1:0 --as b
