@@ -55,6 +55,7 @@ static int set_servers(struct apply *a, struct err *e)
 {
 	AUTO_BUF chrony = BUF_INIT, timesyncd = BUF_INIT;
 	const struct strlist *l = &a->c->ntp_servers;
+	bool taken = false;
 	int rc = l->n ? buf_adds(&timesyncd, "[Time]\nNTP=") : 0;
 
 	for (size_t i = 0; rc == 0 && i < l->n; i++) {
@@ -67,6 +68,7 @@ static int set_servers(struct apply *a, struct err *e)
 	if (guest_exists(a->g, "/etc/chrony/sources.d")) {
 		static const char path[] = "/etc/chrony/sources.d/ctxd.sources";
 
+		taken = true;
 		rc = l->n ? guest_write_own(a->g, path, buf_str(&chrony), 0644, e)
 			  : guest_remove_own(a->g, path, e);
 	}
@@ -74,9 +76,12 @@ static int set_servers(struct apply *a, struct err *e)
 			guest_exists(a->g, "/usr/lib/systemd/systemd-timesyncd"))) {
 		static const char path[] = "/etc/systemd/timesyncd.conf.d/ctxd.conf";
 
+		taken = true;
 		rc = l->n ? guest_write_own(a->g, path, buf_str(&timesyncd), 0644, e)
 			  : guest_remove_own(a->g, path, e);
 	}
+	if (l->n && !taken)
+		log_warn("this machine has nothing that takes time servers");
 	return rc < 0 ? rc : 0;
 }
 

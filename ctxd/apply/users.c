@@ -13,6 +13,7 @@
 #include "ctxd/account.h"
 #include "ctxd/applied.h"
 #include "ctxd/apply.h"
+#include "lib/log.h"
 #include "lib/str.h"
 
 #define SUDOERS "/etc/sudoers.d/90-ctxd"
@@ -192,6 +193,17 @@ static int add_rule(struct buf *sudo, struct buf *doas, const struct user *u)
 	return buf_addf(doas, "permit %s%s\n", nopass ? "nopass " : "", u->name);
 }
 
+/* A rule that nothing on this machine can be given is not lost in silence. */
+static void tell_lost(const struct apply *a, const struct user *u)
+{
+	bool nopass;
+
+	if (!u->name || !u->sudo || !*u->sudo || guest_exists(a->g, "/etc/sudoers.d"))
+		return;
+	if (!guest_exists(a->g, "/etc/doas.d") || !is_everything(u->sudo, &nopass))
+		log_warn("this machine has nothing that takes the rule for sudo of '%s'", u->name);
+}
+
 static int put_rules(struct apply *a, const char *path, const char *folder, const struct buf *rules,
 		     struct err *e)
 {
@@ -209,8 +221,11 @@ static int set_sudo(struct apply *a, struct err *e)
 	AUTO_BUF sudo = BUF_INIT, doas = BUF_INIT;
 	int rc = add_rule(&sudo, &doas, &a->c->default_user);
 
-	for (size_t i = 0; rc == 0 && i < a->c->n_users; i++)
+	tell_lost(a, &a->c->default_user);
+	for (size_t i = 0; rc == 0 && i < a->c->n_users; i++) {
 		rc = add_rule(&sudo, &doas, &a->c->users[i]);
+		tell_lost(a, &a->c->users[i]);
+	}
 	if (rc < 0)
 		return err_nomem(e);
 	rc = put_rules(a, SUDOERS, "/etc/sudoers.d", &sudo, e);

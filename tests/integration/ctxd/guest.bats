@@ -152,6 +152,25 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	local_
 	[ "$(tail -n +2 tree/etc/doas.d/ctxd.conf)" = $'permit nopass all\npermit asked' ]
 	[ "$(grep -c '=' tree/etc/sudoers.d/90-ctxd)" = 4 ]
+	# Without sudo the others have none, which is told.
+	rm -r tree/etc/sudoers.d
+	run -0 local_
+	has "$output" "takes the rule for sudo of 'one'"
+	has "$output" "takes the rule for sudo of 'other'"
+	run ! has "$output" "of 'all'"
+}
+
+@test "time servers go to what takes them, and where nothing does it is told" {
+	accounts
+	mkdir media
+	printf '%s\n' 'instance-id: i-1' 'ntp-servers: [192.0.2.1]' >a.yaml
+	"$METADATA_SERVER" iso --kind nocloud a.yaml media/a.iso
+	run -0 local_
+	has "$output" "nothing that takes time servers"
+	mkdir -p tree/etc/chrony/sources.d
+	run -0 local_
+	grep -qx 'server 192.0.2.1 iburst' tree/etc/chrony/sources.d/ctxd.sources
+	run ! has "$output" "nothing that takes time servers"
 }
 
 @test "where there is cloud-init, user data are left to it" {
