@@ -7,7 +7,7 @@
 
 #define WAIT_MAX 600 /* seconds */
 
-/* "" and "/" are the running system. */
+/* "/" is the running system. */
 int set_root(struct guest *g, const char *dir, struct err *e)
 {
 	struct stat st;
@@ -20,14 +20,13 @@ int set_root(struct guest *g, const char *dir, struct err *e)
 		return err_set(e, ENOTDIR, "'%s' is no folder", dir);
 	while (len && dir[len - 1] == '/')
 		len--;
-	if (!len)
-		return 0;
-	copy = strndup(dir, len);
-	if (!copy)
+	copy = len ? strndup(dir, len) : NULL;
+	if (len && !copy)
 		return err_nomem(e);
-	free(g->own_root);
-	g->root = g->own_root = copy;
-	g->live = false;
+	free(g->own_root); /* the last one counts */
+	g->own_root = copy;
+	g->root = copy ? copy : "";
+	g->live = !copy;
 	return 0;
 }
 

@@ -139,8 +139,10 @@ static int apply_mounts(struct apply *a, struct err *e)
 	for (size_t i = 0; rc >= 0 && i < a->c->n_mounts; i++) {
 		const struct context_mount *m = &a->c->mounts[i];
 
-		if (!m->target || *m->target != '/')
+		if (!m->target || *m->target != '/') {
+			log_warn("%s: the context does not say where to mount it", m->source);
 			continue;
+		}
 		if (has_target(buf_str(&fstab), m->target)) {
 			log_warn("%s is in " FSTAB ": left alone", m->target);
 			continue;

@@ -105,6 +105,8 @@ detect() { "$CTXD" detect --root tree --dev media "$@"; }
 	mkdir tree/context
 	cp ctx/context.sh tree/context
 	[ "$(detect)" = "opennebula tree/context/context.sh" ]
+	run detect --root / # the last one counts
+	[[ $output != *tree/* ]]
 	genisoimage -quiet -V CONTEXT -o media/x ctx
 	[ "$(detect)" = "opennebula media/x" ]
 	rm media/x tree/context/context.sh

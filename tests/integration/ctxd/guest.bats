@@ -266,4 +266,9 @@ hash_of() { sed -n "s/^$1:\([^:]*\):.*/\1/p" tree/etc/shadow; }
 	echo "SET_HOSTNAME='x'" | context
 	local_
 	cmp was tree/etc/fstab
+	printf '%s\n' 'instance-id: i-1' 'mounts: [{source: LABEL=nowhere}]' >a.yaml
+	rm media/*
+	"$METADATA_SERVER" iso --kind nocloud a.yaml media/a.iso
+	run -0 local_
+	has "$output" "LABEL=nowhere: the context does not say where to mount it"
 }
