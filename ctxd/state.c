@@ -61,7 +61,7 @@ void state_unlock(struct guest *g)
 
 int state_begin(struct guest *g, struct err *e)
 {
-	static const char *const old[] = {STATE_CONTEXT, STATE_BOOTED, STATE_POLL};
+	static const char *const old[] = {STATE_CONTEXT, STATE_BOOTED, STATE_POLL, STATE_READY};
 	AUTO_FREE char *boot = guest_path(g, BOOT_ID), *path = guest_path(g, STATE_BOOT);
 	AUTO_BUF now = BUF_INIT, then = BUF_INIT;
 

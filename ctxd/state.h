@@ -13,6 +13,7 @@
 #define STATE_CONTEXT STATE_DIR "/context"
 #define STATE_BOOTED STATE_DIR "/booted" /* the final stage was reached */
 #define STATE_POLL STATE_DIR "/poll"     /* nobody tells when the context changes: ask again */
+#define STATE_READY STATE_DIR "/ready"   /* the digest of the context whose READY was sent */
 
 /*
  * One ctxd at a time changes a guest: the boot's stages, an update that udev starts, a person. Waits

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * READY: to OneGate (PUT ENDPOINT/vm with the machine's token), or as a form that is posted to a URL,
- * when all else was applied and, if the context brings one, a script says so by succeeding.
+ * when all else was applied and, if the context brings one, a script says so by succeeding. Once a
+ * boot, and again when the context is another: updates are many.
  *
  * Plain HTTP to a literal address is spoken by ctxd itself; for the rest, TLS and names, the guest's
  * curl is run, which gets URL and token by its standard input, where no other process sees them.
@@ -9,9 +10,12 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "ctxd/applied.h"
 #include "ctxd/http_client.h"
 #include "ctxd/run.h"
 #include "ctxd/state.h"
+#include "ctxd/wire.h"
+#include "lib/fs.h"
 #include "lib/log.h"
 #include "lib/proc.h"
 #include "lib/str.h"
@@ -145,16 +149,49 @@ static int try_all(const struct apply *a, const struct report *r, struct err *e)
 	}
 }
 
+/* The context as it was found, not only what is reported: it was applied anew. */
+static int context_digest(const struct guest *g, char out[17], struct err *e)
+{
+	struct applied_digest d = APPLIED_DIGEST_INIT;
+	AUTO_FREE char *path = guest_path(g, STATE_CONTEXT);
+	AUTO_BUF bytes = BUF_INIT;
+	int rc = path ? fs_read_file(path, WIRE_MAX, &bytes, e) : err_nomem(e);
+
+	applied_add(&d, buf_str(&bytes), bytes.len);
+	applied_text(&d, out);
+	return rc;
+}
+
+static bool was_sent(const struct guest *g, const char *digest)
+{
+	AUTO_FREE char *path = guest_path(g, STATE_READY);
+	AUTO_BUF sent = BUF_INIT;
+
+	return path && fs_read_file(path, 64, &sent, NULL) == 0 &&
+	       strcmp(buf_str(&sent), digest) == 0;
+}
+
+static int note_sent(const struct guest *g, const char *digest, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(g, STATE_READY);
+
+	return path ? fs_write_file(path, digest, strlen(digest), 0600, e) : err_nomem(e);
+}
+
 static int apply_ready(struct apply *a, struct err *e)
 {
 	const struct context_ready *ready = &a->c->ready;
 	AUTO(report_release) struct report r = {0};
+	char digest[17];
 	int rc;
 
 	if (ready->report != CHOICE_YES && !ready->url)
 		return 0;
 	if (!ready->url && !ready->endpoint)
 		return err_set(e, EINVAL, "the context does not say to whom");
+	rc = context_digest(a->g, digest, e);
+	if (rc < 0 || was_sent(a->g, digest))
+		return rc;
 	rc = ready->url ? make_form(a->c, &r, e) : make_onegate(a->c, &r, e);
 	if (rc == 0 && ready->script.len)
 		rc = run_script(a, "ready", &ready->script, e);
@@ -163,7 +200,8 @@ static int apply_ready(struct apply *a, struct err *e)
 	if (rc < 0 || a->g->dry_run || !a->g->live)
 		return rc;
 	state_unlock(a->g); /* the last part: an update need not wait for an answer */
-	return try_all(a, &r, e);
+	rc = try_all(a, &r, e);
+	return rc < 0 ? rc : note_sent(a->g, digest, e);
 }
 
 const struct part part_ready = {"ready", apply_ready, NULL};

@@ -246,7 +246,9 @@ onegate() {
 	pid=$!
 	trap 'kill $pid' EXIT
 	until curl -s --noproxy '*' -o /dev/null http://169.254.16.9:5030/; do kill -0 $pid || exit; sleep 0.02; done
-	env PATH=/bin /usr/sbin/chroot tree /ctxd final
+	for _ in $(seq "${TIMES:-1}"); do
+		env PATH=/bin /usr/sbin/chroot tree /ctxd final || exit
+	done
 	END
 	timeout 180 unshare -n bash run.sh
 }
@@ -257,6 +259,9 @@ onegate() {
 	[ "$(grep -c '^PUT /vm READY=YES$' requests)" = 2 ]
 	[ "$(grep -c '^X-ONEGATE-TOKEN: s3cret+token=$' requests)" = 2 ]
 	[ "$(grep -c '^X-ONEGATE-VMID: 7$' requests)" = 2 ]
+	# Once: each update comes by here.
+	TIMES=3 onegate "ONEGATE_ENDPOINT='http://169.254.16.9:5030'" "ONEGATE_TOKEN='t'"
+	[ "$(grep -c '^PUT /vm READY=YES$' requests)" = 2 ]
 	# Not before the machine's own script says so; here there is not even a shell.
 	run -1 onegate "READY_SCRIPT='exit 1'" "ONEGATE_ENDPOINT='http://169.254.16.9:5030'" "ONEGATE_TOKEN='t'"
 	[ ! -e requests ]
