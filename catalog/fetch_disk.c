@@ -108,8 +108,10 @@ static int open_archive(const char *from, const char *disk, const struct image_c
 	args[n++] = "--force";
 	args[n++] = "-O";
 	args[n++] = "qcow2";
-	if (o->compression != IMAGE_COMPRESS_NONE)
-		args[n++] = "-c";
+	if (o->compression != IMAGE_COMPRESS_NONE) {
+		args[n++] = "--options";
+		args[n++] = compression_name(o);
+	}
 	add_limit(o, args, &n, limit);
 	args[n++] = from;
 	args[n++] = disk;

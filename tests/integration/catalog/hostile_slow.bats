@@ -294,4 +294,7 @@ big() {
 	bundle create --for ova "$BATS_TEST_TMPDIR/a.raw" "$WEB/vm.ova"
 	import "$CLOUD_WEB/vm.ova"
 	same "$BATS_TEST_TMPDIR/a.raw" vm
+	import "$CLOUD_WEB/vm.ova" --name packed --compress zstd
+	same "$BATS_TEST_TMPDIR/a.raw" packed
+	qemu-img info --output=json "$(disk packed)" | jq -e '."format-specific".data."compression-type" == "zstd"'
 }
