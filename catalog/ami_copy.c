@@ -9,10 +9,10 @@
  */
 #include <stdio.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "catalog/ami.h"
 #include "catalog/store.h"
+#include "lib/clock.h"
 #include "lib/fs.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -25,9 +25,9 @@
 /* The first pause while a copy is made, and the longest; it takes minutes. */
 #define WAIT_MS 500
 #define WAIT_MAX_MS 15000
-#define WAIT_TOTAL_S (6 * 3600)
+#define WAIT_TOTAL_H 6u
 /* So long it may take until what was made is known everywhere. */
-#define UNKNOWN_S 60
+#define UNKNOWN_MS 60000
 #define UNKNOWN_PAUSE_MS 500
 #define UNKNOWN_PAUSE_MAX_MS 4000
 #define IDS_MAX 256 /* an instance has 128 volumes at most, and an AMI is made of one */
@@ -185,7 +185,7 @@ static int list_tagged(struct session *s, bool snapshots, const char *word, stru
 
 /* The pauses between looks for what may not be known everywhere yet. */
 struct patience {
-	time_t until;
+	uint64_t until; /* by clock_ms; 0: not begun */
 	uint64_t pause;
 };
 
@@ -195,8 +195,8 @@ static bool wait_a_while(struct session *s, struct patience *p)
 	bool again;
 
 	if (!p->until)
-		*p = (struct patience){time(NULL) + UNKNOWN_S, UNKNOWN_PAUSE_MS};
-	if (time(NULL) >= p->until)
+		*p = (struct patience){clock_ms() + UNKNOWN_MS, UNKNOWN_PAUSE_MS};
+	if (clock_ms() >= p->until)
 		return false;
 	session_note(s, "what was copied is not known everywhere yet");
 	again = httpc_sleep_ms(p->pause, NULL) == 0;
@@ -286,7 +286,7 @@ static int ask_for_copy(struct session *s, const struct catalog_image *ami, stru
 static int wait_for_copy(struct session *s, const char *id, struct catalog_image *ret,
 			 struct err *e)
 {
-	time_t until = time(NULL) + WAIT_TOTAL_S;
+	uint64_t until = clock_ms() + WAIT_TOTAL_H * UINT64_C(3600000);
 	struct patience unknown = {0};
 	uint64_t pause = WAIT_MS;
 
@@ -308,9 +308,9 @@ static int wait_for_copy(struct session *s, const char *id, struct catalog_image
 		}
 		if (rc == 0 && strcmp(state, "pending") != 0)
 			return err_set(e, EIO, "the copy '%s' is '%s'", id, state);
-		if (time(NULL) > until)
-			return err_set(e, ETIMEDOUT, "the copy '%s' was not there after %d hours",
-				       id, WAIT_TOTAL_S / 3600);
+		if (clock_ms() > until)
+			return err_set(e, ETIMEDOUT, "the copy '%s' was not there after %u hours",
+				       id, WAIT_TOTAL_H);
 		rc = httpc_sleep_ms(pause, e);
 		if (rc < 0)
 			return rc;
